@@ -1,0 +1,163 @@
+/**
+ * The one error catalogue: every failure that leaves a module carries a code from here.
+ * Owns codes, their meaning and what to do; ends where an outcome is data (see each module's result types).
+ */
+
+interface CatalogueEntry {
+	/** What happened, for a person. */
+	readonly meaning: string;
+	/** Whether the same call may succeed later without a change by the caller. */
+	readonly retryable: boolean;
+	/** What the reader can do about it. */
+	readonly fix: string;
+}
+
+export const ERROR_CATALOGUE = {
+	"config.unknown-option": {
+		meaning: "An option is not known.",
+		retryable: false,
+		fix: "Run `mycelog start --help` for the options; check the spelling in the named place.",
+	},
+	"config.contradiction": {
+		meaning: "Two options exclude each other.",
+		retryable: false,
+		fix: "Remove one of the two named options.",
+	},
+	"config.invalid-value": {
+		meaning: "An option has a value it cannot take.",
+		retryable: false,
+		fix: "Use one of the allowed values named in the message.",
+	},
+	"config.native-module-missing": {
+		meaning: "A native module could not be loaded on this platform.",
+		retryable: false,
+		fix: "Install the package named in the message for this Node version and platform.",
+	},
+	"log.unreachable": {
+		meaning: "The log's broker did not answer within the deadline.",
+		retryable: true,
+		fix: "Check that the named addresses are right and the broker is up; the node resumes alone.",
+	},
+	"log.record-too-large": {
+		meaning: "A record is larger than the log accepts.",
+		retryable: false,
+		fix: "Send a smaller message or chunk it; the limit is named in the message.",
+	},
+	"log.append-failed": {
+		meaning: "The log did not acknowledge a record. It may or may not have been written.",
+		retryable: true,
+		fix: "Send again with the same id: a duplicate has one effect.",
+	},
+	"log.overloaded": {
+		meaning: "Too many records wait for the log; this one was refused, nothing was written.",
+		retryable: true,
+		fix: "Slow down and send again; watch mycelog_append_queue_records.",
+	},
+	"log.topic-mismatch": {
+		meaning: "A topic exists with other settings than this node requires.",
+		retryable: false,
+		fix: "Start with the settings found, or choose another --prefix.",
+	},
+	"log.offset-trimmed": {
+		meaning: "The offset asked for is no longer in the log (retention) or never was.",
+		retryable: false,
+		fix: "Read from the start offset named in the message.",
+	},
+	"log.closed": {
+		meaning: "The log has been closed.",
+		retryable: false,
+		fix: "Start the node again.",
+	},
+	"log.in-use": {
+		meaning: "Another process holds this data directory.",
+		retryable: false,
+		fix: "Stop the other process or choose another --data-dir.",
+	},
+	"snapshot.corrupt": {
+		meaning: "A stored snapshot does not match its checksum.",
+		retryable: false,
+		fix: "None needed: it is rebuilt from the log. `mycelog verify ADDRESS` shows the actor.",
+	},
+	"snapshot.version-mismatch": {
+		meaning: "A stored snapshot was written by another version of the actor's behaviour.",
+		retryable: false,
+		fix: "Provide a migration or rebuild the actor from its history.",
+	},
+	"actor.unknown-type": {
+		meaning: "No behaviour is registered for this actor type.",
+		retryable: false,
+		fix: "Use one of the types named in the message.",
+	},
+	"actor.invalid-address": {
+		meaning: "An actor address does not follow `type/id`.",
+		retryable: false,
+		fix: "Write type/id, for example workspace/my-workspace.",
+	},
+	"actor.unsupported-machine": {
+		meaning: "A machine uses a feature that cannot be made durable.",
+		retryable: false,
+		fix: "Replace the feature named in the message by an event and an effect.",
+	},
+	"actor.ask-timeout": {
+		meaning: "No reply came within the time given. The message may still be handled.",
+		retryable: true,
+		fix: "Ask again with the same id, or raise the timeout.",
+	},
+	"actor.not-found": {
+		meaning: "The actor has no records in the log.",
+		retryable: false,
+		fix: "List actors with `mycelog actors`.",
+	},
+	"gateway.port-in-use": {
+		meaning: "The address to listen on is taken.",
+		retryable: false,
+		fix: "Choose another --port (0 picks a free one).",
+	},
+	"gateway.bad-frame": {
+		meaning: "A frame could not be understood.",
+		retryable: false,
+		fix: "Send msgpack maps as the Hypha protocol describes.",
+	},
+	"gateway.unauthenticated": {
+		meaning: "A token was refused.",
+		retryable: false,
+		fix: "Fetch a new token.",
+	},
+	"gateway.forbidden": {
+		meaning: "The caller lacks the permission named in the message.",
+		retryable: false,
+		fix: "Ask an admin of the workspace for a token with that permission.",
+	},
+} as const satisfies Record<string, CatalogueEntry>;
+
+export type ErrorCode = keyof typeof ERROR_CATALOGUE;
+
+/** An error of the catalogue. `details` is structured for logs and never holds a secret. */
+export class MycelogError extends Error {
+	readonly code: ErrorCode;
+	readonly details: Readonly<Record<string, unknown>>;
+
+	constructor(
+		code: ErrorCode,
+		message: string,
+		details: Readonly<Record<string, unknown>> = {},
+		options?: ErrorOptions,
+	) {
+		super(message, options);
+		this.name = "MycelogError";
+		this.code = code;
+		this.details = details;
+	}
+
+	get retryable(): boolean {
+		return ERROR_CATALOGUE[this.code].retryable;
+	}
+
+	get fix(): string {
+		return ERROR_CATALOGUE[this.code].fix;
+	}
+
+	static is(error: unknown, code?: ErrorCode): error is MycelogError {
+		return error instanceof MycelogError && (code === undefined || error.code === code);
+	}
+}

@@ -1,0 +1,103 @@
+/**
+ * The log port: what every driver (SQLite, Kafka) promises to the runtime.
+ * Owns the contract and its data types; knows no actors, no retries (see appender.ts) and no encoding.
+ */
+
+/** One ordered, durable sequence of records. `topic` is a logical name without the driver's prefix. */
+export interface PartitionId {
+	readonly topic: string;
+	readonly partition: number;
+}
+
+export type RecordHeaders = Readonly<Record<string, string>>;
+
+export interface NewRecord {
+	/** Actor address, or "" where a record belongs to no actor. */
+	readonly key: string;
+	readonly value: Uint8Array;
+	readonly headers: RecordHeaders;
+	/** Milliseconds since 1970, set by the appender's clock. */
+	readonly timestamp: number;
+}
+
+export interface LogRecord extends NewRecord {
+	/** Position in its partition; strictly increasing, gaps allowed (Kafka's transaction markers). */
+	readonly offset: number;
+}
+
+export interface TopicSpec {
+	/** Letters, digits, `.`, `_`, `-`. */
+	readonly name: string;
+	readonly partitions: number;
+	/** Milliseconds a record is kept; undefined: for ever. */
+	readonly retentionMs?: number;
+}
+
+export interface ReadLimit {
+	/** Most records to return. */
+	readonly maxRecords: number;
+	/** Milliseconds to wait for a first record when `from` is the end; 0 answers at once. */
+	readonly waitMs: number;
+}
+
+/** First offset still kept, and the offset the next record will be at or after. */
+export interface PartitionBounds {
+	readonly start: number;
+	readonly end: number;
+}
+
+/** Who processes owned partitions. Calls for one partition never overlap. */
+export interface PartitionOwner {
+	/** Prepare a partition; resolves to the offset to deliver from. Nothing is delivered before. */
+	assigned(partition: PartitionId): Promise<number>;
+	/** Let go of a partition: no record is delivered after this call began. Resolves once state is safe. */
+	revoked(partition: PartitionId): Promise<void>;
+	/** Next records in offset order, none twice. The returned promise is the back-pressure. */
+	records(partition: PartitionId, batch: readonly LogRecord[]): Promise<void> | void;
+}
+
+export type LogHealth =
+	| { readonly status: "healthy" }
+	| { readonly status: "unavailable"; readonly cause: string; readonly sinceMs: number };
+
+export interface Log {
+	/** Driver name, shown to operators and asserted by tests: the backend really in use. */
+	readonly driver: string;
+	/** Largest `value` accepted, bytes. A larger one is refused with `log.record-too-large`. */
+	readonly maxRecordBytes: number;
+
+	/**
+	 * Connect and make the topics that are missing. Rejects with `log.unreachable` (addresses, attempts,
+	 * elapsed ms) or `log.topic-mismatch` (found, required).
+	 */
+	open(topics: readonly TopicSpec[]): Promise<void>;
+
+	/**
+	 * Append a batch to one partition, all or nothing, in order; resolves to the first record's offset (the
+	 * others follow without gaps) once it is durable. Callers keep ONE append under way per partition: the
+	 * Appender does. A rejection means unknown outcome unless its code says nothing was written.
+	 */
+	append(partition: PartitionId, records: readonly NewRecord[]): Promise<number>;
+
+	/** Records from `from` on, in order. Rejects with `log.offset-trimmed` where `from` < start. */
+	read(partition: PartitionId, from: number, limit: ReadLimit): Promise<LogRecord[]>;
+
+	bounds(partition: PartitionId): Promise<PartitionBounds>;
+
+	/**
+	 * Take part in owning the partitions of `topics`. Resolves once the first assignment has been served
+	 * (every assigned partition's `assigned` resolved). Called at most once per open log.
+	 */
+	own(topics: readonly string[], owner: PartitionOwner): Promise<void>;
+
+	/** Judged by progress of the driver's own requests, not by the process being alive. */
+	health(): LogHealth;
+
+	/** Release owned partitions (`revoked` is awaited), then disconnect. Idempotent; ends within `deadlineMs`. */
+	close(deadlineMs: number): Promise<void>;
+}
+
+/** `topic/partition`, for maps and messages. */
+export function partitionName({ topic, partition }: PartitionId): string {
+	return `${topic}/${partition}`;
+}

@@ -1,0 +1,97 @@
+/**
+ * Hands one owned partition's records to its owner: in order, none twice, one call at a time.
+ * Owns the next expected offset and the bounded queue between a driver and the owner; knows no driver.
+ */
+import type { LogRecord, PartitionId, PartitionOwner } from "./log.ts";
+
+/** Records waiting between driver and owner; past it a driver must read them again from the log. */
+export const OWNED_QUEUE_RECORDS_MAX = 4096;
+/** Records handed over in one call, so that checkpoints and other partitions get their turn. */
+export const OWNED_BATCH_RECORDS_MAX = 512;
+
+export class OwnedPartition {
+	readonly id: PartitionId;
+	readonly #owner: PartitionOwner;
+	#next: number;
+	#queue: LogRecord[] = [];
+	#running: Promise<void> | undefined;
+	#handing = false;
+	#released = false;
+	readonly #onError: (error: unknown) => void;
+
+	/** `next`: first offset to deliver. `onError`: the owner's rejection, after which delivery has stopped. */
+	constructor(id: PartitionId, next: number, owner: PartitionOwner, onError: (error: unknown) => void) {
+		this.id = id;
+		this.#next = next;
+		this.#owner = owner;
+		this.#onError = onError;
+	}
+
+	/** The offset of the next record wanted: everything before it was delivered or is queued. */
+	get next(): number {
+		return this.#next;
+	}
+
+	/**
+	 * Take records whose first offset is the next expected one; records before it are dropped as seen.
+	 * False: there is a gap before them or no room, and the driver must offer them again later from `next`.
+	 */
+	offer(records: readonly LogRecord[], contiguous: boolean): boolean {
+		if (this.#released) return false;
+		let first = 0;
+		while (first < records.length && (records[first] as LogRecord).offset < this.#next) first++;
+		if (first === records.length) return true;
+		// A fetch from `next` may skip offsets (transaction markers); an acknowledgement may not.
+		if (!contiguous && (records[first] as LogRecord).offset !== this.#next) return false;
+		if (this.#queue.length >= OWNED_QUEUE_RECORDS_MAX) return false;
+		for (let i = first; i < records.length; i++) this.#queue.push(records[i] as LogRecord);
+		this.#next = (records[records.length - 1] as LogRecord).offset + 1;
+		this.#pump();
+		return true;
+	}
+
+	/** Resolves when everything queued has been handed over, or the partition was released. */
+	async drained(): Promise<void> {
+		while (this.#running && !this.#released) await this.#running;
+	}
+
+	/** Stop delivering; resolves when a call under way has ended. Queued records are forgotten. */
+	async release(): Promise<void> {
+		this.#released = true;
+		this.#queue = [];
+		await this.#running;
+	}
+
+	#pump(): void {
+		// An owner may cause an append whose acknowledgement offers records again, before its call has returned.
+		if (this.#running || this.#handing) return;
+		while (this.#queue.length > 0) {
+			const batch = this.#queue.splice(0, OWNED_BATCH_RECORDS_MAX);
+			let result: Promise<void> | void;
+			this.#handing = true;
+			try {
+				result = this.#owner.records(this.id, batch);
+			} catch (error) {
+				this.#fail(error);
+				return;
+			} finally {
+				this.#handing = false;
+			}
+			if (result) {
+				this.#running = result
+					.catch((error: unknown) => this.#fail(error))
+					.finally(() => {
+						this.#running = undefined;
+						this.#pump();
+					});
+				return;
+			}
+		}
+	}
+
+	#fail(error: unknown): void {
+		this.#released = true;
+		this.#queue = [];
+		this.#onError(error);
+	}
+}

@@ -1,0 +1,52 @@
+/**
+ * The snapshot store port: caches of folds, written only by checkpoints, always rebuildable from the log.
+ * Owns the shape of snapshots and checkpoints; knows no behaviours (state is opaque text).
+ */
+import type { PartitionId } from "./log.ts";
+
+export interface StoredTimer {
+	readonly id: string;
+	/** Absolute deadline, milliseconds since 1970. */
+	readonly at: number;
+	/** JSON of the event to append when the deadline is reached. */
+	readonly event: string;
+}
+
+export interface StoredSnapshot {
+	readonly address: string;
+	/** Offset of the last record that changed this actor. */
+	readonly offset: number;
+	/** Behaviour version that wrote it. */
+	readonly version: number;
+	/** JSON, as the behaviour encodes its state. */
+	readonly state: string;
+	readonly timers: readonly StoredTimer[];
+}
+
+/** What is true of a partition after folding everything before `next`. */
+export interface Checkpoint {
+	readonly partition: PartitionId;
+	/** First offset not contained in the snapshots. */
+	readonly next: number;
+	/** JSON: newest output seen of each source, so that repeats are dropped. */
+	readonly watermarks: string;
+}
+
+export interface PendingTimer {
+	readonly address: string;
+	/** Earliest deadline of this actor, milliseconds since 1970. */
+	readonly at: number;
+}
+
+export interface SnapshotStore {
+	/** Undefined: none stored. Throws `snapshot.corrupt` (details: address, expected, found checksum). */
+	load(address: string): StoredSnapshot | undefined;
+	checkpoint(partition: PartitionId): Checkpoint | undefined;
+	/** Everything in one transaction: after a crash all of it is there or none. */
+	save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): void;
+	/** Actors of a partition that have timers, without loading the others. */
+	timers(partition: PartitionId): PendingTimer[];
+	/** Addresses with a snapshot, ascending, after `after`, at most `limit`; optionally only with a prefix. */
+	addresses(options: { prefix?: string; after?: string; limit: number }): string[];
+	close(): void;
+}
