@@ -1,0 +1,40 @@
+/**
+ * Effects: what a transition asks the runtime to do, as data.
+ * Owns their shapes; partition-effects.ts carries them out, a replay only shows them.
+ */
+import type { Address } from "./address.ts";
+import type { Event, Message, ReplyTo } from "./message.ts";
+
+/** The socket an actor speaks to: a node of the cluster and a connection there, unique for all time. */
+export interface Outlet {
+	readonly node: string;
+	readonly connection: string;
+}
+
+export type Effect =
+	/** Append a command to another actor's mailbox. */
+	| { readonly type: "tell"; readonly to: Address; readonly event: Event }
+	/** Append a frame (passes through the receiver to its socket): structured, encoded when it is delivered. */
+	| {
+			readonly type: "post";
+			readonly to: Address;
+			readonly event: Event;
+			readonly facts?: Readonly<Record<string, string>>;
+	  }
+	/** Append this very message, body untouched, as a frame to another mailbox. */
+	| { readonly type: "forward"; readonly to: Address; readonly message: Message }
+	/** Answer an ask. Dropped where nobody waits any more. */
+	| { readonly type: "reply"; readonly to: ReplyTo; readonly result: ReplyResult }
+	/** Hand this very message to a socket. */
+	| { readonly type: "deliver"; readonly outlet: Outlet; readonly message: Message }
+	/** Tell a socket's node something about the connection (close it, for example). */
+	| { readonly type: "signal"; readonly outlet: Outlet; readonly signal: Event }
+	/** Append `event` to the own mailbox at a deadline (milliseconds since 1970). Same id: replaced. */
+	| { readonly type: "schedule"; readonly id: string; readonly at: number; readonly event: Event }
+	| { readonly type: "cancel"; readonly id: string }
+	/** Nothing to do but count: the reason is a fixed word, for metrics. */
+	| { readonly type: "drop"; readonly reason: string };
+
+export type ReplyResult =
+	| { readonly ok: true; readonly value: unknown }
+	| { readonly ok: false; readonly error: string };

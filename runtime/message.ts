@@ -1,0 +1,140 @@
+/**
+ * The envelope: how a message to an actor is written as a log record and read back.
+ * Owns header names and the envelope version; bodies are opaque bytes, decoded by who needs them.
+ */
+import { decode, encode } from "@msgpack/msgpack";
+import type { LogRecord, NewRecord } from "../persistence/log.ts";
+import type { Address } from "./address.ts";
+
+/** Raised when a reader of the old form could misread the new one; unknown versions are parked. */
+export const ENVELOPE_VERSION = "1";
+
+/**
+ * - `command`: may change state; part of the actor's history.
+ * - `query`: answered from current state in mailbox order; skipped by a re-fold.
+ * - `frame`: passes through the actor to its socket and changes nothing; rejected or dropped if it cannot.
+ * - `timer`: a command that the actor's own deadline appended.
+ */
+export type MessageKind = "command" | "query" | "frame" | "timer";
+
+const KIND_OF: Readonly<Record<string, MessageKind>> = {
+	c: "command",
+	q: "query",
+	f: "frame",
+	t: "timer",
+};
+const LETTER_OF: Readonly<Record<MessageKind, string>> = { command: "c", query: "q", frame: "f", timer: "t" };
+
+/** Where a reply goes: a node and the number of the ask that waits there. */
+export interface ReplyTo {
+	readonly node: string;
+	readonly ask: string;
+}
+
+/**
+ * Makes a repeat recognisable: `source` counts up with (`major`, `minor`) and receivers drop what is not above
+ * the newest seen. For an actor's output the source is its partition, major the offset that caused it and minor
+ * the index among that record's outputs, so that a re-fold makes the same numbers again.
+ */
+export interface Origin {
+	readonly source: string;
+	readonly major: number;
+	readonly minor: number;
+}
+
+export interface Draft {
+	readonly to: Address;
+	readonly kind: MessageKind;
+	readonly type: string;
+	/** msgpack of the event's fields, or raw bytes for frames. */
+	readonly body: Uint8Array;
+	readonly from?: Address;
+	readonly replyTo?: ReplyTo;
+	/** Milliseconds since 1970 after which the message is dropped unhandled. */
+	readonly expiresAt?: number;
+	/** Small facts that must be readable without decoding the body. Keys must not start with `~`. */
+	readonly facts?: Readonly<Record<string, string>>;
+}
+
+export interface Message extends Draft {
+	readonly offset: number;
+	/** Milliseconds since 1970 at which it was appended. */
+	readonly timestamp: number;
+	readonly origin: Origin | undefined;
+	readonly record: LogRecord;
+}
+
+export function recordOf(draft: Draft, origin: Origin, timestamp: number): NewRecord {
+	const headers: Record<string, string> = draft.facts ? { ...draft.facts } : {};
+	headers["~v"] = ENVELOPE_VERSION;
+	headers["~k"] = LETTER_OF[draft.kind];
+	headers["~t"] = draft.type;
+	headers["~s"] = `${origin.source}@${origin.major}.${origin.minor}`;
+	if (draft.from) headers["~f"] = draft.from;
+	if (draft.replyTo) headers["~r"] = `${draft.replyTo.node}#${draft.replyTo.ask}`;
+	if (draft.expiresAt !== undefined) headers["~x"] = String(draft.expiresAt);
+	return { key: draft.to, value: draft.body, headers, timestamp };
+}
+
+/** The message in a record, or why it cannot be read (such a record is parked, never dropped). */
+export function messageOf(record: LogRecord): Message | { readonly unreadable: string } {
+	const { headers } = record;
+	if (headers["~v"] !== ENVELOPE_VERSION) {
+		return {
+			unreadable: `envelope version ${headers["~v"] ?? "missing"}, this node reads ${ENVELOPE_VERSION}`,
+		};
+	}
+	const kind = KIND_OF[headers["~k"] ?? ""];
+	if (!kind || !record.key) return { unreadable: `no known kind or no address` };
+	const reply = headers["~r"];
+	const hash = reply?.lastIndexOf("#") ?? -1;
+	return {
+		to: record.key,
+		kind,
+		type: headers["~t"] ?? "",
+		body: record.value,
+		...(headers["~f"] ? { from: headers["~f"] } : undefined),
+		...(reply && hash > 0
+			? { replyTo: { node: reply.slice(0, hash), ask: reply.slice(hash + 1) } }
+			: undefined),
+		...(headers["~x"] ? { expiresAt: Number(headers["~x"]) } : undefined),
+		facts: headers,
+		offset: record.offset,
+		timestamp: record.timestamp,
+		origin: originOf(headers["~s"]),
+		record,
+	};
+}
+
+function originOf(text: string | undefined): Origin | undefined {
+	if (!text) return undefined;
+	const at = text.lastIndexOf("@");
+	const dot = text.indexOf(".", at);
+	if (at < 1 || dot < 0) return undefined;
+	return {
+		source: text.slice(0, at),
+		major: Number(text.slice(at + 1, dot)),
+		minor: Number(text.slice(dot + 1)),
+	};
+}
+
+/** An event as machines see it: a type and fields that msgpack can carry. */
+export interface Event {
+	readonly type: string;
+	readonly [field: string]: unknown;
+}
+
+export function encodeBody(event: Event): Uint8Array {
+	const { type: _, ...fields } = event;
+	return encode(fields, { ignoreUndefined: true });
+}
+
+/** The event in a command, query or timer. Throws where the body is not a msgpack map. */
+export function eventOf(message: Message): Event {
+	if (message.body.length === 0) return { type: message.type };
+	const fields = decode(message.body);
+	if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
+		throw new TypeError(`the body of ${message.type} is not a map`);
+	}
+	return { ...fields, type: message.type };
+}
