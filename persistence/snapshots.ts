@@ -21,6 +21,8 @@ export interface StoredSnapshot {
 	/** JSON, as the behaviour encodes its state. */
 	readonly state: string;
 	readonly timers: readonly StoredTimer[];
+	/** The node process (`node~boot`) whose death this actor must hear of, if any. */
+	readonly claim?: string;
 }
 
 /** What is true of a partition after folding everything before `next`. */
@@ -46,6 +48,8 @@ export interface SnapshotStore {
 	save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): void;
 	/** Actors of a partition that have timers, without loading the others. */
 	timers(partition: PartitionId): PendingTimer[];
+	/** Actors of a partition that claim a node process, without loading the others. */
+	claims(partition: PartitionId): { readonly address: string; readonly claim: string }[];
 	/** Addresses with a snapshot, ascending, after `after`, at most `limit`; optionally only with a prefix. */
 	addresses(options: { prefix?: string; after?: string; limit: number }): string[];
 	close(): void;

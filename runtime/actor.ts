@@ -1,0 +1,141 @@
+/**
+ * One actor in memory: its state, its timers and how a message moves it. The same code folds live and in a replay.
+ * Owns the fold step; effects are returned, never carried out here.
+ */
+import type { StoredSnapshot, StoredTimer } from "../persistence/snapshots.ts";
+import type { Address } from "./address.ts";
+import type { Behaviour } from "./behaviour.ts";
+import type { Effect } from "./effect.ts";
+import type { Event, Message } from "./message.ts";
+
+const NO_EFFECTS: readonly Effect[] = [];
+
+export class Actor {
+	readonly address: Address;
+	readonly behaviour: Behaviour;
+	state: unknown;
+	/** Offset of the last record that could change the state; -1 before the first. */
+	offset: number;
+	/** Changed since the last checkpoint. */
+	dirty = false;
+	/** The record that failed for good, if the last command did: shown to operators. */
+	failedAt: number | undefined;
+	readonly #timers: Map<string, StoredTimer>;
+
+	private constructor(address: Address, behaviour: Behaviour, state: unknown, offset: number) {
+		this.address = address;
+		this.behaviour = behaviour;
+		this.state = state;
+		this.offset = offset;
+		this.#timers = new Map();
+	}
+
+	/** An actor without history. Its first effects are those of entering the initial state. */
+	static fresh(address: Address, behaviour: Behaviour): Actor {
+		return new Actor(address, behaviour, behaviour.initial(address).state, -1);
+	}
+
+	static restore(snapshot: StoredSnapshot, behaviour: Behaviour): Actor {
+		const state = behaviour.decode(snapshot.state);
+		const actor = new Actor(snapshot.address, behaviour, state, snapshot.offset);
+		for (const timer of snapshot.timers) actor.#timers.set(timer.id, timer);
+		return actor;
+	}
+
+	get timers(): Iterable<StoredTimer> {
+		return this.#timers.values();
+	}
+
+	/** Earliest deadline, milliseconds since 1970; undefined without timers. */
+	get nextTimerAt(): number | undefined {
+		let next: number | undefined;
+		for (const { at } of this.#timers.values()) if (next === undefined || at < next) next = at;
+		return next;
+	}
+
+	/** Name of the node process this actor depends on. */
+	get claim(): string | undefined {
+		return this.behaviour.claim?.(this.state);
+	}
+
+	/**
+	 * Fold one message. Throws what the behaviour throws, the actor unchanged.
+	 * Queries and frames change nothing; a timer that was cancelled or replaced meanwhile is ignored.
+	 */
+	receive(message: Message): readonly Effect[] {
+		switch (message.kind) {
+			case "frame":
+				return this.behaviour.pass?.(this.state, message) ?? [{ type: "drop", reason: "no-frames" }];
+			case "query": {
+				if (!message.replyTo) return NO_EFFECTS;
+				const result = this.behaviour.query
+					? this.behaviour.query(this.state, message)
+					: ({ ok: false, error: `TypeError: ${this.behaviour.type} answers no queries` } as const);
+				return [{ type: "reply", to: message.replyTo, result }];
+			}
+			case "timer":
+				return this.#fire(message);
+			case "command":
+				return this.#command(message);
+		}
+	}
+
+	snapshot(): StoredSnapshot {
+		return {
+			address: this.address,
+			offset: this.offset,
+			version: this.behaviour.version,
+			state: this.behaviour.encode(this.state),
+			timers: [...this.#timers.values()],
+			...(this.claim ? { claim: this.claim } : undefined),
+		};
+	}
+
+	#command(message: Message): readonly Effect[] {
+		const step = this.behaviour.command(this.state, message);
+		this.state = step.state;
+		this.offset = message.offset;
+		this.dirty = true;
+		return this.#keepTimers(step.effects);
+	}
+
+	#fire(message: Message): readonly Effect[] {
+		const id = message.facts?.["timer"] ?? "";
+		const timer = this.#timers.get(id);
+		if (!timer || String(timer.at) !== message.facts?.["at"])
+			return [{ type: "drop", reason: "stale-timer" }];
+		const effects = this.#command(message);
+		// A state that scheduled the same id again on entering keeps the new one.
+		if (this.#timers.get(id) === timer) this.#timers.delete(id);
+		return effects;
+	}
+
+	/** Timers are part of the state; only the other effects leave the actor. */
+	#keepTimers(effects: readonly Effect[]): readonly Effect[] {
+		if (!effects.some(isTimer)) return effects;
+		const rest: Effect[] = [];
+		for (const effect of effects) {
+			if (effect.type === "schedule") {
+				this.#timers.set(effect.id, { id: effect.id, at: effect.at, event: JSON.stringify(effect.event) });
+			} else if (effect.type === "cancel") {
+				this.#timers.delete(effect.id);
+			} else {
+				rest.push(effect);
+			}
+		}
+		return rest;
+	}
+}
+
+function isTimer(effect: Effect): boolean {
+	return effect.type === "schedule" || effect.type === "cancel";
+}
+
+/** The draft facts of a timer's record; read back when it fires. */
+export function timerFacts(timer: StoredTimer): Readonly<Record<string, string>> {
+	return { timer: timer.id, at: String(timer.at) };
+}
+
+export function timerEvent(timer: StoredTimer): Event {
+	return JSON.parse(timer.event) as Event;
+}

@@ -1,0 +1,60 @@
+/**
+ * Asks of this node process that wait for a reply. Owns matching, expiry and the bound on waiting asks.
+ */
+import { MycelogError } from "../persistence/errors.ts";
+import type { Clock } from "./clock.ts";
+import type { ReplyResult } from "./effect.ts";
+
+/** Asks waiting at once; past it new ones are refused with `log.overloaded`. */
+export const ASKS_WAITING_MAX = 100_000;
+
+interface Waiting {
+	readonly resolve: (result: ReplyResult) => void;
+	readonly cancelTimer: () => void;
+}
+
+export class Asks {
+	readonly #waiting = new Map<string, Waiting>();
+	readonly #clock: Clock;
+	#next = 0;
+
+	constructor(clock: Clock) {
+		this.#clock = clock;
+	}
+
+	get waiting(): number {
+		return this.#waiting.size;
+	}
+
+	/** A fresh ask: its number, and the promise of its result (rejects with `actor.ask-timeout`). */
+	open(what: string, timeoutMs: number): { ask: string; result: Promise<ReplyResult> } {
+		if (this.#waiting.size >= ASKS_WAITING_MAX) {
+			throw new MycelogError("log.overloaded", `${ASKS_WAITING_MAX} asks wait already; ${what} was not sent`);
+		}
+		const ask = String(++this.#next);
+		const result = new Promise<ReplyResult>((resolve, reject) => {
+			const cancelTimer = this.#clock.after(timeoutMs, () => {
+				this.#waiting.delete(ask);
+				reject(new MycelogError("actor.ask-timeout", `no reply to ${what} within ${timeoutMs} ms`));
+			});
+			this.#waiting.set(ask, { resolve, cancelTimer });
+		});
+		return { ask, result };
+	}
+
+	/** False: nobody waits (late, repeated or of an earlier process). */
+	settle(ask: string, result: ReplyResult): boolean {
+		const waiting = this.#waiting.get(ask);
+		if (!waiting) return false;
+		this.#waiting.delete(ask);
+		waiting.cancelTimer();
+		waiting.resolve(result);
+		return true;
+	}
+
+	/** Give up an ask whose message could not be sent. */
+	forget(ask: string): void {
+		this.#waiting.get(ask)?.cancelTimer();
+		this.#waiting.delete(ask);
+	}
+}

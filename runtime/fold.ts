@@ -1,0 +1,91 @@
+/**
+ * Folds one actor's records out of the log: the truth that snapshots are checked against and rebuilt from.
+ * Owns the scan of a mailbox; carries out no effect. The live loop (partition.ts) folds with the same Actor.
+ */
+import type { Log, LogRecord, PartitionId } from "../persistence/log.ts";
+import { Actor } from "./actor.ts";
+import type { Address } from "./address.ts";
+import type { Behaviour } from "./behaviour.ts";
+import type { Effect } from "./effect.ts";
+import { type Message, messageOf } from "./message.ts";
+import { Watermarks } from "./watermarks.ts";
+
+/** Records a page while scanning a partition. */
+export const SCAN_PAGE_RECORDS = 5_000;
+
+export interface FoldStep {
+	readonly message: Message;
+	readonly effects: readonly Effect[];
+	/** The actor after the message. */
+	readonly actor: Actor;
+	/** `repeat`: dropped as seen before; `failed`: the behaviour threw, the actor is unchanged. */
+	readonly outcome: "folded" | "repeat" | "failed";
+	readonly error?: Error;
+}
+
+/** Partition records in order, page by page, up to but without `end`. */
+export async function* scan(
+	log: Log,
+	partition: PartitionId,
+	from: number,
+	end: number,
+): AsyncGenerator<LogRecord[]> {
+	let next = from;
+	while (next < end) {
+		const page = await log.read(partition, next, { maxRecords: SCAN_PAGE_RECORDS, waitMs: 0 });
+		const last = page.at(-1);
+		if (!last) return;
+		next = last.offset + 1;
+		yield last.offset < end ? page : page.filter((record) => record.offset < end);
+	}
+}
+
+/** Every message of one actor that belongs to its history (commands and timers; others on request). */
+export async function* foldActor(
+	log: Log,
+	partition: PartitionId,
+	address: Address,
+	behaviour: Behaviour,
+	options: { end: number; everything?: boolean; onScanned?: (offset: number) => void },
+): AsyncGenerator<FoldStep> {
+	const { start } = await log.bounds(partition);
+	const actor = Actor.fresh(address, behaviour);
+	const watermarks = new Watermarks();
+	for await (const page of scan(log, partition, start, options.end)) {
+		for (const record of page) {
+			const message = messageOf(record);
+			if ("unreadable" in message) continue;
+			// Repeats are recognised over the whole partition, as the live loop does.
+			const repeat = message.origin !== undefined && watermarks.seen(message.origin, message.timestamp);
+			if (record.key !== address) continue;
+			const inHistory = message.kind === "command" || message.kind === "timer";
+			if (!inHistory && !options.everything) continue;
+			yield stepOf(actor, message, repeat, inHistory);
+		}
+		options.onScanned?.((page.at(-1)?.offset ?? options.end - 1) + 1);
+	}
+}
+
+function stepOf(actor: Actor, message: Message, repeat: boolean, inHistory: boolean): FoldStep {
+	if (repeat) return { message, actor, effects: [], outcome: "repeat" };
+	if (!inHistory) return { message, actor, effects: [], outcome: "folded" };
+	try {
+		return { message, actor, effects: actor.receive(message), outcome: "folded" };
+	} catch (error) {
+		return { message, actor, effects: [], outcome: "failed", error: error as Error };
+	}
+}
+
+/** The actor as of the records before `end`, folded from the start of its mailbox. */
+export async function rebuildActor(
+	log: Log,
+	partition: PartitionId,
+	address: Address,
+	behaviour: Behaviour,
+	end: number,
+): Promise<Actor> {
+	let actor = Actor.fresh(address, behaviour);
+	for await (const step of foldActor(log, partition, address, behaviour, { end })) actor = step.actor;
+	actor.dirty = true;
+	return actor;
+}

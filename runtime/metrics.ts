@@ -1,0 +1,49 @@
+/**
+ * The runtime's counters: plain numbers that the gateway exports. Owns their names and meaning.
+ * No label names an actor, client or workspace: their number has no bound.
+ */
+
+export interface RuntimeMetrics {
+	/** Records folded or passed on, by kind. */
+	command: number;
+	query: number;
+	frame: number;
+	timer: number;
+	/** Records dropped as seen before. */
+	duplicates: number;
+	/** Queries and frames dropped because their caller had given up. */
+	expired: number;
+	/** Records parked as dead letters. */
+	deadLetters: number;
+	/** Frames without a receiver, by the reason the behaviour gave (a fixed vocabulary). */
+	drops: Record<string, number>;
+	/** Replies that came when nobody waited any more. */
+	lateReplies: number;
+	checkpoints: number;
+	snapshotsWritten: number;
+	snapshotsRebuilt: number;
+	activations: number;
+	passivations: number;
+	/** Outputs appended to other mailboxes. */
+	outputs: number;
+}
+
+export function newRuntimeMetrics(): RuntimeMetrics {
+	return {
+		command: 0,
+		query: 0,
+		frame: 0,
+		timer: 0,
+		duplicates: 0,
+		expired: 0,
+		deadLetters: 0,
+		drops: {},
+		lateReplies: 0,
+		checkpoints: 0,
+		snapshotsWritten: 0,
+		snapshotsRebuilt: 0,
+		activations: 0,
+		passivations: 0,
+		outputs: 0,
+	};
+}

@@ -1,0 +1,187 @@
+/**
+ * One node: owns partitions of a log, folds their actors, takes messages in and gives answers out.
+ * Owns start, stop and the assignment of partitions; the gateway and embedders talk to actors through it.
+ */
+import { Appender } from "../persistence/appender.ts";
+import type { Log, LogRecord, PartitionId, PartitionOwner } from "../persistence/log.ts";
+import { partitionName } from "../persistence/log.ts";
+import type { SnapshotStore } from "../persistence/snapshots.ts";
+import type { Actor } from "./actor.ts";
+import type { Address } from "./address.ts";
+import { Asks } from "./asks.ts";
+import type { Behaviour, Behaviours } from "./behaviour.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { DeadLetters } from "./dead-letters.ts";
+import type { Logger } from "./logger.ts";
+import { type Draft, type Event, encodeBody } from "./message.ts";
+import { newRuntimeMetrics, type RuntimeMetrics } from "./metrics.ts";
+import { NodeChannel } from "./node-channel.ts";
+import { NodeName } from "./node-name.ts";
+import { Outbox } from "./outbox.ts";
+import { Partition, type PartitionParts } from "./partition.ts";
+import { type LocalOutlets, PartitionEffects } from "./partition-effects.ts";
+import { CLIENTS_RETENTION_MS_DEFAULT, MAILBOX_TOPICS, mailboxTopics, nodeTopic } from "./topics.ts";
+
+/** How long a message from outside may wait for the log's acknowledgement, milliseconds. */
+export const SUBMIT_DEADLINE_MS = 10_000;
+
+export interface NodeOptions {
+	/** Stable over restarts, unique in the cluster; letters, digits, `.`, `_`, `-`. */
+	readonly id: string;
+	/** Tells this process from earlier ones of the same id. */
+	readonly boot: string;
+	readonly log: Log;
+	readonly snapshots: SnapshotStore;
+	readonly behaviours: readonly Behaviour[];
+	readonly partitions: number;
+	readonly outlets: LocalOutlets;
+	readonly logger: Logger;
+	/** Several nodes share the log: read the own node topic for replies and deliveries from them. */
+	readonly cluster: boolean;
+	readonly clientsRetentionMs?: number;
+	readonly clock?: Clock;
+}
+
+export interface AskOptions {
+	readonly kind: "command" | "query";
+	readonly timeoutMs: number;
+	readonly from?: Address;
+}
+
+/** A reply that says no: the actor refused, with its own words. */
+export class RefusedError extends Error {
+	override readonly name = "RefusedError";
+}
+
+export class Node implements PartitionOwner {
+	readonly name: NodeName;
+	readonly log: Log;
+	readonly behaviours: Behaviours;
+	readonly metrics: RuntimeMetrics = newRuntimeMetrics();
+	readonly appender: Appender;
+	readonly #options: NodeOptions;
+	readonly #clock: Clock;
+	readonly #asks: Asks;
+	readonly #outbox: Outbox;
+	readonly #channel: NodeChannel | undefined;
+	readonly #parts: PartitionParts;
+	readonly #owned = new Map<string, Partition>();
+
+	constructor(options: NodeOptions) {
+		this.#options = options;
+		this.log = options.log;
+		this.name = new NodeName(options.id, options.boot);
+		this.behaviours = new Map(options.behaviours.map((behaviour) => [behaviour.type, behaviour]));
+		const clock = options.clock ?? systemClock;
+		this.#clock = clock;
+		const { log, logger } = options;
+		this.appender = new Appender(log);
+		const { appender, name: node, behaviours, metrics } = this;
+		this.#asks = new Asks(clock);
+		this.#outbox = new Outbox({ appender, behaviours, partitions: options.partitions, clock, node });
+		this.#channel = options.cluster ? new NodeChannel({ log, appender, node, clock, logger }) : undefined;
+		const effects = new PartitionEffects({
+			outbox: this.#outbox,
+			asks: this.#asks,
+			node,
+			outlets: options.outlets,
+			channel: this.#channel,
+			behaviours,
+			metrics,
+			logger,
+		});
+		const deadLetters = new DeadLetters(appender, clock, logger);
+		const { snapshots } = options;
+		this.#parts = { log, snapshots, behaviours, metrics, logger, clock, node, effects, deadLetters };
+	}
+
+	/** Resolves when the first partitions are restored; `ready` tells when they caught up. */
+	async start(): Promise<void> {
+		const { partitions, clientsRetentionMs } = this.#options;
+		const topics = mailboxTopics(partitions, clientsRetentionMs ?? CLIENTS_RETENTION_MS_DEFAULT);
+		await this.log.open(this.#channel ? [...topics, nodeTopic(this.name.id)] : topics);
+		await this.#channel?.start({
+			reply: (ask, result) => {
+				if (!this.#asks.settle(ask, result)) this.metrics.lateReplies++;
+			},
+			deliver: (connection, message) => this.#options.outlets.deliver(connection, message),
+			signal: (connection, signal) => this.#options.outlets.signal(connection, signal),
+		});
+		await this.log.own(MAILBOX_TOPICS, this);
+	}
+
+	/** Checkpoint and let go of everything; ends within the deadline even if the log does not answer. */
+	async stop(deadlineMs: number): Promise<void> {
+		await Promise.all([this.log.close(deadlineMs), this.#channel?.stop()]);
+		await this.appender.close();
+		this.#options.snapshots.close();
+	}
+
+	/** Append to an actor's mailbox; resolves to the offset once durable, rejects within the deadline. */
+	submit(draft: Draft, deadlineMs = SUBMIT_DEADLINE_MS): Promise<number> {
+		return this.#outbox.submit(draft, deadlineMs);
+	}
+
+	tell(to: Address, event: Event): Promise<number> {
+		return this.submit({ to, kind: "command", type: event.type, body: encodeBody(event) });
+	}
+
+	/** The actor's reply. Rejects with RefusedError (its words), `actor.ask-timeout` or why it was not sent. */
+	async ask(to: Address, event: Event, options: AskOptions): Promise<unknown> {
+		const { ask, result } = this.#asks.open(`${event.type} to ${to}`, options.timeoutMs);
+		const draft: Draft = {
+			to,
+			kind: options.kind,
+			type: event.type,
+			body: encodeBody(event),
+			replyTo: { node: this.name.text, ask },
+			...(options.from ? { from: options.from } : undefined),
+			...(options.kind === "query" ? { expiresAt: this.#clock.now() + options.timeoutMs } : undefined),
+		};
+		try {
+			await this.submit(draft, options.timeoutMs);
+		} catch (error) {
+			this.#asks.forget(ask);
+			throw error;
+		}
+		const reply = await result;
+		if (reply.ok) return reply.value;
+		throw new RefusedError(reply.error);
+	}
+
+	/** The live actor, if its partition is owned here: a consistent read, for operators. */
+	async actor(address: Address): Promise<Actor | undefined> {
+		return this.#owned.get(partitionName(this.mailbox(address)))?.actor(address);
+	}
+
+	mailbox(address: Address): PartitionId {
+		return this.#outbox.mailbox(address);
+	}
+
+	get partitions(): readonly Partition[] {
+		return [...this.#owned.values()];
+	}
+
+	/** Every owned partition has caught up with the log as it was at its assignment, and the log answers. */
+	get ready(): boolean {
+		const live = this.partitions.every((partition) => partition.live);
+		return this.#owned.size > 0 && live && this.log.health().status === "healthy";
+	}
+
+	async assigned(id: PartitionId): Promise<number> {
+		const partition = new Partition(id, this.#parts);
+		const next = await partition.restore();
+		this.#owned.set(partitionName(id), partition);
+		return next;
+	}
+
+	async revoked(id: PartitionId): Promise<void> {
+		const partition = this.#owned.get(partitionName(id));
+		this.#owned.delete(partitionName(id));
+		await partition?.release();
+	}
+
+	records(id: PartitionId, batch: readonly LogRecord[]): Promise<void> | void {
+		return this.#owned.get(partitionName(id))?.records(batch);
+	}
+}

@@ -1,0 +1,286 @@
+/**
+ * The partition loop: folds one owned partition's records, in order, and hands their effects on.
+ * Owns dedupe, expiry, dead-lettering and checkpoints; effects are carried out by partition-effects.ts.
+ */
+import type { LogRecord, PartitionId } from "../persistence/log.ts";
+import { partitionName } from "../persistence/log.ts";
+import type { Checkpoint } from "../persistence/snapshots.ts";
+import { type Actor, timerEvent, timerFacts } from "./actor.ts";
+import { ActorCache, type ActorCacheParts } from "./actor-cache.ts";
+import type { Address } from "./address.ts";
+import type { Clock } from "./clock.ts";
+import type { DeadLetters } from "./dead-letters.ts";
+import type { Effect } from "./effect.ts";
+import { encodeBody, type Message, messageOf } from "./message.ts";
+import type { NodeName } from "./node-name.ts";
+import { OutputGroup, type PartitionEffects } from "./partition-effects.ts";
+import { Timers } from "./timers.ts";
+import { Watermarks } from "./watermarks.ts";
+
+/** Records folded between two checkpoints at most. */
+export const CHECKPOINT_RECORDS_MAX = 5_000;
+/** A change waits at most this long for its checkpoint, milliseconds. */
+export const CHECKPOINT_AFTER_MS = 2_000;
+/** Outputs that wait for the log; past it the partition reads no further. */
+export const OUTPUTS_PENDING_MAX = 10_000;
+/** Times a throwing transition is tried. Transitions are pure: more tries cannot help, one more excludes a fluke. */
+export const TRANSITION_TRIES_MAX = 2;
+
+export interface PartitionParts extends ActorCacheParts {
+	readonly clock: Clock;
+	readonly node: NodeName;
+	readonly effects: PartitionEffects;
+	readonly deadLetters: DeadLetters;
+}
+
+export class Partition {
+	readonly id: PartitionId;
+	readonly #parts: PartitionParts;
+	readonly #source: string;
+	readonly #actors: ActorCache;
+	readonly #timers: Timers;
+	/** Timer records appended but not folded yet, so that a second look does not append them again. */
+	readonly #fired = new Set<string>();
+	#watermarks = new Watermarks();
+	#next = 0;
+	/** End of the log when this partition was assigned: before it we are recovering. */
+	#recoveredTo = 0;
+	#live = false;
+	#outputs = new OutputGroup();
+	#foldedSinceCheckpoint = 0;
+	#checkpointing: Promise<void> | undefined;
+	#cancelCheckpoint: (() => void) | undefined;
+	#released = false;
+
+	constructor(id: PartitionId, parts: PartitionParts) {
+		this.id = id;
+		this.#parts = parts;
+		this.#source = partitionName(id);
+		this.#actors = new ActorCache(id, parts);
+		this.#timers = new Timers(parts.clock, (address) => this.#due(address));
+	}
+
+	/** The next offset to fold: everything before it is in the actors' states. */
+	get next(): number {
+		return this.#next;
+	}
+
+	/** Caught up with the log as it was at assignment. */
+	get live(): boolean {
+		return this.#live;
+	}
+
+	get actorsInMemory(): number {
+		return this.#actors.size;
+	}
+
+	/** Load the newest checkpoint; resolves to the offset to fold from. */
+	async restore(): Promise<number> {
+		const { log, snapshots, logger } = this.#parts;
+		const { start, end } = await log.bounds(this.id);
+		const checkpoint = snapshots.checkpoint(this.id);
+		if (checkpoint && checkpoint.next >= start && checkpoint.next <= end) {
+			this.#watermarks = Watermarks.decode(checkpoint.watermarks);
+			this.#next = checkpoint.next;
+		} else {
+			if (checkpoint) {
+				logger.error(
+					{ partition: this.#source, checkpoint: checkpoint.next, start, end },
+					"the checkpoint does not belong to this log: folding from the log's start",
+				);
+			}
+			this.#next = start;
+		}
+		this.#recoveredTo = end;
+		if (this.#next >= end) this.#goLive();
+		return this.#next;
+	}
+
+	/** Fold a batch. Returns a promise while an actor is rebuilt or too many outputs wait. */
+	records(batch: readonly LogRecord[], from = 0): Promise<void> | void {
+		const now = this.#parts.clock.now();
+		for (let i = from; i < batch.length; i++) {
+			const waiting = this.#record(batch[i] as LogRecord, now);
+			if (waiting) return waiting.then(() => this.records(batch, i));
+		}
+		if (!this.#live && this.#next >= this.#recoveredTo) this.#goLive();
+		this.#planCheckpoint();
+		if (this.#outputs.pending > OUTPUTS_PENDING_MAX) return this.#outputs.below(OUTPUTS_PENDING_MAX);
+	}
+
+	/** The actor as the loop sees it now: a consistent read between two records. */
+	async actor(address: Address): Promise<Actor> {
+		return this.#actors.get(address, this.#parts.clock.now(), this.#next);
+	}
+
+	/** Write what changed since the last one. Outputs of the records it covers are in the log before. */
+	checkpoint(): Promise<void> {
+		this.#checkpointing ??= this.#writeCheckpoint().finally(() => {
+			this.#checkpointing = undefined;
+		});
+		return this.#checkpointing;
+	}
+
+	/** Stop timers and write a last checkpoint. Call when no record is delivered any more. */
+	async release(): Promise<void> {
+		this.#released = true;
+		this.#timers.stop();
+		this.#cancelCheckpoint?.();
+		await this.#checkpointing;
+		await this.checkpoint();
+	}
+
+	/** A promise: the actor is being rebuilt, nothing was changed, call again after it. */
+	#record(record: LogRecord, now: number): Promise<unknown> | undefined {
+		const message = messageOf(record);
+		if ("unreadable" in message) {
+			this.#park(record, message.unreadable);
+			this.#advance(record);
+			return undefined;
+		}
+		const { metrics } = this.#parts;
+		let actor: Actor | Promise<Actor>;
+		try {
+			actor = this.#actors.get(message.to, now, record.offset);
+		} catch (error) {
+			this.#park(record, error as Error, message);
+			this.#advance(record);
+			return undefined;
+		}
+		if (actor instanceof Promise) return actor;
+		this.#advance(record);
+		if (message.origin && this.#watermarks.seen(message.origin, record.timestamp)) {
+			metrics.duplicates++;
+			return undefined;
+		}
+		const mayExpire = message.kind === "query" || message.kind === "frame";
+		if (mayExpire && message.expiresAt !== undefined && message.expiresAt < now) {
+			metrics.expired++;
+			return undefined;
+		}
+		metrics[message.kind]++;
+		this.#fold(actor, message);
+		return undefined;
+	}
+
+	#advance(record: LogRecord): void {
+		this.#next = record.offset + 1;
+		this.#foldedSinceCheckpoint++;
+	}
+
+	#fold(actor: Actor, message: Message): void {
+		const effects = this.#receive(actor, message);
+		if (!effects) return;
+		if (message.kind === "command" || message.kind === "timer") this.#watch(actor, message);
+		for (let i = 0; i < effects.length; i++) {
+			this.#parts.effects.run(effects[i] as Effect, message, this.#source, i, this.#outputs);
+		}
+	}
+
+	/** Undefined: the behaviour threw every time and the record was parked. */
+	#receive(actor: Actor, message: Message): readonly Effect[] | undefined {
+		for (let tries = 1; ; tries++) {
+			try {
+				return actor.receive(message);
+			} catch (error) {
+				if (tries < TRANSITION_TRIES_MAX) continue;
+				actor.failedAt = message.offset;
+				this.#park(message.record, error as Error, message);
+				return undefined;
+			}
+		}
+	}
+
+	#park(record: LogRecord, cause: Error | string, message?: Message): void {
+		this.#parts.metrics.deadLetters++;
+		this.#outputs.add(this.#parts.deadLetters.park(this.id, record, cause, TRANSITION_TRIES_MAX));
+		if (message?.replyTo) {
+			const text = typeof cause === "string" ? cause : `${cause.name}: ${cause.message}`;
+			this.#parts.effects.reply(message.replyTo, { ok: false, error: text }, this.#outputs);
+		}
+	}
+
+	#watch(actor: Actor, message: Message): void {
+		if (message.kind === "timer") this.#fired.delete(firedKey(actor.address, message.facts ?? {}));
+		const at = actor.nextTimerAt;
+		if (this.#live && at !== undefined) this.#timers.watch(actor.address, at);
+	}
+
+	/** Caught up: deadlines count from now on, and actors hear of claims on processes that are gone. */
+	#goLive(): void {
+		this.#live = true;
+		const { snapshots } = this.#parts;
+		for (const { address, at } of snapshots.timers(this.id)) this.#timers.watch(address, at);
+		const claims = new Map(snapshots.claims(this.id).map(({ address, claim }) => [address, claim]));
+		for (const actor of this.#actors.all()) {
+			if (actor.nextTimerAt !== undefined) this.#timers.watch(actor.address, actor.nextTimerAt);
+			if (actor.claim) claims.set(actor.address, actor.claim);
+			else claims.delete(actor.address);
+		}
+		for (const [address, claim] of claims) {
+			if (this.#parts.node.isEarlierProcess(claim)) this.#parts.effects.claimLost(address, claim);
+		}
+	}
+
+	#due(address: Address): void {
+		const { clock, effects, logger } = this.#parts;
+		const append = (actor: Actor) => {
+			const now = clock.now();
+			for (const timer of actor.timers) {
+				const facts = timerFacts(timer);
+				if (timer.at > now || this.#fired.has(firedKey(address, facts))) continue;
+				this.#fired.add(firedKey(address, facts));
+				const event = timerEvent(timer);
+				effects.append({ to: address, kind: "timer", type: event.type, body: encodeBody(event), facts });
+			}
+			const later = [...actor.timers].map((t) => t.at).filter((at) => at > now);
+			if (later.length > 0) this.#timers.watch(address, Math.min(...later));
+		};
+		this.actor(address).then(append, (err) => logger.error({ address, err }, "timer not fired"));
+	}
+
+	#planCheckpoint(): void {
+		if (this.#released) return;
+		if (this.#foldedSinceCheckpoint >= CHECKPOINT_RECORDS_MAX) {
+			void this.checkpoint();
+			return;
+		}
+		this.#cancelCheckpoint ??= this.#parts.clock.after(CHECKPOINT_AFTER_MS, () => {
+			this.#cancelCheckpoint = undefined;
+			if (!this.#released) void this.checkpoint();
+		});
+	}
+
+	async #writeCheckpoint(): Promise<void> {
+		const { snapshots, clock, metrics, logger } = this.#parts;
+		const now = clock.now();
+		const changed = [...this.#actors.dirty()];
+		if (this.#foldedSinceCheckpoint === 0 && changed.length === 0) return;
+		const checkpoint: Checkpoint = {
+			partition: this.id,
+			next: this.#next,
+			watermarks: this.#watermarks.encode(now),
+		};
+		const rows = changed.map((actor) => actor.snapshot());
+		for (const actor of changed) actor.dirty = false;
+		this.#foldedSinceCheckpoint = 0;
+		const outputs = this.#outputs;
+		this.#outputs = new OutputGroup();
+		try {
+			// A checkpoint before its outputs would lose them in a crash: nobody would make them again.
+			await outputs.settled();
+			snapshots.save(checkpoint, rows);
+		} catch (err) {
+			for (const actor of changed) actor.dirty = true;
+			logger.error({ partition: this.#source, err }, "checkpoint not written; the next one covers it");
+			return;
+		}
+		metrics.checkpoints++;
+		metrics.snapshotsWritten += rows.length;
+		this.#actors.passivate(now);
+	}
+}
+
+function firedKey(address: Address, facts: Readonly<Record<string, string>>): string {
+	return `${address}\n${facts["timer"]}\n${facts["at"]}`;
+}
