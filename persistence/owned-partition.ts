@@ -11,6 +11,8 @@ export const OWNED_BATCH_RECORDS_MAX = 512;
 
 export class OwnedPartition {
 	readonly id: PartitionId;
+	/** The driver's own mark that it reads this partition from the log at present. */
+	catchingUp = false;
 	readonly #owner: PartitionOwner;
 	#next: number;
 	#queue: LogRecord[] = [];

@@ -1,0 +1,350 @@
+/**
+ * The client actor `client/<workspace>/<client>`: presence of one client, as a statechart.
+ * Owns the claim (which connection speaks for the client) and the fate of frames; sockets belong to the gateway,
+ * membership to the workspace actor.
+ */
+import { type AnyMachineSnapshot, setup } from "xstate";
+import { type Address, addressOf } from "../runtime/address.ts";
+import type { Behaviour } from "../runtime/behaviour.ts";
+import type { Effect, Outlet, ReplyResult } from "../runtime/effect.ts";
+import { type EventMeta, machineBehaviour } from "../runtime/machine-behaviour.ts";
+import type { Event, Message, ReplyTo } from "../runtime/message.ts";
+import { CLIENTS_TOPIC } from "../runtime/topics.ts";
+
+/** A connection that speaks, or asks to speak, for the client. */
+export interface Claim {
+	/** Offset of the connect command: unique, rising, the same in every fold. */
+	readonly generation: number;
+	readonly outlet: Outlet;
+	readonly user: unknown;
+	/** Milliseconds that a cut connection keeps its place. From the command, so that a replay does not depend on options. */
+	readonly resumeWindowMs: number;
+	/** Mailbox offset from which frames are this session's. */
+	readonly from: number;
+	/** Newest mailbox offset that the client is known to have; -1: none. */
+	readonly acked: number;
+}
+
+interface Pending extends Claim {
+	readonly replyTo: ReplyTo | undefined;
+	/** It takes over the session of the claim, with everything that is not acknowledged yet. */
+	readonly recovered: boolean;
+}
+
+interface ClientContext {
+	readonly address: Address;
+	readonly workspace: string;
+	readonly client: string;
+	readonly claim: Claim | null;
+	readonly pending: Pending | null;
+}
+
+interface ConnectEvent {
+	readonly type: "client.connect";
+	readonly meta: EventMeta;
+	readonly node: string;
+	readonly connection: string;
+	readonly user: unknown;
+	/** A reconnection token was shown: the session may be taken over. */
+	readonly resume: boolean;
+	/** Newest offset the client itself says it has. */
+	readonly cursor?: number;
+	readonly resumeWindowMs: number;
+	readonly tokenHash?: string;
+	readonly ensure?: unknown;
+}
+
+type ClientEvent =
+	| ConnectEvent
+	| { type: "client.admitted"; meta: EventMeta; generation: number; admission?: unknown }
+	| { type: "client.refused"; meta: EventMeta; generation: number; reason: string }
+	| { type: "client.acked"; meta: EventMeta; connection: string; offset: number }
+	| { type: "client.left"; meta: EventMeta; connection: string; acked: number }
+	| { type: "client.cut"; meta: EventMeta; connection: string; acked: number }
+	| { type: "client.claimLost"; meta: EventMeta; claim: string }
+	| { type: "client.kicked"; meta: EventMeta; reason: string };
+
+interface TellParams {
+	readonly to: Address;
+	readonly event: Event;
+}
+
+const machineSetup = setup({
+	types: {
+		context: {} as ClientContext,
+		events: {} as ClientEvent,
+		input: {} as { address: Address },
+	},
+	actions: {
+		tell: (_, _params: TellParams) => {},
+		reply: (_, _params: { to: ReplyTo; result: ReplyResult }) => {},
+		signal: (_, _params: { outlet: Outlet; signal: Event }) => {},
+		drop: (_, _params: { reason: string }) => {},
+	},
+	guards: {
+		resumes: ({ event }) => event.type === "client.connect" && event.resume,
+		ofClaim: ({ context, event }) => "connection" in event && isOutlet(context.claim, event.connection),
+		ofPending: ({ context, event }) => "connection" in event && isOutlet(context.pending, event.connection),
+		ofAwaited: ({ context, event }) =>
+			"generation" in event && context.pending?.generation === event.generation,
+		ofClaimedNode: ({ context, event }) =>
+			event.type === "client.claimLost" && context.claim?.outlet.node === event.claim,
+		ofPendingNode: ({ context, event }) =>
+			event.type === "client.claimLost" && context.pending?.outlet.node === event.claim,
+	},
+	delays: {
+		resumeWindow: ({ context }) => context.claim?.resumeWindowMs ?? 0,
+	},
+});
+
+const requestAdmission = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+	if (event.type !== "client.connect") return;
+	const resumed = event.resume ? context.claim : null;
+	if (context.pending) refusePending(context.pending, "a newer connection took its place", enqueue);
+	if (context.claim && !resumed) enqueue({ type: "tell", params: leave(context, context.claim, "replaced") });
+	const pending = pendingOf(event, resumed);
+	enqueue.assign({ pending, claim: resumed });
+	const { user, tokenHash, ensure } = event;
+	enqueue({
+		type: "tell",
+		params: {
+			to: addressOf("workspace", context.workspace),
+			event: {
+				type: "member.join",
+				client: context.client,
+				generation: pending.generation,
+				user,
+				tokenHash,
+				ensure,
+			},
+		},
+	});
+});
+
+const admit = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+	const { claim, pending } = context;
+	if (event.type !== "client.admitted" || !pending) return;
+	const { replyTo, recovered, ...next } = pending;
+	if (claim && claim.outlet.connection !== next.outlet.connection) {
+		enqueue({ type: "signal", params: { outlet: claim.outlet, signal: { type: "superseded" } } });
+	}
+	// What was acknowledged while the admission was under way counts too.
+	const acked = recovered && claim ? Math.max(next.acked, claim.acked) : next.acked;
+	// A new session starts here: what came before was refused while the client was not there.
+	const from = recovered ? acked + 1 : event.meta.offset;
+	enqueue.assign({ claim: { ...next, from: recovered ? next.from : from, acked }, pending: null });
+	if (replyTo) {
+		const value = {
+			generation: next.generation,
+			from,
+			upTo: event.meta.offset,
+			recovered,
+			admission: event.admission,
+		};
+		enqueue({ type: "reply", params: { to: replyTo, result: { ok: true, value } } });
+	}
+});
+
+const refuse = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+	if (event.type === "client.refused" && context.pending)
+		refusePending(context.pending, event.reason, enqueue);
+	enqueue.assign({ pending: null });
+});
+
+const refuseDuplicate = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+	if (event.type !== "client.connect") return;
+	const error = `Client already exists and is active: ${context.workspace}/${context.client}`;
+	if (event.meta.replyTo) {
+		enqueue({ type: "reply", params: { to: event.meta.replyTo, result: { ok: false, error } } });
+	}
+	// If the live socket is dead in truth, its gateway finds out and the next attempt succeeds.
+	if (context.claim) {
+		enqueue({ type: "signal", params: { outlet: context.claim.outlet, signal: { type: "probe" } } });
+	}
+});
+
+const abandonPending = machineSetup.enqueueActions(({ context, enqueue }) => {
+	if (context.pending && !context.claim) {
+		enqueue({ type: "tell", params: leave(context, context.pending, "left while joining") });
+	}
+	enqueue.assign({ pending: null });
+});
+
+const rememberAcked = machineSetup.assign({
+	claim: ({ context, event }) => {
+		const { claim } = context;
+		if (!claim) return null;
+		const offset = "offset" in event ? event.offset : "acked" in event ? event.acked : -1;
+		return { ...claim, acked: Math.max(claim.acked, offset) };
+	},
+});
+
+const leaveWorkspace = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+	const reason = event.type.startsWith("xstate.after") ? "resume window passed" : event.type;
+	// The newest generation that the workspace may know: an admission can still be under way.
+	const newest = context.pending ?? context.claim;
+	if (newest) enqueue({ type: "tell", params: leave(context, newest, reason) });
+	if (context.pending) refusePending(context.pending, "the client was closed", enqueue);
+	enqueue.assign({ claim: null, pending: null });
+});
+
+const closeSocket = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+	if (context.claim && event.type === "client.kicked") {
+		const signal = { type: "kicked", reason: event.reason };
+		enqueue({ type: "signal", params: { outlet: context.claim.outlet, signal } });
+	}
+});
+
+/** The workspace admitted a connection that has gone meanwhile: later goodbyes must carry its generation. */
+const adoptGeneration = machineSetup.assign({
+	claim: ({ context, event }) =>
+		context.claim && event.type === "client.admitted" && event.generation > context.claim.generation
+			? { ...context.claim, generation: event.generation }
+			: context.claim,
+});
+
+/** What every state with a place in the workspace does with a newcomer's admission. */
+const admission = {
+	"client.admitted": [{ guard: "ofAwaited", target: "online", actions: admit }, { actions: adoptGeneration }],
+	"client.refused": { guard: "ofAwaited", actions: refuse },
+} as const;
+
+export const clientMachine = machineSetup.createMachine({
+	id: "client",
+	context: ({ input }) => ({ ...namesOf(input.address), claim: null, pending: null }),
+	initial: "absent",
+	states: {
+		/** No session, and none that could be resumed. */
+		absent: { on: { "client.connect": { target: "joining", actions: requestAdmission } } },
+		/** The workspace decides. */
+		joining: {
+			on: {
+				"client.admitted": { guard: "ofAwaited", target: "online", actions: admit },
+				"client.refused": { guard: "ofAwaited", target: "closed", actions: refuse },
+				"client.connect": { actions: requestAdmission },
+				"client.left": { guard: "ofPending", target: "closed", actions: abandonPending },
+				"client.cut": { guard: "ofPending", target: "closed", actions: abandonPending },
+				"client.claimLost": { guard: "ofPendingNode", target: "closed", actions: abandonPending },
+			},
+		},
+		/** A socket speaks for the client; frames go to it. */
+		online: {
+			on: {
+				...admission,
+				"client.connect": [{ guard: "resumes", actions: requestAdmission }, { actions: refuseDuplicate }],
+				"client.acked": { guard: "ofClaim", actions: rememberAcked },
+				"client.left": [
+					{ guard: "ofClaim", target: "closed", actions: rememberAcked },
+					{ guard: "ofPending", actions: abandonPending },
+				],
+				"client.cut": [
+					{ guard: "ofClaim", target: "suspended", actions: rememberAcked },
+					{ guard: "ofPending", actions: abandonPending },
+				],
+				"client.claimLost": { guard: "ofClaimedNode", target: "suspended" },
+				"client.kicked": { target: "closed", actions: closeSocket },
+			},
+		},
+		/** The socket is gone without a goodbye; frames wait in the mailbox for its return. */
+		suspended: {
+			after: { resumeWindow: "closed" },
+			on: {
+				...admission,
+				"client.connect": [
+					{ guard: "resumes", actions: requestAdmission },
+					{ target: "joining", actions: requestAdmission },
+				],
+				"client.left": [
+					{ guard: "ofClaim", target: "closed" },
+					{ guard: "ofPending", actions: abandonPending },
+				],
+				"client.cut": { guard: "ofPending", actions: abandonPending },
+				"client.kicked": "closed",
+			},
+		},
+		/** The session is over; who calls is told so. */
+		closed: {
+			entry: leaveWorkspace,
+			on: { "client.connect": { target: "joining", actions: requestAdmission } },
+		},
+	},
+});
+
+/** Frames: to the socket, kept for its return, or back to a caller that waits. */
+export function passFrame(snapshot: AnyMachineSnapshot, message: Message): readonly Effect[] {
+	const { claim } = snapshot.context as ClientContext;
+	if (snapshot.value === "online" && claim) return [{ type: "deliver", outlet: claim.outlet, message }];
+	if (snapshot.value === "suspended") return [];
+	return undeliverable(snapshot.context as ClientContext, message);
+}
+
+export const clientBehaviour: Behaviour = machineBehaviour({
+	type: "client",
+	version: 1,
+	topic: CLIENTS_TOPIC,
+	machine: clientMachine,
+	queries: {
+		"client.presence": (snapshot) => ({ state: snapshot.value, user: snapshot.context.claim?.user ?? null }),
+	},
+	pass: passFrame,
+	claim: (snapshot) => {
+		const { claim, pending } = snapshot.context as ClientContext;
+		return snapshot.value === "suspended" ? undefined : (claim ?? pending)?.outlet.node;
+	},
+	claimLostType: "client.claimLost",
+});
+
+/**
+ * A caller that waits is told at once; a notice is dropped and counted. Answering notices too would make two
+ * gone peers reject each other's rejects for ever (Hypha's reject storm).
+ */
+function undeliverable(context: ClientContext, message: Message): readonly Effect[] {
+	const peer = `${context.workspace}/${context.client}`;
+	if (message.replyTo) {
+		const error = `Target peer ${peer} is not connected`;
+		return [{ type: "reply", to: message.replyTo, result: { ok: false, error } }];
+	}
+	const session = message.facts?.["session"];
+	if (!session || !message.from?.startsWith("client/")) return [{ type: "drop", reason: "peer-gone" }];
+	const target = message.facts?.["target"] ?? peer;
+	return [{ type: "post", to: message.from, event: { type: "undeliverable", peer, target, session } }];
+}
+
+function isOutlet(claim: Claim | null, connection: string): boolean {
+	return claim?.outlet.connection === connection;
+}
+
+function namesOf(address: Address): Pick<ClientContext, "address" | "workspace" | "client"> {
+	const [, workspace = "", client = ""] = address.split("/");
+	return { address, workspace, client };
+}
+
+function pendingOf(event: ConnectEvent, resumed: Claim | null): Pending {
+	const generation = event.meta.offset;
+	return {
+		generation,
+		outlet: { node: event.node, connection: event.connection },
+		user: event.user,
+		resumeWindowMs: event.resumeWindowMs,
+		from: resumed ? resumed.from : generation,
+		acked: resumed ? Math.max(resumed.acked, resumed.from - 1, event.cursor ?? -1) : -1,
+		replyTo: event.meta.replyTo,
+		recovered: resumed !== null,
+	};
+}
+
+function leave(context: ClientContext, claim: Claim, reason: string): TellParams {
+	return {
+		to: addressOf("workspace", context.workspace),
+		event: { type: "member.leave", client: context.client, generation: claim.generation, reason },
+	};
+}
+
+function refusePending(
+	pending: Pending,
+	reason: string,
+	enqueue: (action: { type: "reply"; params: { to: ReplyTo; result: ReplyResult } }) => void,
+): void {
+	if (!pending.replyTo) return;
+	enqueue({ type: "reply", params: { to: pending.replyTo, result: { ok: false, error: reason } } });
+}

@@ -1,0 +1,245 @@
+/**
+ * One WebSocket from open to close: handshake, control texts, frames in, session out.
+ * Owns the connection's phases; rules live in handshake.ts, router.ts and session.ts.
+ */
+import type { User } from "../actors/user.ts";
+import { type Address, addressOf } from "../runtime/address.ts";
+import type { Event, Message } from "../runtime/message.ts";
+import { closeReason } from "./close-codes.ts";
+import type { GatewayParts } from "./gateway.ts";
+import { type Admitted, HandshakeError, shakeHands } from "./handshake.ts";
+import { Session, type Wire } from "./session.ts";
+
+/** Time for the first text frame, milliseconds (connection.md §3). */
+export const HANDSHAKE_MS_MAX = 5_000;
+/** Longer control texts are ignored, characters (connection.md §4). */
+export const CONTROL_TEXT_CHARACTERS_MAX = 1_000;
+/** A probed socket that shows no sign of life this long is cut, milliseconds. */
+const PROBE_MS = 5_000;
+
+/** The socket as uWebSockets.js gives it, reduced to what a connection uses. */
+export interface Socket extends Wire {
+	sendText(text: string): boolean;
+	close(code: number, reason: string): void;
+	/** Drop without a close frame. */
+	destroy(): void;
+}
+
+/** Who speaks on this connection, once admitted. Set by the gateway alone, from the token. */
+export interface Identity {
+	readonly workspace: string;
+	readonly client: string;
+	readonly user: User;
+	/** msgpack of the user record: the same for every frame of the connection. */
+	readonly userBytes: Uint8Array;
+	readonly address: Address;
+	/** `workspace/client`, as frames name it. */
+	readonly peer: string;
+}
+
+type Phase = "waiting" | "joining" | "open" | "closed";
+
+export class Connection {
+	readonly id: string;
+	readonly #parts: GatewayParts;
+	readonly #socket: Socket;
+	#phase: Phase = "waiting";
+	#identity: Identity | undefined;
+	#session: Session | undefined;
+	#cancelTimer: () => void;
+	/** Newest offset told to the client actor. */
+	#reported = -1;
+	#lastSign = 0;
+
+	constructor(id: string, socket: Socket, parts: GatewayParts) {
+		this.id = id;
+		this.#socket = socket;
+		this.#parts = parts;
+		this.#cancelTimer = parts.clock.after(HANDSHAKE_MS_MAX, () =>
+			this.#refuse("Authentication payload timeout", 1008, "timeout"),
+		);
+	}
+
+	get identity(): Identity | undefined {
+		return this.#identity;
+	}
+
+	text(text: string): void {
+		this.#lastSign = this.#parts.clock.now();
+		if (this.#phase === "waiting") {
+			this.#cancelTimer();
+			this.#phase = "joining";
+			this.#join(text).catch((err) => {
+				this.#parts.logger.error({ err, connection: this.id }, "handshake failed unexpectedly");
+				this.#refuse("Failed to establish connection: internal error", 1001, "error");
+			});
+		} else if (this.#phase === "open" && text.length <= CONTROL_TEXT_CHARACTERS_MAX) {
+			this.#control(text);
+		}
+	}
+
+	binary(bytes: Uint8Array): void {
+		this.#lastSign = this.#parts.clock.now();
+		if (this.#phase === "open" && this.#identity) {
+			this.#parts.metrics.framesIn.inc();
+			this.#parts.router.route(this.#identity, bytes);
+		} else if (this.#phase === "waiting") {
+			this.#refuse("Failed to decode authentication information", 1003, "malformed");
+		}
+	}
+
+	pong(payload: string): void {
+		this.#lastSign = this.#parts.clock.now();
+		const offset = Number(payload);
+		if (payload !== "" && Number.isSafeInteger(offset)) {
+			this.#session?.pong(offset);
+			if (this.#session && this.#session.acked > this.#reported) this.#parts.unreported.add(this);
+		}
+	}
+
+	drain(): void {
+		this.#session?.drain();
+	}
+
+	deliver(message: Message): void {
+		this.#session?.deliver(message);
+	}
+
+	signal(signal: Event): void {
+		switch (signal.type) {
+			case "superseded":
+				this.#end(1001, "another connection of this client took its place");
+				return;
+			case "kicked":
+				this.#end(1008, String(signal["reason"] ?? "removed by an admin"));
+				return;
+			case "probe":
+				this.#probe();
+				return;
+		}
+	}
+
+	/** Tell the client actor what the client has, so that a resume after a crash starts there. */
+	report(): void {
+		const acked = this.#session?.acked ?? -1;
+		if (!this.#identity || acked <= this.#reported || this.#phase !== "open") return;
+		this.#reported = acked;
+		this.#tellActor({ type: "client.acked", connection: this.id, offset: acked });
+	}
+
+	/** Close from this side; the client may come back and resume. */
+	shed(reason: string): void {
+		this.#end(1001, reason);
+	}
+
+	/** The socket has ended. `goodbye`: with a close frame of the client's own. */
+	closed(goodbye: boolean): void {
+		const joined = this.#phase === "open" || this.#phase === "joining";
+		this.#phase = "closed";
+		this.#cancelTimer();
+		this.#parts.unreported.delete(this);
+		this.#session?.close();
+		if (!joined || !this.#identity) return;
+		const type = goodbye && !this.#ended ? "client.left" : "client.cut";
+		this.#tellActor({ type, connection: this.id, acked: this.#session?.acked ?? -1 });
+	}
+
+	#ended = false;
+
+	async #join(text: string): Promise<void> {
+		try {
+			const admitted = await shakeHands(text, this.id, this.#parts, (identity) => {
+				this.#identity = identity;
+				this.#session = this.#newSession(identity);
+			});
+			if (this.#phase !== "joining") return;
+			this.#open(admitted);
+		} catch (error) {
+			if (!(error instanceof HandshakeError)) throw error;
+			this.#identity = undefined;
+			this.#refuse(error.message, error.closeCode, error.outcome);
+		}
+	}
+
+	#open({ info, from, upTo }: Admitted): void {
+		this.#phase = "open";
+		this.#reported = from - 1;
+		this.#parts.metrics.handshakes.inc({ outcome: "admitted" });
+		this.#socket.sendText(JSON.stringify(info));
+		this.#session?.start(from, upTo);
+	}
+
+	#newSession(identity: Identity): Session {
+		const { node, metrics, clock, logger } = this.#parts;
+		return new Session({
+			address: identity.address,
+			mailbox: node.mailbox(identity.address),
+			log: node.log,
+			wire: this.#socket,
+			metrics,
+			now: () => clock.now(),
+			onBroken: (err) => {
+				logger.warn({ err, address: identity.address }, "session cannot read its mailbox; shedding it");
+				this.shed("the mailbox could not be read; connect again");
+			},
+		});
+	}
+
+	#control(text: string): void {
+		let message: unknown;
+		try {
+			message = JSON.parse(text);
+		} catch {
+			return;
+		}
+		const type = typeof message === "object" && message !== null && "type" in message ? message.type : "";
+		if (type === "ping") this.#socket.sendText('{"type":"pong"}');
+		if (type === "refresh_token") void this.#refreshToken();
+	}
+
+	async #refreshToken(): Promise<void> {
+		const { tokens, logger } = this.#parts;
+		const identity = this.#identity;
+		if (!identity) return;
+		try {
+			const token = await tokens.reconnectionToken(identity.user, identity.workspace, identity.client);
+			this.#socket.sendText(JSON.stringify({ type: "reconnection_token", reconnection_token: token }));
+		} catch (err) {
+			logger.error({ err, connection: this.id }, "reconnection token not issued");
+		}
+	}
+
+	#probe(): void {
+		const asked = this.#parts.clock.now();
+		this.#socket.ping("");
+		this.#cancelTimer();
+		this.#cancelTimer = this.#parts.clock.after(PROBE_MS, () => {
+			if (this.#lastSign < asked) this.#socket.destroy();
+		});
+	}
+
+	#refuse(message: string, code: number, outcome: string): void {
+		if (this.#phase === "closed") return;
+		this.#parts.metrics.handshakes.inc({ outcome });
+		this.#socket.sendText(JSON.stringify({ type: "error", message }));
+		this.#end(code, message);
+	}
+
+	#end(code: number, reason: string): void {
+		if (this.#phase === "closed" || this.#ended) return;
+		this.#ended = true;
+		this.#socket.close(code, closeReason(reason));
+	}
+
+	#tellActor(event: Event): void {
+		const { node, logger } = this.#parts;
+		const identity = this.#identity as Identity;
+		node.tell(identity.address, event).catch((err) => {
+			logger.warn({ err, address: identity.address, type: event.type }, "client actor not told");
+		});
+	}
+}
+
+export function clientAddress(workspace: string, client: string): Address {
+	return addressOf("client", workspace, client);
+}

@@ -1,0 +1,38 @@
+/**
+ * The parts that every connection of this gateway shares. Owns only their shape; server.ts puts them together.
+ */
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Node } from "../runtime/node.ts";
+import type { Connection } from "./connection.ts";
+import type { GatewayMetrics } from "./metrics.ts";
+import type { Router } from "./router.ts";
+import type { Tokens } from "./tokens.ts";
+
+export interface GatewayParts {
+	readonly node: Node;
+	readonly tokens: Tokens;
+	readonly router: Router;
+	readonly metrics: GatewayMetrics;
+	readonly clock: Clock;
+	readonly logger: Logger;
+	readonly options: GatewayOptions;
+	/** Connections whose newest acknowledgement the client actor does not know yet. */
+	readonly unreported: Set<Connection>;
+}
+
+export interface GatewayOptions {
+	readonly host: string;
+	/** 0: a free one. */
+	readonly port: number;
+	/** As clients reach this node or its load balancer; undefined: host and port. */
+	readonly publicUrl: string | undefined;
+	/** Path in front of every route, "" or "/prefix". */
+	readonly basePath: string;
+	/** How long a cut client keeps its place, milliseconds. */
+	readonly resumeWindowMs: number;
+	readonly version: string;
+}
+
+/** The manager's client id as clients see it: names no node, so it stays the same when nodes come and go. */
+export const MANAGER_ID = "manager-mycelog";

@@ -1,0 +1,185 @@
+/**
+ * From the first text frame to an admitted client: token, workspace, client id, admission by the actors.
+ * Owns the order of checks and upstream's error texts (connection.md §2–3); permissions are decided in actors/.
+ */
+import { createHash } from "node:crypto";
+import { clientIdProblem } from "../actors/service-id.ts";
+import type { User } from "../actors/user.ts";
+import { encode } from "@msgpack/msgpack";
+import { MycelogError } from "../persistence/errors.ts";
+import { RefusedError } from "../runtime/node.ts";
+import { clientAddress, type Identity } from "./connection.ts";
+import { type GatewayParts, MANAGER_ID } from "./gateway.ts";
+import { chooseWorkspace } from "./workspace-choice.ts";
+
+/** How long the actors may take to admit a client, milliseconds. */
+const ADMISSION_MS_MAX = 15_000;
+
+/** Why a client was not let in; `message` is what its user reads. */
+export class HandshakeError extends Error {
+	override readonly name = "HandshakeError";
+	readonly closeCode: number;
+	/** Fixed word for metrics. */
+	readonly outcome: string;
+
+	constructor(message: string, closeCode: number, outcome: string) {
+		super(message);
+		this.closeCode = closeCode;
+		this.outcome = outcome;
+	}
+}
+
+export interface Admitted {
+	/** The `connection_info` text frame. */
+	readonly info: Readonly<Record<string, unknown>>;
+	/** Mailbox offset to deliver from, and the one from which messages come live. */
+	readonly from: number;
+	readonly upTo: number;
+}
+
+interface Hello {
+	readonly clientId: string;
+	readonly workspace: string | undefined;
+	readonly token: string | undefined;
+	readonly reconnectionToken: string | undefined;
+	/** Newest offset the client itself says it has (not sent by the published clients). */
+	readonly cursor: number | undefined;
+}
+
+/** `known` is called with the identity before the actors are asked, so that nothing delivered meanwhile is missed. */
+export async function shakeHands(
+	text: string,
+	connection: string,
+	parts: GatewayParts,
+	known: (identity: Identity) => void,
+): Promise<Admitted> {
+	const hello = parseHello(text);
+	const presented = await authenticate(hello, parts);
+	const workspace = joinable(() => chooseWorkspace(presented, hello.workspace));
+	const problem = clientIdProblem(hello.clientId);
+	if (problem) throw establishError(problem);
+	const bound = presented.scope.client_id;
+	if (bound && bound !== hello.clientId) {
+		throw establishError(`Client id does not match the token: ${hello.clientId}`);
+	}
+	const user: User = {
+		...presented,
+		scope: { ...presented.scope, current_workspace: workspace.id, client_id: hello.clientId },
+	};
+	const identity: Identity = {
+		workspace: workspace.id,
+		client: hello.clientId,
+		user,
+		userBytes: encode(user, { ignoreUndefined: true }),
+		address: clientAddress(workspace.id, hello.clientId),
+		peer: `${workspace.id}/${hello.clientId}`,
+	};
+	known(identity);
+	const claim = await admit(identity, hello, connection, workspace.ensure, parts);
+	return { info: await connectionInfo(identity, parts), from: claim.from, upTo: claim.upTo };
+}
+
+async function admit(
+	identity: Identity,
+	hello: Hello,
+	connection: string,
+	ensure: unknown,
+	{ node, options }: GatewayParts,
+): Promise<{ from: number; upTo: number }> {
+	const token = hello.reconnectionToken ?? hello.token;
+	try {
+		const claim = await node.ask(
+			identity.address,
+			{
+				type: "client.connect",
+				node: node.name.text,
+				connection,
+				user: identity.user,
+				resume: hello.reconnectionToken !== undefined,
+				...(hello.cursor === undefined ? undefined : { cursor: hello.cursor }),
+				...(token ? { tokenHash: hashOf(token) } : undefined),
+				...(ensure ? { ensure } : undefined),
+				resumeWindowMs: options.resumeWindowMs,
+			},
+			{ kind: "command", timeoutMs: ADMISSION_MS_MAX },
+		);
+		return claim as { from: number; upTo: number };
+	} catch (error) {
+		if (error instanceof RefusedError) throw establishError(error.message);
+		// No `error` text would be right here: it would make the client give up for good.
+		if (MycelogError.is(error) && error.retryable) {
+			throw new HandshakeError("Server busy, please retry", 1013, "busy");
+		}
+		throw error;
+	}
+}
+
+async function connectionInfo(identity: Identity, { tokens, options }: GatewayParts) {
+	const url = options.publicUrl ?? `http://${options.host}:${options.port}${options.basePath}`;
+	return {
+		type: "connection_info",
+		hypha_version: options.version,
+		public_base_url: url,
+		local_base_url: url,
+		manager_id: MANAGER_ID,
+		workspace: identity.workspace,
+		client_id: identity.client,
+		user: identity.user,
+		reconnection_token: await tokens.reconnectionToken(identity.user, identity.workspace, identity.client),
+		reconnection_token_life_time: tokens.reconnectionSeconds,
+	};
+}
+
+async function authenticate(hello: Hello, { tokens }: GatewayParts): Promise<User> {
+	try {
+		if (hello.reconnectionToken) return await tokens.parse(hello.reconnectionToken);
+		if (hello.token) return await tokens.parse(hello.token);
+		return tokens.anonymous();
+	} catch (error) {
+		throw new HandshakeError(`Authentication error: ${(error as Error).message}`, 1008, "unauthenticated");
+	}
+}
+
+function parseHello(text: string): Hello {
+	let hello: unknown;
+	try {
+		hello = JSON.parse(text);
+	} catch {
+		throw new HandshakeError("Failed to decode authentication information", 1003, "malformed");
+	}
+	if (typeof hello !== "object" || hello === null || Array.isArray(hello)) {
+		throw new HandshakeError("Failed to decode authentication information", 1003, "malformed");
+	}
+	const fields = hello as Record<string, unknown>;
+	const string = (name: string): string | undefined => {
+		const value = fields[name];
+		if (value === undefined || value === null || value === "") return undefined;
+		if (typeof value !== "string") throw establishError(`${name} must be a string`);
+		return value;
+	};
+	const { offset } = fields;
+	return {
+		clientId: string("client_id") ?? "",
+		workspace: string("workspace"),
+		token: string("token"),
+		reconnectionToken: string("reconnection_token"),
+		cursor: typeof offset === "number" && Number.isSafeInteger(offset) ? offset : undefined,
+	};
+}
+
+function joinable<T>(choose: () => T): T {
+	try {
+		return choose();
+	} catch (error) {
+		throw establishError((error as Error).message);
+	}
+}
+
+function establishError(detail: string): HandshakeError {
+	return new HandshakeError(`Failed to establish connection: ${detail}`, 1001, "refused");
+}
+
+/** What revocations are kept by: the log never holds a token. */
+export function hashOf(token: string): string {
+	return createHash("sha256").update(token).digest("base64url");
+}

@@ -1,0 +1,89 @@
+/**
+ * What the gateway counts, as Prometheus metrics. Owns names and labels; no label names a client or workspace.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import type { Node } from "../runtime/node.ts";
+
+export type GatewayMetrics = ReturnType<typeof createMetrics>;
+
+export function createMetrics() {
+	const registry = new Registry();
+	collectDefaultMetrics({ register: registry, prefix: "mycelog_" });
+	const counter = (name: string, help: string) =>
+		new Counter({ name: `mycelog_${name}`, help, registers: [registry] });
+	const labelled = <Label extends string>(name: string, help: string, label: Label) =>
+		new Counter({ name: `mycelog_${name}`, help, labelNames: [label], registers: [registry] });
+	return {
+		registry,
+		connections: new Gauge({
+			name: "mycelog_gateway_connections",
+			help: "Open WebSocket connections of this node",
+			registers: [registry],
+		}),
+		handshakes: labelled("gateway_handshakes_total", "Handshakes by outcome", "outcome"),
+		framesIn: counter("gateway_frames_in_total", "Binary frames received from clients"),
+		framesOut: counter("gateway_frames_out_total", "Frames written to sockets"),
+		refusedFrames: labelled("gateway_refused_frames_total", "Frames not accepted, by reason", "reason"),
+		expiredFrames: counter("gateway_expired_frames_total", "Calls not delivered because their caller gave up"),
+		slowReaders: counter("gateway_slow_readers_total", "Times a socket's buffer bound made its session wait"),
+		managerCalls: labelled("gateway_manager_calls_total", "Calls of manager methods by outcome", "outcome"),
+	};
+}
+
+/** Export the runtime's plain counters; read when scraped. */
+export function exportRuntime(registry: Registry, node: Node): void {
+	const { metrics } = node;
+	const read = (name: string, help: string, value: () => number) =>
+		new Gauge({
+			name: `mycelog_${name}`,
+			help,
+			registers: [registry],
+			collect() {
+				this.set(value());
+			},
+		});
+	new Gauge({
+		name: "mycelog_records_total",
+		help: "Records folded or passed on, by kind",
+		labelNames: ["kind"],
+		registers: [registry],
+		collect() {
+			for (const kind of ["command", "query", "frame", "timer"] as const) this.set({ kind }, metrics[kind]);
+		},
+	});
+	new Gauge({
+		name: "mycelog_drops_total",
+		help: "Frames without a receiver, by reason",
+		labelNames: ["reason"],
+		registers: [registry],
+		collect() {
+			for (const [reason, count] of Object.entries(metrics.drops)) this.set({ reason }, count);
+		},
+	});
+	read("duplicates_total", "Records dropped as seen before", () => metrics.duplicates);
+	read("expired_total", "Queries and frames dropped late", () => metrics.expired);
+	read("dead_letters_total", "Records parked", () => metrics.deadLetters);
+	read("late_replies_total", "Replies nobody waited for", () => metrics.lateReplies);
+	read("outputs_total", "Messages actors sent to other mailboxes", () => metrics.outputs);
+	read("checkpoints_total", "Checkpoints written", () => metrics.checkpoints);
+	read("snapshots_written_total", "Snapshots written", () => metrics.snapshotsWritten);
+	read("snapshots_rebuilt_total", "Damaged or outdated snapshots rebuilt from the log", () => {
+		return metrics.snapshotsRebuilt;
+	});
+	read("actors_in_memory", "Actors in memory", () => sum(node.partitions.map((p) => p.actorsInMemory)));
+	read("partitions_owned", "Partitions owned by this node", () => node.partitions.length);
+	read("partitions_recovering", "Owned partitions that have not caught up", () => {
+		return node.partitions.filter((partition) => !partition.live).length;
+	});
+	const { stats } = node.appender;
+	read("append_queue_records", "Records waiting for the log", () => stats.queuedRecords);
+	read("append_queue_bytes", "Bytes waiting for the log", () => stats.queuedBytes);
+	read("append_batches_total", "Batches appended", () => stats.batches);
+	read("append_records_total", "Records appended", () => stats.records);
+	read("append_retries_total", "Batches tried again", () => stats.retries);
+	read("append_refused_total", "Records refused because too many waited", () => stats.refused);
+}
+
+function sum(numbers: readonly number[]): number {
+	return numbers.reduce((total, n) => total + n, 0);
+}

@@ -1,0 +1,130 @@
+/**
+ * Every binary frame from a client: whose it is, where it goes, what it may say. Then into a mailbox.
+ * Owns the overwriting of identity fields; the payload segment passes byte for byte.
+ */
+import { mayBroadcast } from "../actors/permission.ts";
+import { addressOf } from "../runtime/address.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Node } from "../runtime/node.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { callTimeoutMs, encodeMain, forgedKey, type Main, readFrame, writeFrame } from "./frame.ts";
+import { clientAddress, type Identity } from "./connection.ts";
+import type { Manager } from "./manager-service.ts";
+import type { GatewayMetrics } from "./metrics.ts";
+import { FRAME } from "./outgoing.ts";
+import { rejectFrame } from "./rpc-value.ts";
+
+/** A call whose caller names no time is worth delivering this long, milliseconds (the clients' default). */
+export const CALL_EXPIRY_MS_DEFAULT = 30_000;
+
+export interface RouterParts {
+	readonly node: Node;
+	readonly manager: Manager;
+	readonly metrics: GatewayMetrics;
+	readonly clock: Clock;
+	readonly logger: Logger;
+}
+
+export class Router {
+	readonly #parts: RouterParts;
+
+	constructor(parts: RouterParts) {
+		this.#parts = parts;
+	}
+
+	route(from: Identity, bytes: Uint8Array): void {
+		const frame = readFrame(bytes);
+		if (!frame.ok) {
+			this.#refused("malformed");
+			return;
+		}
+		const { main, rest } = frame;
+		const { to } = main;
+		if (typeof to !== "string" || to === "" || typeof main["type"] !== "string") {
+			this.#refused("malformed");
+			return;
+		}
+		const forged = forgedKey(rest);
+		if (forged) {
+			this.#refused("forged");
+			this.#reject(from, main, to, `PermissionError: the second segment must not hold "${forged}"`);
+			return;
+		}
+		if (to.startsWith("*/")) {
+			this.#parts.manager.receive(from, main, to, rest);
+		} else if (to === "*" || to.endsWith("/*")) {
+			this.#broadcast(from, main, to, rest);
+		} else {
+			this.#direct(from, main, to, rest);
+		}
+	}
+
+	#direct(from: Identity, main: Main, to: string, rest: Uint8Array): void {
+		const absolute = to.includes("/") ? to : `${from.workspace}/${to}`;
+		const slash = absolute.indexOf("/");
+		const client = absolute.slice(slash + 1);
+		if (slash < 1 || client === "" || client.includes("/")) {
+			this.#refused("bad-target");
+			this.#reject(from, main, to, `ValueError: "${to.slice(0, 80)}" is no target; write client or workspace/client`);
+			return;
+		}
+		const session = typeof main["session"] === "string" ? main["session"] : undefined;
+		const submitted = this.#parts.node.submit({
+			to: clientAddress(absolute.slice(0, slash), client),
+			kind: "frame",
+			type: FRAME,
+			from: from.address,
+			body: this.#stamped(from, main, absolute, rest),
+			...(session
+				? { facts: { session, target: to }, expiresAt: this.#expiry(rest) }
+				: undefined),
+		});
+		submitted.catch((error) => this.#notAccepted(from, main, to, error));
+	}
+
+	#broadcast(from: Identity, main: Main, to: string, rest: Uint8Array): void {
+		const workspace = to === "*" ? from.workspace : to.slice(0, -2);
+		if (workspace !== from.workspace || !mayBroadcast(from.user, workspace)) {
+			this.#refused("forbidden");
+			this.#reject(from, main, to, `PermissionError: Permission denied for workspace ${workspace}`);
+			return;
+		}
+		const submitted = this.#parts.node.submit({
+			to: addressOf("workspace", workspace),
+			kind: "frame",
+			type: FRAME,
+			from: from.address,
+			body: this.#stamped(from, main, `${workspace}/*`, rest),
+			facts: { event: String(main["type"]) },
+		});
+		submitted.catch((error) => this.#notAccepted(from, main, to, error));
+	}
+
+	/** The frame with the gateway's word on who speaks; `ctx` would be believed by receivers, so it goes. */
+	#stamped(from: Identity, main: Main, to: string, rest: Uint8Array): Uint8Array {
+		const { ctx: _, ...said } = main;
+		const head = { ...said, from: from.peer, to, ws: from.workspace };
+		return writeFrame(encodeMain(head, from.userBytes), rest);
+	}
+
+	#expiry(rest: Uint8Array): number {
+		return this.#parts.clock.now() + (callTimeoutMs(rest) ?? CALL_EXPIRY_MS_DEFAULT);
+	}
+
+	#notAccepted(from: Identity, main: Main, to: string, error: unknown): void {
+		this.#refused("not-durable");
+		this.#parts.logger.warn({ err: error, to }, "frame not accepted");
+		this.#reject(from, main, to, `RuntimeError: the message was not accepted: ${(error as Error).message}`);
+	}
+
+	/** Tell a caller that waits; a notice has nobody to tell. */
+	#reject(from: Identity, main: Main, to: string, message: string): void {
+		const { session } = main;
+		if (typeof session !== "string") return;
+		this.#parts.manager.post(from.address, rejectFrame({ session, from: to, to: from.peer, message }));
+	}
+
+	#refused(reason: string): void {
+		this.#parts.metrics.refusedFrames.inc({ reason });
+	}
+}

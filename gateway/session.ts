@@ -1,0 +1,158 @@
+/**
+ * A session's way out: from the client's mailbox to one socket, in order, from the last acknowledged offset on.
+ * Owns the cursor, acknowledge-by-pong and the slow reader's wait; which connection is the client's, the client
+ * actor decides.
+ */
+import type { Log, PartitionId } from "../persistence/log.ts";
+import type { Address } from "../runtime/address.ts";
+import { type Message, messageOf } from "../runtime/message.ts";
+import type { GatewayMetrics } from "./metrics.ts";
+import { wireBytes } from "./outgoing.ts";
+
+/** Bytes that may wait in a socket before its session reads on from the log instead. */
+export const SOCKET_BUFFER_BYTES_MAX = 1024 * 1024;
+/** Records read from the log at a time while catching up. */
+const CATCH_UP_PAGE_RECORDS = 500;
+
+/** The part of a socket that a session needs. */
+export interface Wire {
+	/** False: the socket is gone. */
+	send(bytes: Uint8Array): boolean;
+	ping(payload: string): void;
+	bufferedBytes(): number;
+}
+
+export interface SessionParts {
+	readonly address: Address;
+	readonly mailbox: PartitionId;
+	readonly log: Log;
+	readonly wire: Wire;
+	readonly metrics: GatewayMetrics;
+	readonly now: () => number;
+	/** The session cannot go on: the log is unreadable or trimmed past the cursor. */
+	readonly onBroken: (error: unknown) => void;
+}
+
+export class Session {
+	readonly address: Address;
+	readonly #parts: SessionParts;
+	/** Next mailbox offset that the socket has not been given. */
+	#next = 0;
+	/** Live messages are taken as they come; otherwise the log is read up to `#liveTo`. */
+	#live = false;
+	#liveTo = 0;
+	#lastSent = -1;
+	#acked = -1;
+	#pingUnderWay = false;
+	#drained: (() => void) | undefined;
+	#catchingUp = false;
+	#closed = false;
+
+	constructor(parts: SessionParts) {
+		this.address = parts.address;
+		this.#parts = parts;
+	}
+
+	/** Newest offset that the client is known to have; -1: none. */
+	get acked(): number {
+		return this.#acked;
+	}
+
+	/** Deliver from `from`; records before `upTo` are in the log already and are read from there. */
+	start(from: number, upTo: number): void {
+		this.#next = from;
+		this.#liveTo = Math.max(this.#liveTo, upTo);
+		this.#catchUp();
+	}
+
+	/** A message the client actor handed to this connection, in mailbox order. */
+	deliver(message: Message): void {
+		if (message.offset < this.#next) return;
+		this.#liveTo = Math.max(this.#liveTo, message.offset + 1);
+		if (!this.#live) return;
+		this.#send(message);
+		if (this.#parts.wire.bufferedBytes() > SOCKET_BUFFER_BYTES_MAX) {
+			this.#parts.metrics.slowReaders.inc();
+			this.#live = false;
+			this.#catchUp();
+		}
+	}
+
+	/** The client has everything before and at `offset`. */
+	pong(offset: number): void {
+		this.#pingUnderWay = false;
+		if (offset > this.#acked && offset <= this.#lastSent) this.#acked = offset;
+		this.#pingIfNeeded();
+	}
+
+	/** The socket's buffer has emptied. */
+	drain(): void {
+		this.#drained?.();
+	}
+
+	close(): void {
+		this.#closed = true;
+		this.#drained?.();
+	}
+
+	#send(message: Message): void {
+		this.#next = message.offset + 1;
+		if (message.expiresAt !== undefined && message.expiresAt < this.#parts.now()) {
+			this.#parts.metrics.expiredFrames.inc();
+			return;
+		}
+		const bytes = wireBytes(message);
+		if (!bytes || this.#closed) return;
+		if (!this.#parts.wire.send(bytes)) return;
+		this.#parts.metrics.framesOut.inc();
+		this.#lastSent = message.offset;
+		this.#pingIfNeeded();
+	}
+
+	/** One ping under way at a time: under load its pong covers everything written meanwhile. */
+	#pingIfNeeded(): void {
+		if (this.#pingUnderWay || this.#closed || this.#lastSent <= this.#acked) return;
+		this.#pingUnderWay = true;
+		this.#parts.wire.ping(String(this.#lastSent));
+	}
+
+	#catchUp(): void {
+		if (this.#catchingUp) return;
+		this.#catchingUp = true;
+		this.#readOn().catch((error) => {
+			if (!this.#closed) this.#parts.onBroken(error);
+		});
+	}
+
+	async #readOn(): Promise<void> {
+		const { log, mailbox, wire, address } = this.#parts;
+		while (!this.#closed) {
+			while (wire.bufferedBytes() > SOCKET_BUFFER_BYTES_MAX / 2 && !this.#closed) await this.#drain();
+			if (this.#next >= this.#liveTo) {
+				// In one step: a message that makes the reader slow again must find no catch-up under way.
+				this.#live = true;
+				this.#catchingUp = false;
+				return;
+			}
+			const page = await log.read(mailbox, this.#next, { maxRecords: CATCH_UP_PAGE_RECORDS, waitMs: 0 });
+			for (const record of page) {
+				if (this.#closed) return;
+				if (record.offset >= this.#liveTo) break;
+				// Only what the actor passed on counts as the session's; its commands are not for the socket.
+				const message = record.key === address ? messageOf(record) : undefined;
+				if (message && !("unreadable" in message) && message.kind === "frame") this.#send(message);
+				this.#next = record.offset + 1;
+			}
+			if (page.length === 0) this.#next = this.#liveTo;
+		}
+	}
+
+	#drain(): Promise<void> {
+		return new Promise((resolve) => {
+			this.#drained = () => {
+				this.#drained = undefined;
+				resolve();
+			};
+		});
+	}
+}

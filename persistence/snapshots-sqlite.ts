@@ -1,0 +1,157 @@
+/**
+ * Snapshots and checkpoints in SQLite, beside either log. Owns their tables and checksums.
+ * Flushed to disk less strictly than the log: what a power cut takes from here is folded again from there.
+ */
+import { crc32 } from "node:zlib";
+import type { Statement } from "better-sqlite3";
+import { MycelogError } from "./errors.ts";
+import type { PartitionId } from "./log.ts";
+import type { Checkpoint, PendingTimer, SnapshotStore, StoredSnapshot } from "./snapshots.ts";
+import { openDatabase, type Sqlite } from "./sqlite-database.ts";
+
+const SCHEMA = `
+	CREATE TABLE IF NOT EXISTS snapshots (
+		address TEXT PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
+		version INTEGER NOT NULL, state TEXT NOT NULL, timers TEXT NOT NULL, timer_at INTEGER, claim TEXT,
+		checksum INTEGER NOT NULL
+	) WITHOUT ROWID;
+	CREATE INDEX IF NOT EXISTS snapshots_timers ON snapshots (topic, partition, timer_at) WHERE timer_at IS NOT NULL;
+	CREATE INDEX IF NOT EXISTS snapshots_claims ON snapshots (topic, partition) WHERE claim IS NOT NULL;
+	CREATE TABLE IF NOT EXISTS checkpoints (
+		topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, watermarks TEXT NOT NULL,
+		checksum INTEGER NOT NULL, PRIMARY KEY (topic, partition)
+	) WITHOUT ROWID;
+`;
+
+interface SnapshotRow {
+	readonly address: string;
+	readonly offset: number;
+	readonly version: number;
+	readonly state: string;
+	readonly timers: string;
+	readonly claim: string | null;
+	readonly checksum: number;
+}
+
+export interface SqliteSnapshotsOptions {
+	readonly directory: string;
+	/** For operators beside a live node. */
+	readonly readOnly?: boolean;
+}
+
+export class SqliteSnapshots implements SnapshotStore {
+	readonly #database: Sqlite;
+	readonly #load: Statement;
+	readonly #put: Statement | undefined;
+	readonly #checkpoint: Statement;
+	readonly #putCheckpoint: Statement | undefined;
+
+	constructor({ directory, readOnly = false }: SqliteSnapshotsOptions) {
+		this.#database = openDatabase(directory, "snapshots.db", { readOnly, synchronous: "NORMAL" });
+		if (!readOnly) this.#database.exec(SCHEMA);
+		this.#load = this.#database.prepare("SELECT * FROM snapshots WHERE address = ?");
+		this.#checkpoint = this.#database.prepare("SELECT * FROM checkpoints WHERE topic = ? AND partition = ?");
+		if (readOnly) return;
+		this.#put = this.#database.prepare("REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
+		this.#putCheckpoint = this.#database.prepare("REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?)");
+	}
+
+	load(address: string): StoredSnapshot | undefined {
+		const row = this.#load.get(address) as SnapshotRow | undefined;
+		if (!row) return undefined;
+		const expected = checksumOf(row);
+		if (expected !== row.checksum) {
+			throw new MycelogError("snapshot.corrupt", `the snapshot of ${address} does not match its checksum`, {
+				address,
+				expected,
+				found: row.checksum,
+			});
+		}
+		const { offset, version, state, timers, claim } = row;
+		return {
+			address,
+			offset,
+			version,
+			state,
+			timers: JSON.parse(timers),
+			...(claim ? { claim } : undefined),
+		};
+	}
+
+	/** A damaged checkpoint counts as none: its partition is folded from the log's start. */
+	checkpoint(partition: PartitionId): Checkpoint | undefined {
+		const row = this.#checkpoint.get(partition.topic, partition.partition) as
+			| { next: number; watermarks: string; checksum: number }
+			| undefined;
+		if (!row || crc32(`${row.next}\n${row.watermarks}`) !== row.checksum) return undefined;
+		return { partition, next: row.next, watermarks: row.watermarks };
+	}
+
+	save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): void {
+		const { partition: id, next, watermarks } = checkpoint;
+		this.#database.transaction(() => {
+			for (const snapshot of changed) this.#write(id, snapshot);
+			const checksum = crc32(`${next}\n${watermarks}`);
+			this.#putCheckpoint?.run(id.topic, id.partition, next, watermarks, checksum);
+		})();
+	}
+
+	timers({ topic, partition }: PartitionId): PendingTimer[] {
+		return this.#database
+			.prepare(
+				`SELECT address, timer_at AS at FROM snapshots
+				 WHERE topic = ? AND partition = ? AND timer_at IS NOT NULL ORDER BY timer_at`,
+			)
+			.all(topic, partition) as PendingTimer[];
+	}
+
+	claims({ topic, partition }: PartitionId): { readonly address: string; readonly claim: string }[] {
+		return this.#database
+			.prepare("SELECT address, claim FROM snapshots WHERE topic = ? AND partition = ? AND claim IS NOT NULL")
+			.all(topic, partition) as { address: string; claim: string }[];
+	}
+
+	addresses({
+		prefix = "",
+		after = "",
+		limit,
+	}: {
+		prefix?: string;
+		after?: string;
+		limit: number;
+	}): string[] {
+		return this.#database
+			.prepare(
+				`SELECT address FROM snapshots
+				 WHERE address > ? AND substr(address, 1, ?) = ? ORDER BY address LIMIT ?`,
+			)
+			.pluck()
+			.all(after, prefix.length, prefix, limit) as string[];
+	}
+
+	close(): void {
+		this.#database.close();
+	}
+
+	#write({ topic, partition }: PartitionId, snapshot: StoredSnapshot): void {
+		const { address, offset, version, state, claim = null } = snapshot;
+		const timers = JSON.stringify(snapshot.timers);
+		const timerAt = snapshot.timers.reduce<number | null>(
+			(least, { at }) => (least === null || at < least ? at : least),
+			null,
+		);
+		const checksum = checksumOf({ address, offset, version, state, timers, claim });
+		this.#put?.run(address, topic, partition, offset, version, state, timers, timerAt, claim, checksum);
+	}
+}
+
+function checksumOf({
+	address,
+	offset,
+	version,
+	state,
+	timers,
+	claim,
+}: Omit<SnapshotRow, "checksum">): number {
+	return crc32(`${address}\n${offset}\n${version}\n${claim ?? ""}\n${timers}\n${state}`);
+}
