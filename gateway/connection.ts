@@ -2,7 +2,7 @@
  * One WebSocket from open to close: handshake, control texts, frames in, session out.
  * Owns the connection's phases; rules live in handshake.ts, router.ts and session.ts.
  */
-import type { User } from "../actors/user.ts";
+import type { Permission, User } from "../actors/user.ts";
 import { type Address, addressOf } from "../runtime/address.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import { closeReason } from "./close-codes.ts";
@@ -32,6 +32,8 @@ export interface Identity {
 	readonly user: User;
 	/** msgpack of the user record: the same for every frame of the connection. */
 	readonly userBytes: Uint8Array;
+	/** What the workspace granted when it admitted the client. */
+	readonly permission: Permission;
 	readonly address: Address;
 	/** `workspace/client`, as frames name it. */
 	readonly peer: string;
@@ -50,6 +52,8 @@ export class Connection {
 	/** Newest offset told to the client actor. */
 	#reported = -1;
 	#lastSign = 0;
+	/** This side has closed the socket; a close frame that comes back is no goodbye of the client. */
+	#ended = false;
 
 	constructor(id: string, socket: Socket, parts: GatewayParts) {
 		this.id = id;
@@ -144,8 +148,6 @@ export class Connection {
 		this.#tellActor({ type, connection: this.id, acked: this.#session?.acked ?? -1 });
 	}
 
-	#ended = false;
-
 	async #join(text: string): Promise<void> {
 		try {
 			const admitted = await shakeHands(text, this.id, this.#parts, (identity) => {
@@ -161,8 +163,9 @@ export class Connection {
 		}
 	}
 
-	#open({ info, from, upTo }: Admitted): void {
+	#open({ info, identity, from, upTo }: Admitted): void {
 		this.#phase = "open";
+		this.#identity = identity;
 		this.#reported = from - 1;
 		this.#parts.metrics.handshakes.inc({ outcome: "admitted" });
 		this.#socket.sendText(JSON.stringify(info));

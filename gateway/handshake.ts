@@ -3,9 +3,9 @@
  * Owns the order of checks and upstream's error texts (connection.md §2–3); permissions are decided in actors/.
  */
 import { createHash } from "node:crypto";
-import { clientIdProblem } from "../actors/service-id.ts";
-import type { User } from "../actors/user.ts";
 import { encode } from "@msgpack/msgpack";
+import { clientIdProblem } from "../actors/service-id.ts";
+import type { Permission, User } from "../actors/user.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import { RefusedError } from "../runtime/node.ts";
 import { clientAddress, type Identity } from "./connection.ts";
@@ -30,11 +30,19 @@ export class HandshakeError extends Error {
 }
 
 export interface Admitted {
+	readonly identity: Identity;
 	/** The `connection_info` text frame. */
 	readonly info: Readonly<Record<string, unknown>>;
 	/** Mailbox offset to deliver from, and the one from which messages come live. */
 	readonly from: number;
 	readonly upTo: number;
+}
+
+/** The client actor's answer to a connect. */
+interface GrantedClaim {
+	readonly from: number;
+	readonly upTo: number;
+	readonly admission?: { readonly permission: Permission };
 }
 
 interface Hello {
@@ -71,12 +79,16 @@ export async function shakeHands(
 		client: hello.clientId,
 		user,
 		userBytes: encode(user, { ignoreUndefined: true }),
+		// Until the workspace has answered, nothing is granted that a member would not have.
+		permission: "r",
 		address: clientAddress(workspace.id, hello.clientId),
 		peer: `${workspace.id}/${hello.clientId}`,
 	};
 	known(identity);
 	const claim = await admit(identity, hello, connection, workspace.ensure, parts);
-	return { info: await connectionInfo(identity, parts), from: claim.from, upTo: claim.upTo };
+	const permission = claim.admission?.permission ?? "r";
+	const info = await connectionInfo(identity, parts);
+	return { identity: { ...identity, permission }, info, from: claim.from, upTo: claim.upTo };
 }
 
 async function admit(
@@ -85,7 +97,7 @@ async function admit(
 	connection: string,
 	ensure: unknown,
 	{ node, options }: GatewayParts,
-): Promise<{ from: number; upTo: number }> {
+): Promise<GrantedClaim> {
 	const token = hello.reconnectionToken ?? hello.token;
 	try {
 		const claim = await node.ask(
@@ -103,7 +115,7 @@ async function admit(
 			},
 			{ kind: "command", timeoutMs: ADMISSION_MS_MAX },
 		);
-		return claim as { from: number; upTo: number };
+		return claim as GrantedClaim;
 	} catch (error) {
 		if (error instanceof RefusedError) throw establishError(error.message);
 		// No `error` text would be right here: it would make the client give up for good.

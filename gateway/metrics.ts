@@ -24,7 +24,10 @@ export function createMetrics() {
 		framesIn: counter("gateway_frames_in_total", "Binary frames received from clients"),
 		framesOut: counter("gateway_frames_out_total", "Frames written to sockets"),
 		refusedFrames: labelled("gateway_refused_frames_total", "Frames not accepted, by reason", "reason"),
-		expiredFrames: counter("gateway_expired_frames_total", "Calls not delivered because their caller gave up"),
+		expiredFrames: counter(
+			"gateway_expired_frames_total",
+			"Calls not delivered because their caller gave up",
+		),
 		slowReaders: counter("gateway_slow_readers_total", "Times a socket's buffer bound made its session wait"),
 		managerCalls: labelled("gateway_manager_calls_total", "Calls of manager methods by outcome", "outcome"),
 	};

@@ -2,13 +2,13 @@
  * Every binary frame from a client: whose it is, where it goes, what it may say. Then into a mailbox.
  * Owns the overwriting of identity fields; the payload segment passes byte for byte.
  */
-import { mayBroadcast } from "../actors/permission.ts";
+import { atLeast } from "../actors/permission.ts";
 import { addressOf } from "../runtime/address.ts";
+import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Node } from "../runtime/node.ts";
-import type { Clock } from "../runtime/clock.ts";
-import { callTimeoutMs, encodeMain, forgedKey, type Main, readFrame, writeFrame } from "./frame.ts";
 import { clientAddress, type Identity } from "./connection.ts";
+import { callTimeoutMs, encodeMain, forgedKey, type Main, readFrame, writeFrame } from "./frame.ts";
 import type { Manager } from "./manager-service.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { FRAME } from "./outgoing.ts";
@@ -65,7 +65,12 @@ export class Router {
 		const client = absolute.slice(slash + 1);
 		if (slash < 1 || client === "" || client.includes("/")) {
 			this.#refused("bad-target");
-			this.#reject(from, main, to, `ValueError: "${to.slice(0, 80)}" is no target; write client or workspace/client`);
+			this.#reject(
+				from,
+				main,
+				to,
+				`ValueError: "${to.slice(0, 80)}" is no target; write client or workspace/client`,
+			);
 			return;
 		}
 		const session = typeof main["session"] === "string" ? main["session"] : undefined;
@@ -75,16 +80,14 @@ export class Router {
 			type: FRAME,
 			from: from.address,
 			body: this.#stamped(from, main, absolute, rest),
-			...(session
-				? { facts: { session, target: to }, expiresAt: this.#expiry(rest) }
-				: undefined),
+			...(session ? { facts: { session, target: to }, expiresAt: this.#expiry(rest) } : undefined),
 		});
 		submitted.catch((error) => this.#notAccepted(from, main, to, error));
 	}
 
 	#broadcast(from: Identity, main: Main, to: string, rest: Uint8Array): void {
 		const workspace = to === "*" ? from.workspace : to.slice(0, -2);
-		if (workspace !== from.workspace || !mayBroadcast(from.user, workspace)) {
+		if (workspace !== from.workspace || !atLeast(from.permission, "rw")) {
 			this.#refused("forbidden");
 			this.#reject(from, main, to, `PermissionError: Permission denied for workspace ${workspace}`);
 			return;

@@ -12,8 +12,9 @@ import { Asks } from "./asks.ts";
 import type { Behaviour, Behaviours } from "./behaviour.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DeadLetters } from "./dead-letters.ts";
+import type { ReplyResult } from "./effect.ts";
 import type { Logger } from "./logger.ts";
-import { type Draft, type Event, encodeBody } from "./message.ts";
+import { type Draft, type Event, encodeBody, type ReplyTo } from "./message.ts";
 import { newRuntimeMetrics, type RuntimeMetrics } from "./metrics.ts";
 import { NodeChannel } from "./node-channel.ts";
 import { NodeName } from "./node-name.ts";
@@ -46,6 +47,13 @@ export interface AskOptions {
 	readonly kind: "command" | "query";
 	readonly timeoutMs: number;
 	readonly from?: Address;
+}
+
+/** An answer under way. `result` rejects with `actor.ask-timeout`. */
+export interface Expectation {
+	readonly replyTo: ReplyTo;
+	readonly result: Promise<ReplyResult>;
+	forget(): void;
 }
 
 /** A reply that says no: the actor refused, with its own words. */
@@ -147,6 +155,23 @@ export class Node implements PartitionOwner {
 		const reply = await result;
 		if (reply.ok) return reply.value;
 		throw new RefusedError(reply.error);
+	}
+
+	/** Somebody outside the actors owes an answer to this: where it must go, and its coming. */
+	expect(what: string, timeoutMs: number): Expectation {
+		const { ask, result } = this.#asks.open(what, timeoutMs);
+		return { replyTo: { node: this.name.text, ask }, result, forget: () => this.#asks.forget(ask) };
+	}
+
+	/** Give an answer to whoever expects it, on this node or another. */
+	answer(to: ReplyTo, result: ReplyResult): void {
+		if (to.node !== this.name.text) {
+			this.#channel?.sendReply(to, result).catch((err) => {
+				this.#options.logger.warn({ err, node: to.node }, "answer not sent");
+			});
+		} else if (!this.#asks.settle(to.ask, result)) {
+			this.metrics.lateReplies++;
+		}
 	}
 
 	/** The live actor, if its partition is owned here: a consistent read, for operators. */

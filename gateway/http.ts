@@ -1,0 +1,56 @@
+/**
+ * Plain HTTP of the gateway: health, readiness by progress, metrics. Owns routes and their bodies.
+ */
+import type { HttpResponse, TemplatedApp } from "uWebSockets.js";
+import type { Node } from "../runtime/node.ts";
+import type { GatewayMetrics } from "./metrics.ts";
+
+export interface HttpParts {
+	readonly basePath: string;
+	readonly node: Node;
+	readonly metrics: GatewayMetrics;
+	/** Being shut down: alive, but not to be sent new clients. */
+	readonly draining: () => boolean;
+}
+
+export function addRoutes(app: TemplatedApp, parts: HttpParts): void {
+	const { basePath, metrics } = parts;
+	app.get(`${basePath}/health/liveness`, (res) => json(res, 200, { status: "OK", detail: {} }));
+	for (const route of ["/health/readiness", "/health"]) {
+		app.get(`${basePath}${route}`, (res) => {
+			const { ready, detail } = readiness(parts);
+			json(res, ready ? 200 : 503, { status: ready ? "OK" : "DOWN", detail });
+		});
+	}
+	app.get(`${basePath}/metrics`, (res) => {
+		let aborted = false;
+		res.onAborted(() => {
+			aborted = true;
+		});
+		metrics.registry.metrics().then((text) => {
+			if (aborted) return;
+			res.cork(() => res.writeHeader("content-type", metrics.registry.contentType).end(text));
+		});
+	});
+	app.any("/*", (res, req) => json(res, 404, { success: false, detail: `Not found: ${req.getUrl()}` }));
+}
+
+/** Ready means: the log answers and every owned partition has caught up. */
+function readiness({ node, draining }: HttpParts): { ready: boolean; detail: Record<string, unknown> } {
+	const { partitions, log } = node;
+	const health = log.health();
+	const detail = {
+		log: log.driver,
+		node: node.name.id,
+		log_status: health.status,
+		...(health.status === "unavailable" ? { cause: health.cause } : undefined),
+		partitions_owned: partitions.length,
+		partitions_recovering: partitions.filter((partition) => !partition.live).length,
+		draining: draining(),
+	};
+	return { ready: node.ready && !draining(), detail };
+}
+
+function json(res: HttpResponse, status: number, body: unknown): void {
+	res.writeStatus(String(status)).writeHeader("content-type", "application/json").end(JSON.stringify(body));
+}

@@ -1,0 +1,228 @@
+/**
+ * The manager as a service on the wire: takes calls at its address, runs a method, posts the reply to the
+ * caller's mailbox. Owns calls, heartbeats and chunking; what the methods do is manager.ts.
+ */
+import { decode } from "@msgpack/msgpack";
+import type { Address } from "../runtime/address.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import { type Node, RefusedError } from "../runtime/node.ts";
+import { ClientCalls } from "./client-calls.ts";
+import type { Identity } from "./connection.ts";
+import { forgedKey, type Main, readFrame } from "./frame.ts";
+import { type ManagerContext, managerMethods, managerObject } from "./manager.ts";
+import { chunksOf, MessageCache, UNCHUNKED_BYTES_MAX } from "./message-cache.ts";
+import type { GatewayMetrics } from "./metrics.ts";
+import { FRAME } from "./outgoing.ts";
+import {
+	bindArguments,
+	callArguments,
+	errorValue,
+	frameOf,
+	methodValue,
+	type PromiseTarget,
+	promiseOf,
+} from "./rpc-value.ts";
+
+/** Time a client has for one chunk of a large reply, milliseconds. */
+const CHUNK_CALL_MS_MAX = 20_000;
+/** Manager calls of one node at once; past it calls are rejected. */
+const CALLS_UNDER_WAY_MAX = 10_000;
+
+export interface ManagerParts {
+	readonly node: Node;
+	readonly metrics: GatewayMetrics;
+	readonly clock: Clock;
+	readonly logger: Logger;
+	/** What methods need beside the caller. */
+	readonly context: (caller: Identity, callClient: ManagerContext["callClient"]) => ManagerContext;
+}
+
+interface Call {
+	readonly caller: Identity;
+	/** The manager's address as the caller wrote it: replies must come from exactly there. */
+	readonly address: string;
+	readonly promise: PromiseTarget | undefined;
+}
+
+export class Manager {
+	readonly #parts: ManagerParts;
+	readonly #clientCalls: ClientCalls;
+	readonly #chunks: MessageCache;
+	#underWay = 0;
+
+	constructor(parts: ManagerParts) {
+		this.#parts = parts;
+		this.#clientCalls = new ClientCalls(parts.node);
+		this.#chunks = new MessageCache(() => parts.clock.now());
+	}
+
+	receive(caller: Identity, main: Main, address: string, rest: Uint8Array): void {
+		const { method } = main;
+		if (main["type"] !== "method" || typeof method !== "string") return;
+		let extra: Record<string, unknown>;
+		try {
+			extra = rest.length > 0 ? (decode(rest) as Record<string, unknown>) : {};
+		} catch {
+			this.#parts.metrics.refusedFrames.inc({ reason: "malformed" });
+			return;
+		}
+		const args = Array.isArray(extra["args"]) ? extra["args"] : [];
+		if (this.#clientCalls.settle(caller.peer, method, args)) return;
+		void this.#run({ caller, address, promise: promiseOf(main["session"], extra) }, method, extra);
+	}
+
+	/** A frame of the server's own to a client, through its mailbox like everything else. */
+	post(to: Address, frame: Uint8Array): void {
+		this.#parts.node.submit({ to, kind: "frame", type: FRAME, body: frame }).catch((err) => {
+			this.#parts.logger.warn({ err, to }, "frame to client not accepted");
+		});
+	}
+
+	async #run(call: Call, method: string, extra: Record<string, unknown>): Promise<void> {
+		const { metrics, clock } = this.#parts;
+		const stopBeating = this.#beat(call, clock);
+		this.#underWay++;
+		try {
+			const value = await this.#invoke(call.caller, call.address, method, extra);
+			metrics.managerCalls.inc({ outcome: "resolved" });
+			if (call.promise) await this.#reply(call, call.promise.resolve, value ?? null);
+		} catch (error) {
+			metrics.managerCalls.inc({ outcome: "rejected" });
+			if (call.promise)
+				await this.#reply(call, call.promise.reject, errorValue(this.#errorText(error, method)));
+		} finally {
+			this.#underWay--;
+			stopBeating();
+		}
+	}
+
+	async #invoke(
+		caller: Identity,
+		address: string,
+		method: string,
+		extra: Record<string, unknown>,
+	): Promise<unknown> {
+		if (this.#underWay > CALLS_UNDER_WAY_MAX) throw new Error("RuntimeError: the manager is busy, try again");
+		const args = callArguments(extra);
+		if (method.startsWith("services.built-in.")) {
+			return this.#builtIn(caller, address, method.slice("services.built-in.".length), args.positional);
+		}
+		const name = method.startsWith("services.default.") ? method.slice("services.default.".length) : "";
+		const found = Object.hasOwn(managerMethods, name) ? managerMethods[name] : undefined;
+		if (!found) throw new Error(`Method expired or not found: ${caller.peer}:${method}`);
+		const bound = bindArguments(name, found.parameters, found.required, args);
+		return found.run(bound, this.#context(caller));
+	}
+
+	#builtIn(caller: Identity, address: string, name: string, args: readonly unknown[]): unknown {
+		const sender = caller.peer;
+		const [key, second, third] = args;
+		switch (name) {
+			case "ping":
+				return "pong";
+			case "get_service":
+				if (key === "default") return managerObject(this.#context(caller));
+				if (key === "built-in") return builtInObject(address);
+				throw new Error(`KeyError: 'Service not found: ${String(key)}'`);
+			case "message_cache.create":
+				return this.#chunks.create(sender, String(key));
+			case "message_cache.append":
+				return this.#chunks.append(sender, String(key), second);
+			case "message_cache.set":
+				return this.#chunks.set(sender, String(key), Number(second), third);
+			case "message_cache.remove":
+				return this.#chunks.remove(sender, String(key));
+			case "message_cache.process":
+				return this.#process(caller, address, this.#chunks.take(sender, String(key)));
+			default:
+				throw new Error(`Method expired or not found: ${sender}:services.built-in.${name}`);
+		}
+	}
+
+	/** A message that came in chunks: under the same rules as one that came whole. */
+	#process(caller: Identity, address: string, bytes: Uint8Array): void {
+		const frame = readFrame(bytes);
+		if (!frame.ok) throw new Error(`ValueError: ${frame.reason}`);
+		const forged = forgedKey(frame.rest);
+		if (forged) throw new Error(`PermissionError: the second segment must not hold "${forged}"`);
+		this.receive(caller, frame.main, address, frame.rest);
+	}
+
+	#context(caller: Identity): ManagerContext {
+		return this.#parts.context(caller, (workspace, client, method, args, timeoutMs) =>
+			this.#clientCalls.call(workspace, client, method, args, timeoutMs),
+		);
+	}
+
+	async #reply({ caller, address, promise }: Call, method: string, value: unknown): Promise<void> {
+		const session = promise?.session as string;
+		const main = { type: "method", from: address, to: caller.peer, method, parent: session };
+		const frame = frameOf(main, { args: [value] });
+		try {
+			if (frame.length > UNCHUNKED_BYTES_MAX) await this.#sendChunked(caller, session, frame);
+			else this.post(caller.address, frame);
+		} catch (err) {
+			this.#parts.logger.warn({ err, to: caller.address }, "large reply not delivered");
+		}
+	}
+
+	/** Clients refuse larger frames; their built-in service puts the chunks together (messages.md §8). */
+	async #sendChunked({ workspace, client }: Identity, session: string, frame: Uint8Array): Promise<void> {
+		const call = (name: string, ...args: unknown[]) =>
+			this.#clientCalls.call(
+				workspace,
+				client,
+				`services.built-in.message_cache.${name}`,
+				args,
+				CHUNK_CALL_MS_MAX,
+			);
+		await call("create", session, true);
+		for (const [index, chunk] of chunksOf(frame).entries()) await call("set", session, index, chunk, true);
+		await call("process", session, true);
+	}
+
+	#beat({ caller, address, promise }: Call, clock: Clock): () => void {
+		const heartbeat = promise?.heartbeat;
+		if (!promise || !heartbeat) return () => {};
+		const main = {
+			type: "method",
+			from: address,
+			to: caller.peer,
+			method: heartbeat,
+			parent: promise.session,
+		};
+		let cancel = () => {};
+		const next = () => {
+			cancel = clock.after(promise.intervalSeconds * 500, () => {
+				this.post(caller.address, frameOf(main));
+				next();
+			});
+		};
+		next();
+		return () => cancel();
+	}
+
+	#errorText(error: unknown, method: string): string {
+		const text = error instanceof Error ? error.message : String(error);
+		if (!(error instanceof RefusedError))
+			this.#parts.logger.debug({ err: error, method }, "manager call rejected");
+		return text;
+	}
+}
+
+/** Enough of a built-in service for clients to send chunks (api_version 3). */
+function builtInObject(address: string): Record<string, unknown> {
+	const method = (name: string) => methodValue(address, "built-in", name, "");
+	return {
+		id: "built-in",
+		name: "built-in",
+		type: "built-in",
+		config: { visibility: "public", require_context: true, api_version: 3 },
+		ping: method("ping"),
+		get_service: method("get_service"),
+		message_cache: Object.fromEntries(
+			["create", "append", "set", "process", "remove"].map((name) => [name, method(`message_cache.${name}`)]),
+		),
+	};
+}

@@ -1,0 +1,275 @@
+/**
+ * The gateway on uWebSockets.js: listens, turns sockets into connections, drains on stop.
+ * Owns the socket library's quirks and limits; the life of a connection is connection.ts.
+ */
+
+import type { TemplatedApp, us_listen_socket, WebSocket } from "uWebSockets.js";
+import { randomBytes } from "node:crypto";
+import { MycelogError } from "../persistence/errors.ts";
+import { type Clock, systemClock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Event, Message } from "../runtime/message.ts";
+import type { Node } from "../runtime/node.ts";
+import type { LocalOutlets } from "../runtime/partition-effects.ts";
+import { Connection, type Identity, type Socket } from "./connection.ts";
+import type { GatewayOptions, GatewayParts } from "./gateway.ts";
+import { MANAGER_ID } from "./gateway.ts";
+import { addRoutes } from "./http.ts";
+import type { ManagerContext } from "./manager.ts";
+import { Manager } from "./manager-service.ts";
+import { createMetrics, exportRuntime, type GatewayMetrics } from "./metrics.ts";
+import { Router } from "./router.ts";
+import type { Tokens } from "./tokens.ts";
+
+/** Largest frame a client may send, bytes: records must fit into the log. Clients chunk above 256 KiB. */
+const FRAME_BYTES_MAX = 900_000;
+/** Seconds without any sign of life (frames, pongs to automatic pings) until a socket is dropped. */
+const IDLE_SECONDS_MAX = 120;
+/** How often acknowledgements are told to the client actors, milliseconds. */
+export const REPORT_EVERY_MS = 1_000;
+/** Time over which a stopping node closes its sockets, milliseconds, so that not all come back at once. */
+const DRAIN_OVER_MS = 1_000;
+
+/** uWebSockets.js' LIBUS_LISTEN_EXCLUSIVE_PORT: a second process on the port is refused instead of sharing it. */
+const LISTEN_EXCLUSIVE_PORT = 1;
+
+/** The form of `listen` with host and options, which the package's types leave out. */
+type ListenOn = (
+	host: string,
+	port: number,
+	options: number,
+	done: (socket: us_listen_socket | false) => void,
+) => void;
+
+type Ws = WebSocket<{ connection?: Connection; legacy: boolean }>;
+type UwsModule = typeof import("uWebSockets.js");
+
+/** The runtime's view of this gateway's sockets; made before the node, filled by the server. */
+export class GatewayOutlets implements LocalOutlets {
+	readonly connections = new Map<string, Connection>();
+
+	deliver(connection: string, message: Message): void {
+		this.connections.get(connection)?.deliver(message);
+	}
+
+	signal(connection: string, signal: Event): void {
+		this.connections.get(connection)?.signal(signal);
+	}
+}
+
+export interface GatewayServerParts {
+	readonly node: Node;
+	readonly outlets: GatewayOutlets;
+	readonly tokens: Tokens;
+	readonly logger: Logger;
+	readonly options: GatewayOptions;
+	readonly clock?: Clock;
+}
+
+export class GatewayServer {
+	readonly metrics: GatewayMetrics;
+	readonly #parts: GatewayServerParts;
+	readonly #shared: GatewayParts;
+	readonly #uws: UwsModule;
+	readonly #app: TemplatedApp;
+	#listening: us_listen_socket | undefined;
+	#reporting: NodeJS.Timeout | undefined;
+	#port = 0;
+	#draining = false;
+
+	private constructor(parts: GatewayServerParts, uws: UwsModule) {
+		this.#parts = parts;
+		this.#uws = uws;
+		const clock = parts.clock ?? systemClock;
+		const { node, logger, tokens } = parts;
+		this.metrics = createMetrics();
+		exportRuntime(this.metrics.registry, node);
+		const { metrics } = this;
+		const context = (caller: Identity, callClient: ManagerContext["callClient"]) =>
+			this.#context(caller, callClient);
+		const manager = new Manager({ node, metrics, clock, logger, context });
+		const router = new Router({ node, manager, metrics, clock, logger });
+		const server = this;
+		this.#shared = {
+			node,
+			tokens,
+			router,
+			metrics,
+			clock,
+			logger,
+			unreported: new Set(),
+			get options() {
+				return { ...parts.options, port: server.#port };
+			},
+		};
+		this.#app = uws.App();
+		this.#addWebSocket();
+		const { basePath } = parts.options;
+		addRoutes(this.#app, { basePath, node, metrics, draining: () => this.#draining });
+	}
+
+	/** Rejects with `config.native-module-missing` where no uWebSockets.js fits this machine. */
+	static async create(parts: GatewayServerParts): Promise<GatewayServer> {
+		return new GatewayServer(parts, await loadUws());
+	}
+
+	get port(): number {
+		return this.#port;
+	}
+
+	/** As clients reach it. */
+	get url(): string {
+		const { host, publicUrl, basePath } = this.#parts.options;
+		return publicUrl ?? `http://${host}:${this.#port}${basePath}`;
+	}
+
+	async listen(): Promise<void> {
+		const { host, port } = this.#parts.options;
+		const listen = this.#app.listen.bind(this.#app) as unknown as ListenOn;
+		this.#listening = await new Promise<us_listen_socket>((resolve, reject) => {
+			listen(host, port, LISTEN_EXCLUSIVE_PORT, (socket) => {
+				if (socket) resolve(socket);
+				else
+					reject(new MycelogError("gateway.port-in-use", `cannot listen on ${host}:${port}`, { host, port }));
+			});
+		});
+		this.#port = this.#uws.us_socket_local_port(this.#listening);
+		this.#reporting = setInterval(() => this.#report(), REPORT_EVERY_MS);
+	}
+
+	/** No new clients, then close the others with 1001, spread over a second. Resolves when all are closed. */
+	async drain(): Promise<void> {
+		this.#draining = true;
+		if (this.#listening) this.#uws.us_listen_socket_close(this.#listening);
+		this.#listening = undefined;
+		clearInterval(this.#reporting);
+		const open = [...this.#parts.outlets.connections.values()];
+		const pause = DRAIN_OVER_MS / Math.max(open.length, 1);
+		for (const [index, connection] of open.entries()) {
+			connection.shed("Server is shutting down");
+			if (index % 10 === 9) await new Promise((resolve) => setTimeout(resolve, pause * 10));
+		}
+		await this.#report();
+	}
+
+	/** Drop whatever is still open. */
+	close(): void {
+		this.#app.close();
+	}
+
+	#addWebSocket(): void {
+		const { outlets } = this.#parts;
+		this.#app.ws<{ connection?: Connection; legacy: boolean }>(`${this.#parts.options.basePath}/ws`, {
+			maxPayloadLength: FRAME_BYTES_MAX,
+			idleTimeout: IDLE_SECONDS_MAX,
+			sendPingsAutomatically: true,
+			// The session bounds what waits in a socket; the library must not drop frames behind its back.
+			maxBackpressure: 0,
+			upgrade: (res, req, context) => {
+				// 503 makes the clients wait and come again; an error text would make them give up.
+				if (this.#draining || !this.#parts.node.ready) {
+					res.writeStatus("503 Service Unavailable").end();
+					return;
+				}
+				const query = new URLSearchParams(req.getQuery());
+				const legacy = ["workspace", "client_id", "token", "reconnection_token"].some((name) =>
+					query.has(name),
+				);
+				res.upgrade(
+					{ legacy },
+					req.getHeader("sec-websocket-key"),
+					req.getHeader("sec-websocket-protocol"),
+					req.getHeader("sec-websocket-extensions"),
+					context,
+				);
+			},
+			open: (ws) => {
+				if (ws.getUserData().legacy) {
+					ws.end(1008, "Please upgrade hypha-rpc: connection parameters belong into the first frame");
+					return;
+				}
+				const id = randomBytes(12).toString("base64url");
+				const connection = new Connection(id, socketOf(ws), this.#shared);
+				ws.getUserData().connection = connection;
+				outlets.connections.set(id, connection);
+				this.metrics.connections.set(outlets.connections.size);
+			},
+			message: (ws, message, isBinary) => {
+				const { connection } = ws.getUserData();
+				// The library takes its buffer back after this call; frames live on until they are in the log.
+				if (isBinary) connection?.binary(Buffer.from(message));
+				else connection?.text(Buffer.from(message).toString("utf8"));
+			},
+			pong: (ws, message) => ws.getUserData().connection?.pong(Buffer.from(message).toString("latin1")),
+			drain: (ws) => ws.getUserData().connection?.drain(),
+			close: (ws, code) => {
+				const { connection } = ws.getUserData();
+				ws.getUserData().connection = undefined as never;
+				closedSockets.add(ws);
+				if (!connection) return;
+				outlets.connections.delete(connection.id);
+				this.metrics.connections.set(outlets.connections.size);
+				// 1006 is the library's word for an end without a close frame; 1009 is its own refusal.
+				connection.closed(code !== 1006 && code !== 1009);
+			},
+		});
+	}
+
+	async #report(): Promise<void> {
+		const { unreported } = this.#shared;
+		const connections = [...unreported];
+		unreported.clear();
+		for (const connection of connections) connection.report();
+	}
+
+	#context(caller: Identity, callClient: ManagerContext["callClient"]): ManagerContext {
+		const { node, tokens, options } = this.#parts;
+		const { workspace, client, user } = caller;
+		return {
+			caller: { workspace, client, user },
+			node,
+			callClient,
+			tokens,
+			baseUrl: this.url,
+			managerId: MANAGER_ID,
+			random: Math.random,
+			now: () => this.#shared.clock.now(),
+			serverInfo: { hypha_version: options.version, public_base_url: this.url, local_base_url: this.url },
+		};
+	}
+}
+
+/** uWebSockets.js throws when a closed socket is touched. */
+const closedSockets = new WeakSet<Ws>();
+
+function socketOf(ws: Ws): Socket {
+	const open = () => !closedSockets.has(ws);
+	return {
+		send: (bytes) => open() && ws.send(bytes, true) !== 2,
+		sendText: (text) => open() && ws.send(text, false) !== 2,
+		ping: (payload) => {
+			if (open()) ws.ping(payload);
+		},
+		bufferedBytes: () => (open() ? ws.getBufferedAmount() : 0),
+		close: (code, reason) => {
+			if (open()) ws.end(code, reason);
+		},
+		destroy: () => {
+			if (open()) ws.close();
+		},
+	};
+}
+
+async function loadUws(): Promise<UwsModule> {
+	try {
+		return await import("uWebSockets.js");
+	} catch (cause) {
+		throw new MycelogError(
+			"config.native-module-missing",
+			`uWebSockets.js does not load on Node ${process.version} (${process.platform} ${process.arch}): ` +
+				`${(cause as Error).message}. Use Node 22, or install a uWebSockets.js build for this Node version.`,
+			{ module: "uWebSockets.js" },
+			{ cause },
+		);
+	}
+}
