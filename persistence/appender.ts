@@ -11,12 +11,16 @@ import { type Log, type NewRecord, type PartitionId, partitionName } from "./log
 /** Records and bytes that leave in one append. */
 export const APPEND_BATCH_RECORDS_MAX = 500;
 export const APPEND_BATCH_BYTES_MAX = 900 * 1024;
-/** Records and bytes waiting for one partition; past it `append` refuses, and nothing is written. */
+/** Records and bytes queued for one partition, under way included; past it `append` refuses. */
 export const APPEND_QUEUE_RECORDS_MAX = 20_000;
 export const APPEND_QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+/** Bytes queued for all partitions together: with many of them the bound of each would not protect the memory. */
+export const APPEND_TOTAL_BYTES_MAX = 256 * 1024 * 1024;
 /** Pause before a failed batch is tried again, milliseconds: doubles from the first to the last. */
 const RETRY_MS_FIRST = 50;
 const RETRY_MS_MAX = 2_000;
+/** How late after its deadline a caller may be told, milliseconds; also while the log does not answer at all. */
+export const DEADLINE_SWEEP_MS = 100;
 
 export interface AppendOptions {
 	/** Milliseconds since 1970 after which the caller is told that it failed. */
@@ -29,43 +33,61 @@ export interface AppendOptions {
 }
 
 export interface AppenderStats {
+	/** Waiting or under way. */
 	queuedRecords: number;
 	queuedBytes: number;
+	/** Acknowledged. */
 	batches: number;
 	records: number;
 	retries: number;
+	/** Never queued. */
 	refused: number;
+	/** Rejected at their deadline. */
 	expired: number;
 }
 
 export interface AppenderTime {
 	now(): number;
-	/** Run once after `delayMs`. */
-	after(delayMs: number, callback: () => void): void;
+	/** Run once after `delayMs`; returns a function that cancels it. */
+	after(delayMs: number, callback: () => void): () => void;
+	/** At least 0, below 1. */
 	random(): number;
 }
 
 const SYSTEM_TIME: AppenderTime = {
 	now: () => Date.now(),
-	after: (delayMs, callback) => void setTimeout(callback, delayMs),
+	after: (delayMs, callback) => {
+		const timer = setTimeout(callback, delayMs);
+		return () => clearTimeout(timer);
+	},
 	random: () => Math.random(),
 };
 
 interface Entry {
 	readonly record: NewRecord;
-	readonly bytes: number;
 	readonly deadlineAt: number;
 	readonly since: number;
 	readonly resolve: (offset: number) => void;
 	readonly reject: (error: unknown) => void;
+	/** Its caller was told while it was under way: it is not tried again. */
+	expired: boolean;
 }
 
 interface Queue {
 	readonly id: PartitionId;
-	readonly entries: Entry[];
+	waiting: Entry[];
+	/** The batch under way, or pausing before it is tried again. */
+	sending: Entry[];
+	/** Of both. */
+	records: number;
 	bytes: number;
-	busy: boolean;
+	/** Times the batch has failed. */
 	failures: number;
+	lastCause: unknown;
+	/** Records the next batch may have; lowered while looking for one that the log finds too large. */
+	most: number;
+	/** Set while the batch pauses. */
+	cancelRetry: (() => void) | undefined;
 }
 
 export class Appender {
@@ -80,7 +102,8 @@ export class Appender {
 	};
 	readonly #log: Log;
 	readonly #time: AppenderTime;
-	readonly #queues = new Map<string, Queue>();
+	readonly #queues = new Map<string, Queue[]>();
+	#cancelSweep: (() => void) | undefined;
 	#closed = false;
 
 	constructor(log: Log, time: AppenderTime = SYSTEM_TIME) {
@@ -88,152 +111,227 @@ export class Appender {
 		this.#time = time;
 	}
 
-	/** Resolves to the record's offset once it is durable. */
-	append(id: PartitionId, record: NewRecord, options: AppendOptions): Promise<number> {
+	/**
+	 * Resolves to the record's offset once it is durable. Rejects at once with `log.overloaded` or
+	 * `log.record-too-large` (nothing written), or later with `log.append-failed` (unknown outcome) or `log.closed`.
+	 */
+	append(id: PartitionId, record: NewRecord, options: AppendOptions = {}): Promise<number> {
+		const queue = this.#queue(id);
 		const bytes = record.value.length;
-		const refusal = this.#refusal(id, bytes, options);
+		const refusal = this.#refusal(queue, bytes, options.retryForever === true);
 		if (refusal) {
 			this.stats.refused++;
 			return Promise.reject(refusal);
 		}
-		const queue = this.#queue(id);
+		const deadlineAt = options.retryForever ? Infinity : (options.deadlineAt ?? Infinity);
 		return new Promise((resolve, reject) => {
-			queue.entries.push({
-				record,
-				bytes,
-				deadlineAt: options.retryForever ? Number.POSITIVE_INFINITY : (options.deadlineAt ?? Infinity),
-				since: this.#time.now(),
-				resolve,
-				reject,
-			});
+			const since = this.#time.now();
+			queue.waiting.push({ record, deadlineAt, since, resolve, reject, expired: false });
+			queue.records++;
 			queue.bytes += bytes;
 			this.stats.queuedRecords++;
 			this.stats.queuedBytes += bytes;
-			if (!queue.busy) this.#send(queue);
+			if (deadlineAt !== Infinity && !this.#cancelSweep) this.#planSweep();
+			if (queue.sending.length === 0) this.#send(queue);
 		});
 	}
 
-	/** Reject what still waits. What is under way may yet be written. */
+	/** Reject all that is queued. What is under way may yet be written. */
 	async close(): Promise<void> {
 		this.#closed = true;
-		for (const queue of this.#queues.values()) {
-			for (const entry of this.#take(queue, queue.entries.length)) {
-				entry.reject(new MycelogError("log.closed", "the log was closed before this record was appended"));
-			}
+		this.#cancelSweep?.();
+		for (const queue of this.#all()) {
+			const underWay = queue.sending;
+			const paused = queue.cancelRetry !== undefined;
+			queue.cancelRetry?.();
+			const text = "the log was closed before this record was acknowledged; it may have been written";
+			const code = paused || queue.failures > 0 ? "log.closed" : "log.append-failed";
+			for (const { reject } of underWay) reject(new MycelogError(code, text));
+			const never = "the log was closed before this record was appended";
+			for (const { reject } of queue.waiting) reject(new MycelogError("log.closed", never));
+			this.#left(queue, underWay);
+			this.#left(queue, queue.waiting);
+			queue.waiting = [];
+			queue.sending = [];
 		}
 	}
 
-	#refusal(id: PartitionId, bytes: number, options: AppendOptions): MycelogError | undefined {
+	#refusal(queue: Queue, bytes: number, unbounded: boolean): MycelogError | undefined {
 		if (this.#closed) return new MycelogError("log.closed", "the log is closed");
-		if (bytes > this.#log.maxRecordBytes) {
-			const limit = this.#log.maxRecordBytes;
-			return new MycelogError(
-				"log.record-too-large",
-				`a record of ${bytes} bytes is over the limit of ${limit}`,
-				{
-					bytes,
-					limit,
-				},
-			);
+		const limit = this.#log.maxRecordBytes;
+		if (bytes > limit) {
+			const text = `a record of ${bytes} bytes is over the limit of ${limit} bytes`;
+			return new MycelogError("log.record-too-large", text, { bytes, limit });
 		}
-		const queue = this.#queue(id);
-		const full = queue.entries.length >= APPEND_QUEUE_RECORDS_MAX || queue.bytes >= APPEND_QUEUE_BYTES_MAX;
-		if (!full || options.retryForever) return undefined;
-		return new MycelogError(
-			"log.overloaded",
-			`${queue.entries.length} records (${queue.bytes} bytes) wait for ${partitionName(id)} already`,
-		);
+		if (unbounded) return undefined;
+		const full = queue.records >= APPEND_QUEUE_RECORDS_MAX || queue.bytes >= APPEND_QUEUE_BYTES_MAX;
+		if (!full && this.stats.queuedBytes < APPEND_TOTAL_BYTES_MAX) return undefined;
+		const { queuedBytes } = this.stats;
+		const text =
+			`${queue.records} records (${queue.bytes} bytes) wait for ${partitionName(queue.id)}, ` +
+			`${queuedBytes} bytes for all partitions`;
+		return new MycelogError("log.overloaded", text, {
+			records: queue.records,
+			bytes: queue.bytes,
+			queuedBytes,
+		});
 	}
 
 	#queue(id: PartitionId): Queue {
-		const name = partitionName(id);
-		let queue = this.#queues.get(name);
+		let queues = this.#queues.get(id.topic);
+		if (!queues) {
+			queues = [];
+			this.#queues.set(id.topic, queues);
+		}
+		let queue = queues[id.partition];
 		if (!queue) {
-			queue = { id, entries: [], bytes: 0, busy: false, failures: 0 };
-			this.#queues.set(name, queue);
+			queue = {
+				id,
+				waiting: [],
+				sending: [],
+				records: 0,
+				bytes: 0,
+				failures: 0,
+				lastCause: undefined,
+				most: APPEND_BATCH_RECORDS_MAX,
+				cancelRetry: undefined,
+			};
+			queues[id.partition] = queue;
 		}
 		return queue;
 	}
 
+	*#all(): Generator<Queue> {
+		for (const queues of this.#queues.values()) for (const queue of queues) if (queue) yield queue;
+	}
+
 	#send(queue: Queue): void {
-		const count = batchLength(queue.entries);
-		if (count === 0) {
-			queue.busy = false;
-			return;
-		}
-		queue.busy = true;
-		const batch = queue.entries.slice(0, count).map((entry) => entry.record);
-		this.#log.append(queue.id, batch).then(
+		queue.sending = queue.waiting.splice(0, batchLength(queue.waiting, queue.most));
+		if (queue.sending.length > 0) this.#try(queue);
+	}
+
+	#try(queue: Queue): void {
+		const batch = queue.sending;
+		const records = batch.map((entry) => entry.record);
+		this.#log.append(queue.id, records).then(
 			(base) => {
-				queue.failures = 0;
-				this.stats.batches++;
-				this.stats.records += count;
-				const sent = this.#take(queue, count);
-				for (let i = 0; i < sent.length; i++) (sent[i] as Entry).resolve(base + i);
-				this.#send(queue);
+				if (queue.sending === batch) this.#acknowledged(queue, base);
 			},
-			(error) => this.#failed(queue, count, error),
+			(error: unknown) => {
+				if (queue.sending === batch) this.#failed(queue, error);
+			},
 		);
 	}
 
+	#acknowledged(queue: Queue, base: number): void {
+		const batch = queue.sending;
+		queue.failures = 0;
+		queue.most = Math.min(queue.most * 2, APPEND_BATCH_RECORDS_MAX);
+		this.stats.batches++;
+		this.stats.records += batch.length;
+		this.#left(queue, batch);
+		for (let i = 0; i < batch.length; i++) (batch[i] as Entry).resolve(base + i);
+		this.#send(queue);
+	}
+
 	/** The batch stays at the head of its queue, minus those whose callers have been told. */
-	#failed(queue: Queue, count: number, error: unknown): void {
-		const retryable = MycelogError.is(error) && error.retryable && !this.#closed;
-		if (!retryable) {
-			for (const entry of this.#take(queue, count)) entry.reject(error);
-			this.#send(queue);
+	#failed(queue: Queue, error: unknown): void {
+		if (!MycelogError.is(error) || !error.retryable) {
+			this.#refused(queue, error);
 			return;
 		}
 		queue.failures++;
+		queue.lastCause = error;
 		this.stats.retries++;
-		const growth = Math.min(RETRY_MS_FIRST * 2 ** (queue.failures - 1), RETRY_MS_MAX);
-		const pause = growth * (0.5 + this.#time.random() / 2);
-		this.#expire(queue, error);
-		this.#time.after(pause, () => this.#send(queue));
-	}
-
-	#expire(queue: Queue, cause: MycelogError): void {
-		const now = this.#time.now();
-		const late = queue.entries.filter((entry) => entry.deadlineAt <= now);
-		if (late.length === 0) return;
-		const kept = queue.entries.filter((entry) => entry.deadlineAt > now);
-		this.#take(queue, queue.entries.length);
-		for (const entry of kept) this.#keep(queue, entry);
-		this.stats.expired += late.length;
-		for (const entry of late) {
-			const elapsedMs = now - entry.since;
-			const details = { elapsedMs, attempts: queue.failures, cause: cause.message };
-			const text = `not acknowledged after ${elapsedMs} ms and ${queue.failures} attempts: ${cause.message}`;
-			entry.reject(new MycelogError("log.append-failed", text, details, { cause }));
+		this.#expire(queue, this.#time.now());
+		this.#left(
+			queue,
+			queue.sending.filter((entry) => entry.expired),
+		);
+		queue.sending = queue.sending.filter((entry) => !entry.expired);
+		if (queue.sending.length === 0) {
+			this.#send(queue);
+			return;
 		}
+		const pause = Math.min(RETRY_MS_FIRST * 2 ** (queue.failures - 1), RETRY_MS_MAX);
+		queue.cancelRetry = this.#time.after(pause * (0.5 + this.#time.random() / 2), () => {
+			queue.cancelRetry = undefined;
+			this.#try(queue);
+		});
 	}
 
-	#keep(queue: Queue, entry: Entry): void {
-		queue.entries.push(entry);
-		queue.bytes += entry.bytes;
-		this.stats.queuedRecords++;
-		this.stats.queuedBytes += entry.bytes;
-	}
-
-	#take(queue: Queue, count: number): Entry[] {
-		const taken = queue.entries.splice(0, count);
-		for (const { bytes } of taken) {
-			queue.bytes -= bytes;
-			this.stats.queuedBytes -= bytes;
+	/** Nothing was written and the same batch never will be. One record too large must not fail its neighbours. */
+	#refused(queue: Queue, error: unknown): void {
+		const batch = queue.sending;
+		queue.failures = 0;
+		if (batch.length > 1 && MycelogError.is(error, "log.record-too-large")) {
+			queue.most = Math.ceil(batch.length / 2);
+			queue.waiting = batch.concat(queue.waiting);
+		} else {
+			this.#left(queue, batch);
+			for (const { reject } of batch) reject(error);
 		}
-		this.stats.queuedRecords -= taken.length;
-		return taken;
+		this.#send(queue);
+	}
+
+	#planSweep(): void {
+		this.#cancelSweep = this.#time.after(DEADLINE_SWEEP_MS, () => {
+			this.#cancelSweep = undefined;
+			const now = this.#time.now();
+			let more = false;
+			for (const queue of this.#all()) if (queue.records > 0 && this.#expire(queue, now)) more = true;
+			if (more) this.#planSweep();
+		});
+	}
+
+	/** Tell the callers whose deadline has passed. True: entries with a deadline are left. */
+	#expire(queue: Queue, now: number): boolean {
+		let more = false;
+		const expired = (entry: Entry) => {
+			if (entry.expired) return true;
+			if (entry.deadlineAt > now) {
+				more ||= entry.deadlineAt !== Infinity;
+				return false;
+			}
+			entry.expired = true;
+			this.stats.expired++;
+			entry.reject(deadlineError(queue, now - entry.since));
+			return true;
+		};
+		for (const entry of queue.sending) expired(entry);
+		const late = queue.waiting.filter(expired);
+		if (late.length > 0) {
+			queue.waiting = queue.waiting.filter((entry) => !entry.expired);
+			this.#left(queue, late);
+		}
+		return more;
+	}
+
+	#left(queue: Queue, entries: readonly Entry[]): void {
+		let bytes = 0;
+		for (const { record } of entries) bytes += record.value.length;
+		queue.records -= entries.length;
+		queue.bytes -= bytes;
+		this.stats.queuedRecords -= entries.length;
+		this.stats.queuedBytes -= bytes;
 	}
 }
 
 /** As many entries from the head as one append may carry; at least one, if there is one. */
-function batchLength(entries: readonly Entry[]): number {
+function batchLength(entries: readonly Entry[], most: number): number {
 	let bytes = 0;
 	let count = 0;
-	while (count < entries.length && count < APPEND_BATCH_RECORDS_MAX) {
-		bytes += (entries[count] as Entry).bytes;
+	while (count < entries.length && count < most) {
+		bytes += (entries[count] as Entry).record.value.length;
 		if (count > 0 && bytes > APPEND_BATCH_BYTES_MAX) break;
 		count++;
 	}
 	return count;
+}
+
+function deadlineError(queue: Queue, elapsedMs: number): MycelogError {
+	const attempts = queue.failures + (queue.cancelRetry || queue.sending.length === 0 ? 0 : 1);
+	const cause = queue.lastCause instanceof Error && queue.failures > 0 ? queue.lastCause.message : "no answer yet";
+	const text = `not acknowledged after ${elapsedMs} ms and ${attempts} attempts: ${cause}`;
+	return new MycelogError("log.append-failed", text, { elapsedMs, attempts, cause }, { cause: queue.lastCause });
 }

@@ -17,21 +17,25 @@ import type {
 import { partitionName } from "./log.ts";
 import { OwnedPartition } from "./owned-partition.ts";
 import { lockDirectory, openDatabase, type Sqlite } from "./sqlite-database.ts";
-import { SqliteRecords } from "./sqlite-records.ts";
+import { RECORDS_SCHEMA, SqliteRecords } from "./sqlite-records.ts";
 
 /** Bytes of a record's value by default, as on a Kafka broker with default settings. */
 export const RECORD_BYTES_MAX_DEFAULT = 1_000_000;
 /** Records a page while an owner catches up. */
-const CATCH_UP_PAGE_RECORDS = 1_000;
-/** How often old records are trimmed, milliseconds. */
+const CATCH_UP_PAGE_RECORDS_MAX = 1_000;
+/** How often old records are looked for, milliseconds. */
 const TRIM_EVERY_MS = 30_000;
+/** Records one trimming step deletes at most, and the pause before the next: appends are not held up. */
+export const TRIM_STEP_RECORDS_MAX = 2_000;
+const TRIM_PAUSE_MS = 50;
 
 export interface SqliteLogOptions {
 	readonly directory: string;
-	/** What an acknowledged record survives: a power cut, or the death of the process. Default: power. */
+	/** What an acknowledged record survives: a power cut, or only the death of the process. Default: power. */
 	readonly durability?: "power" | "process";
-	/** Beside a live node: `read` and `bounds` only. */
+	/** Beside a live node: `read` and `bounds` only, the topics must exist. Default: false. */
 	readonly readOnly?: boolean;
+	/** Largest value, bytes. Default: RECORD_BYTES_MAX_DEFAULT. */
 	readonly maxRecordBytes?: number;
 	/** Told when an owner's handler failed and its partition has stopped. */
 	readonly onOwnerError?: (partition: PartitionId, error: unknown) => void;
@@ -54,11 +58,13 @@ export class SqliteLog implements Log {
 	#specs: readonly TopicSpec[] = [];
 	readonly #ends = new Map<string, number>();
 	readonly #owned = new Map<string, OwnedPartition>();
+	readonly #stopped = new Set<OwnedPartition>();
 	readonly #pollers = new Map<string, Set<() => void>>();
 	#owner: PartitionOwner | undefined;
 	#waiting: Waiting[] = [];
 	#trimming: NodeJS.Timeout | undefined;
-	#closing = false;
+	#failing: { readonly cause: string; readonly since: number } | undefined;
+	#closed: Promise<void> | undefined;
 
 	constructor(options: SqliteLogOptions) {
 		this.#options = options;
@@ -67,33 +73,33 @@ export class SqliteLog implements Log {
 
 	async open(topics: readonly TopicSpec[]): Promise<void> {
 		const { directory, durability, readOnly = false } = this.#options;
-		if (!readOnly) this.#lock = lockDirectory(directory);
 		const synchronous = durability === "process" ? "NORMAL" : "FULL";
-		this.#database = openDatabase(directory, "log.db", { readOnly, synchronous });
-		this.#table = new SqliteRecords(this.#database);
-		if (readOnly) return;
-		this.#table.ensureTopics(topics);
-		this.#specs = topics;
-		for (const { name: topic, partitions } of topics) {
-			for (let partition = 0; partition < partitions; partition++) {
-				this.#ends.set(partitionName({ topic, partition }), this.#table.bounds({ topic, partition }).end);
-			}
+		try {
+			if (!readOnly) this.#lock = lockDirectory(directory);
+			const schema = RECORDS_SCHEMA;
+			this.#database = openDatabase(directory, "log.db", { readOnly, synchronous, schema });
+			const table = new SqliteRecords(this.#database);
+			table.ensureTopics(topics);
+			this.#table = table;
+		} catch (error) {
+			this.#disconnect();
+			throw error;
 		}
-		this.#trimming = setInterval(() => this.trim(Date.now()), TRIM_EVERY_MS).unref();
+		this.#specs = topics;
+		if (!readOnly) this.#trimAfter(TRIM_EVERY_MS);
 	}
 
 	append(id: PartitionId, records: readonly NewRecord[]): Promise<number> {
-		const oversize = records.find((record) => record.value.length > this.maxRecordBytes);
-		if (oversize) return Promise.reject(this.#oversize(oversize));
 		return new Promise((resolve, reject) => {
-			if (!this.#table || this.#options.readOnly) return reject(this.#closed());
+			this.#writable().check(id);
+			for (const { value } of records) if (value.length > this.maxRecordBytes) throw this.#oversize(value.length);
 			// What the event loop brings in one turn leaves in one transaction: one flush to disk for all of it.
-			if (this.#waiting.push({ id, records, resolve, reject }) === 1) setImmediate(() => this.#commit());
+			if (this.#waiting.push({ id, records, resolve, reject }) === 1) setImmediate(() => this.#commitWaiting());
 		});
 	}
 
 	async read(id: PartitionId, from: number, limit: ReadLimit): Promise<LogRecord[]> {
-		const table = this.#open();
+		const table = this.#readable();
 		const { start } = table.bounds(id);
 		if (from < start) {
 			const text = `offset ${from} of ${partitionName(id)} is gone; the first one kept is ${start}`;
@@ -102,132 +108,168 @@ export class SqliteLog implements Log {
 		const records = table.read(id, from, limit.maxRecords);
 		if (records.length > 0 || limit.waitMs === 0) return records;
 		await this.#news(partitionName(id), limit.waitMs);
-		return this.#table ? this.#table.read(id, from, limit.maxRecords) : [];
+		return this.#readable().read(id, from, limit.maxRecords);
 	}
 
 	async bounds(id: PartitionId): Promise<PartitionBounds> {
-		return this.#open().bounds(id);
+		return this.#readable().bounds(id);
 	}
 
 	async own(topics: readonly string[], owner: PartitionOwner): Promise<void> {
-		this.#open();
+		this.#writable();
 		this.#owner = owner;
-		for (const { name: topic, partitions } of this.#specs) {
-			if (!topics.includes(topic)) continue;
-			for (let partition = 0; partition < partitions; partition++) {
-				const id = { topic, partition };
-				const next = await owner.assigned(id);
-				const stopped = (error: unknown) => this.#options.onOwnerError?.(id, error);
-				const owned = new OwnedPartition(id, next, owner, stopped);
-				this.#owned.set(partitionName(id), owned);
-				this.#catchUp(owned, stopped);
-			}
+		for (const id of partitionsOf(this.#specs)) {
+			if (!topics.includes(id.topic)) continue;
+			const owned = new OwnedPartition(id, await owner.assigned(id), owner, (error) => this.#stop(owned, error));
+			this.#owned.set(partitionName(id), owned);
+			this.#catchUp(owned);
 		}
 	}
 
 	health(): LogHealth {
-		if (this.#table && !this.#closing) return { status: "healthy" };
-		return { status: "unavailable", cause: "the log is closed", sinceMs: 0 };
+		if (!this.#table) return { status: "unavailable", cause: "the log is not open", sinceMs: 0 };
+		if (!this.#failing) return { status: "healthy" };
+		return { status: "unavailable", cause: this.#failing.cause, sinceMs: Date.now() - this.#failing.since };
 	}
 
-	async close(deadlineMs: number): Promise<void> {
-		if (this.#closing) return;
-		this.#closing = true;
-		clearInterval(this.#trimming);
-		await within(deadlineMs, this.#release());
-		this.#commit();
-		for (const wake of this.#pollers.values()) for (const poller of wake) poller();
+	close(deadlineMs: number): Promise<void> {
+		this.#closed ??= this.#close(deadlineMs);
+		return this.#closed;
+	}
+
+	/** One bounded step of retention. Returns how many records it deleted; TRIM_STEP_RECORDS_MAX: there are more. */
+	trim(now: number): number {
+		const table = this.#writable();
+		let left = TRIM_STEP_RECORDS_MAX;
+		this.#database?.transaction(() => {
+			for (const spec of this.#specs) {
+				if (spec.retentionMs === undefined) continue;
+				for (const id of partitionsOf([spec])) {
+					if (left > 0) left -= table.trim(id, now - spec.retentionMs, left);
+				}
+			}
+		})();
+		return TRIM_STEP_RECORDS_MAX - left;
+	}
+
+	#trimAfter(delayMs: number): void {
+		this.#trimming = setTimeout(() => {
+			let trimmed = 0;
+			try {
+				trimmed = this.trim(Date.now());
+			} catch (error) {
+				this.#failed(error as Error);
+			}
+			this.#trimAfter(trimmed === TRIM_STEP_RECORDS_MAX ? TRIM_PAUSE_MS : TRIM_EVERY_MS);
+		}, delayMs).unref();
+	}
+
+	async #close(deadlineMs: number): Promise<void> {
+		clearTimeout(this.#trimming);
+		try {
+			await within(deadlineMs, this.#release());
+		} finally {
+			this.#commitWaiting();
+			this.#disconnect();
+			for (const wake of [...this.#pollers.values()].flatMap((pollers) => [...pollers])) wake();
+		}
+	}
+
+	#disconnect(): void {
 		this.#database?.close();
 		this.#lock?.close();
 		this.#database = this.#lock = this.#table = undefined;
 	}
 
-	/** Delete what is older than its topic's retention, a bounded step a partition. */
-	trim(now: number): number {
-		let trimmed = 0;
-		for (const { name: topic, partitions, retentionMs } of this.#specs) {
-			if (retentionMs === undefined) continue;
-			for (let partition = 0; partition < partitions; partition++) {
-				trimmed += this.#table?.trim({ topic, partition }, now - retentionMs) ?? 0;
-			}
-		}
-		return trimmed;
-	}
-
+	/** Appends still work meanwhile: an owner's last checkpoint waits for its outputs. */
 	async #release(): Promise<void> {
 		const owned = [...this.#owned.values()];
 		await Promise.all(owned.map((partition) => partition.release()));
 		this.#owned.clear();
-		for (const { id } of owned) await this.#owner?.revoked(id);
+		await Promise.all(owned.map(({ id }) => this.#owner?.revoked(id)));
 	}
 
-	#commit(): void {
+	#commitWaiting(): void {
 		const batch = this.#waiting;
-		if (batch.length === 0) return;
 		this.#waiting = [];
-		const stored: LogRecord[][] = [];
+		if (batch.length > 0) this.#commit(batch);
+	}
+
+	#commit(batch: readonly Waiting[]): void {
+		let stored: LogRecord[][];
+		const bases: number[] = [];
+		const ends = new Map<string, number>();
 		try {
-			this.#write(batch, stored);
+			stored = this.#write(batch, bases, ends);
 		} catch (cause) {
-			const text = `the embedded log could not write: ${(cause as Error).message}`;
-			for (const { reject } of batch) reject(new MycelogError("log.append-failed", text, {}, { cause }));
+			// What one of them cannot store must not fail the others that shared its transaction.
+			if (batch.length > 1) for (const waiting of batch) this.#commit([waiting]);
+			else batch[0]?.reject(this.#failed(cause as Error));
 			return;
 		}
-		for (let i = 0; i < batch.length; i++) {
-			const { id, resolve } = batch[i] as Waiting;
-			const records = stored[i] as LogRecord[];
-			this.#ends.set(partitionName(id), (records.at(-1)?.offset ?? -1) + 1);
-			resolve(records[0]?.offset ?? 0);
-		}
+		this.#failing = undefined;
+		for (const [name, end] of ends) this.#ends.set(name, end);
+		for (let i = 0; i < batch.length; i++) (batch[i] as Waiting).resolve(bases[i] as number);
 		for (let i = 0; i < batch.length; i++) this.#handOver((batch[i] as Waiting).id, stored[i] as LogRecord[]);
 	}
 
-	#write(batch: readonly Waiting[], stored: LogRecord[][]): void {
-		const table = this.#table;
-		if (!this.#database || !table) throw this.#closed();
-		const ends = new Map<string, number>();
-		this.#database.transaction(() => {
-			for (const { id, records } of batch) {
-				const name = partitionName(id);
-				let offset = ends.get(name) ?? this.#ends.get(name) ?? 0;
-				stored.push(
-					records.map((record) => {
-						table.insert(id, offset, record);
-						return { ...record, offset: offset++ };
-					}),
-				);
-				ends.set(name, offset);
-			}
-		})();
+	/** One transaction. Fills `bases`, the first offset of each append, and `ends`, of each partition touched. */
+	#write(batch: readonly Waiting[], bases: number[], ends: Map<string, number>): LogRecord[][] {
+		const table = this.#writable();
+		const insert = ({ id, records }: Waiting) => {
+			const name = partitionName(id);
+			const base = ends.get(name) ?? this.#ends.get(name) ?? table.bounds(id).end;
+			bases.push(base);
+			ends.set(name, base + records.length);
+			return table.insert(id, base, records);
+		};
+		return (this.#database as Sqlite).transaction(() => batch.map(insert))();
 	}
 
-	#handOver(id: PartitionId, records: LogRecord[]): void {
+	#failed(cause: Error): MycelogError {
+		if (MycelogError.is(cause)) return cause;
+		const text = `the embedded log could not write: ${cause.message}`;
+		this.#failing ??= { cause: text, since: Date.now() };
+		return new MycelogError("log.append-failed", text, {}, { cause });
+	}
+
+	#handOver(id: PartitionId, records: readonly LogRecord[]): void {
 		const name = partitionName(id);
 		const owned = this.#owned.get(name);
-		if (owned && !owned.offer(records, true)) this.#catchUp(owned, () => {});
+		// Refused while the owner still reads older records from the table: it will come to these.
+		if (owned && !owned.offer(records, false)) this.#catchUp(owned);
 		const pollers = this.#pollers.get(name);
 		if (pollers) for (const wake of [...pollers]) wake();
 	}
 
 	/** Read from the table what the owner could not be given from memory. */
-	#catchUp(owned: OwnedPartition, failed: (error: unknown) => void): void {
+	#catchUp(owned: OwnedPartition): void {
 		if (owned.catchingUp) return;
 		owned.catchingUp = true;
-		const run = async () => {
-			while (this.#table && this.#owned.get(partitionName(owned.id)) === owned) {
-				const page = this.#table.read(owned.id, owned.next, CATCH_UP_PAGE_RECORDS);
-				if (page.length === 0) return;
-				if (!owned.offer(page, false)) await owned.drained();
-				else await new Promise((resolve) => setImmediate(resolve));
-			}
-		};
-		run()
-			.catch(failed)
+		void this.#catchUpPages(owned)
+			.catch((error: unknown) => this.#stop(owned, error))
 			.finally(() => {
 				owned.catchingUp = false;
 			});
 	}
 
+	async #catchUpPages(owned: OwnedPartition): Promise<void> {
+		const name = partitionName(owned.id);
+		while (this.#table && this.#owned.get(name) === owned && !this.#stopped.has(owned)) {
+			const page = this.#table.read(owned.id, owned.next, CATCH_UP_PAGE_RECORDS_MAX);
+			if (page.length === 0) return;
+			if (!owned.offer(page, true)) await owned.drained();
+			// Sockets and other partitions get their turn between two pages.
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+	}
+
+	#stop(owned: OwnedPartition, error: unknown): void {
+		this.#stopped.add(owned);
+		this.#options.onOwnerError?.(owned.id, error);
+	}
+
+	/** Resolves at the next append to the partition, or after `waitMs`. */
 	#news(name: string, waitMs: number): Promise<void> {
 		return new Promise((resolve) => {
 			const pollers = this.#pollers.get(name) ?? new Set();
@@ -242,26 +284,26 @@ export class SqliteLog implements Log {
 		});
 	}
 
-	#open(): SqliteRecords {
-		if (!this.#table) throw this.#closed();
-		return this.#table;
+	#readable(): SqliteRecords {
+		if (this.#table) return this.#table;
+		throw new MycelogError("log.closed", `the log in ${this.#options.directory} is not open`);
 	}
 
-	#closed(): MycelogError {
-		return new MycelogError("log.closed", `the log in ${this.#options.directory} is not open for this`);
+	#writable(): SqliteRecords {
+		if (!this.#options.readOnly) return this.#readable();
+		throw new MycelogError("log.closed", `the log in ${this.#options.directory} was opened to read only`);
 	}
 
-	#oversize(record: NewRecord): MycelogError {
-		const bytes = record.value.length;
+	#oversize(bytes: number): MycelogError {
 		const limit = this.maxRecordBytes;
-		return new MycelogError(
-			"log.record-too-large",
-			`a record of ${bytes} bytes is over the limit of ${limit}`,
-			{
-				bytes,
-				limit,
-			},
-		);
+		const text = `a record of ${bytes} bytes is over the limit of ${limit} bytes`;
+		return new MycelogError("log.record-too-large", text, { bytes, limit });
+	}
+}
+
+function* partitionsOf(topics: readonly TopicSpec[]): Generator<PartitionId> {
+	for (const { name: topic, partitions } of topics) {
+		for (let partition = 0; partition < partitions; partition++) yield { topic, partition };
 	}
 }
 
@@ -270,6 +312,9 @@ async function within(deadlineMs: number, work: Promise<void>): Promise<void> {
 	const deadline = new Promise<void>((resolve) => {
 		timer = setTimeout(resolve, deadlineMs);
 	});
-	await Promise.race([work, deadline]);
-	clearTimeout(timer);
+	try {
+		await Promise.race([work, deadline]);
+	} finally {
+		clearTimeout(timer);
+	}
 }

@@ -47,8 +47,8 @@ export class SqliteSnapshots implements SnapshotStore {
 	readonly #putCheckpoint: Statement | undefined;
 
 	constructor({ directory, readOnly = false }: SqliteSnapshotsOptions) {
-		this.#database = openDatabase(directory, "snapshots.db", { readOnly, synchronous: "NORMAL" });
-		if (!readOnly) this.#database.exec(SCHEMA);
+		const options = { readOnly, synchronous: "NORMAL", schema: SCHEMA } as const;
+		this.#database = openDatabase(directory, "snapshots.db", options);
 		this.#load = this.#database.prepare("SELECT * FROM snapshots WHERE address = ?");
 		this.#checkpoint = this.#database.prepare("SELECT * FROM checkpoints WHERE topic = ? AND partition = ?");
 		if (readOnly) return;

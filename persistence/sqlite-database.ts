@@ -9,51 +9,65 @@ import { MycelogError } from "./errors.ts";
 
 export type Sqlite = Database.Database;
 
+/** Milliseconds to wait for another connection's short locks (a reader recovering the WAL, a checkpoint). */
+const BUSY_MS_MAX = 2_000;
+
 export interface OpenOptions {
 	readonly readOnly: boolean;
-	/** FULL: an acknowledged record survives a power cut. NORMAL: it survives the death of the process. */
+	/** FULL: a committed record survives a power cut. NORMAL: it survives the death of the process. */
 	readonly synchronous: "FULL" | "NORMAL";
+	/** Run on the open database before anything else; its failure counts as a failed opening. */
+	readonly schema: string;
 }
 
+/** Throws `log.unreachable` naming the path. */
 export function openDatabase(directory: string, file: string, options: OpenOptions): Sqlite {
-	if (!options.readOnly) mkdirSync(directory, { recursive: true });
-	const path = join(directory, file);
-	try {
-		const database = new Database(path, { readonly: options.readOnly, fileMustExist: options.readOnly });
-		database.pragma("busy_timeout = 2000");
-		if (!options.readOnly) {
+	const { readOnly, synchronous, schema } = options;
+	return opening(directory, file, () => {
+		const path = join(directory, file);
+		if (!readOnly) mkdirSync(directory, { recursive: true });
+		const database = new Database(path, { readonly: readOnly, fileMustExist: readOnly, timeout: BUSY_MS_MAX });
+		return closedOnError(database, () => {
+			if (readOnly) return;
 			database.pragma("journal_mode = WAL");
-			database.pragma(`synchronous = ${options.synchronous}`);
-		}
-		return database;
-	} catch (cause) {
-		throw new MycelogError(
-			"log.unreachable",
-			`cannot open ${path}: ${(cause as Error).message}`,
-			{ path },
-			{ cause },
-		);
-	}
+			database.pragma(`synchronous = ${synchronous}`);
+			database.exec(schema);
+		});
+	});
 }
 
 /**
- * One writer a directory. SQLite's own file lock is held in an open transaction, so the death of the process frees
- * it, however it dies; a file with a process id would lie after a kill -9.
+ * One writer a directory; throws `log.in-use`. SQLite's own file lock is held in an open transaction, so the
+ * death of the process frees it, however it dies; a file with a process id would lie after a kill -9.
  */
 export function lockDirectory(directory: string): Sqlite {
-	const lock = openDatabase(directory, "owner.lock", { readOnly: false, synchronous: "NORMAL" });
-	lock.pragma("busy_timeout = 0");
+	return opening(directory, "owner.lock", () => {
+		mkdirSync(directory, { recursive: true });
+		const lock = new Database(join(directory, "owner.lock"), { timeout: 0 });
+		return closedOnError(lock, () => lock.exec("BEGIN EXCLUSIVE"));
+	});
+}
+
+function opening(directory: string, file: string, open: () => Sqlite): Sqlite {
 	try {
-		lock.pragma("journal_mode = DELETE");
-		lock.exec("BEGIN EXCLUSIVE");
-		return lock;
+		return open();
 	} catch (cause) {
-		lock.close();
-		throw new MycelogError(
-			"log.in-use",
-			`the data directory ${directory} is in use`,
-			{ directory },
-			{ cause },
-		);
+		if (file === "owner.lock" && (cause as { code?: string }).code === "SQLITE_BUSY") {
+			const text = `another process writes to the data directory ${directory}`;
+			throw new MycelogError("log.in-use", text, { directory }, { cause });
+		}
+		const path = join(directory, file);
+		const text = `cannot open ${path}: ${(cause as Error).message}`;
+		throw new MycelogError("log.unreachable", text, { path }, { cause });
+	}
+}
+
+function closedOnError(database: Sqlite, prepare: () => void): Sqlite {
+	try {
+		prepare();
+		return database;
+	} catch (error) {
+		database.close();
+		throw error;
 	}
 }

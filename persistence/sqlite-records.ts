@@ -7,8 +7,19 @@ import { MycelogError } from "./errors.ts";
 import type { LogRecord, NewRecord, PartitionBounds, PartitionId, TopicSpec } from "./log.ts";
 import type { Sqlite } from "./sqlite-database.ts";
 
-/** Records one trimming step deletes at most, so that appends are not held up. */
-export const TRIM_STEP_RECORDS_MAX = 5_000;
+/** Bytes of values one read returns at most (or one record): pages of large records stay small in memory. */
+export const READ_BYTES_MAX = 16 * 1024 * 1024;
+
+export const RECORDS_SCHEMA = `
+	CREATE TABLE IF NOT EXISTS topics (
+		id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL
+	);
+	CREATE TABLE IF NOT EXISTS records (
+		topic INTEGER NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
+		timestamp INTEGER NOT NULL, key TEXT NOT NULL, headers TEXT NOT NULL, value BLOB NOT NULL,
+		PRIMARY KEY (topic, partition, "offset")
+	) WITHOUT ROWID;
+`;
 
 interface TopicRow {
 	readonly id: number;
@@ -23,93 +34,88 @@ export class SqliteRecords {
 	readonly #topics = new Map<string, TopicRow>();
 	readonly #insert: Statement;
 	readonly #select: Statement;
+	readonly #ages: Statement;
 	readonly #first: Statement;
 	readonly #last: Statement;
 	readonly #trim: Statement;
 
 	constructor(database: Sqlite) {
 		this.#database = database;
-		if (!database.readonly) {
-			database.exec(`
-				CREATE TABLE IF NOT EXISTS topics (
-					id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, partitions INTEGER NOT NULL
-				);
-				CREATE TABLE IF NOT EXISTS records (
-					topic INTEGER NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
-					timestamp INTEGER NOT NULL, key TEXT NOT NULL, headers TEXT NOT NULL, value BLOB NOT NULL,
-					PRIMARY KEY (topic, partition, "offset")
-				) WITHOUT ROWID;
-			`);
-		}
 		const of = "FROM records WHERE topic = ? AND partition = ?";
+		const page = `${of} AND "offset" >= ? ORDER BY "offset" LIMIT ?`;
 		this.#insert = database.prepare("INSERT INTO records VALUES (?, ?, ?, ?, ?, ?, ?)");
-		this.#select = database
-			.prepare(
-				`SELECT "offset", timestamp, key, headers, value ${of} AND "offset" >= ? ORDER BY "offset" LIMIT ?`,
-			)
-			.raw();
+		this.#select = database.prepare(`SELECT "offset", timestamp, key, headers, value ${page}`).raw();
+		this.#ages = database.prepare(`SELECT "offset", timestamp ${page}`).raw();
 		this.#first = database.prepare(`SELECT min("offset") ${of}`).pluck();
 		this.#last = database.prepare(`SELECT max("offset") ${of}`).pluck();
 		this.#trim = database.prepare(`DELETE ${of} AND "offset" <= ?`);
 		this.#loadTopics();
 	}
 
-	/** Make missing topics. Throws `log.topic-mismatch` where one exists with another number of partitions. */
+	/** Make missing topics, unless opened to read only. Throws `log.topic-mismatch` with found and required. */
 	ensureTopics(topics: readonly TopicSpec[]): void {
-		const insert = this.#database.prepare("INSERT INTO topics (name, partitions) VALUES (?, ?)");
 		for (const { name, partitions } of topics) {
 			const found = this.#topics.get(name)?.partitions;
-			if (found === undefined) insert.run(name, partitions);
-			else if (found !== partitions) throw mismatch(name, found, partitions);
+			if (found === undefined && !this.#database.readonly) {
+				this.#database.prepare("INSERT INTO topics (name, partitions) VALUES (?, ?)").run(name, partitions);
+			} else if (found !== partitions) throw mismatch(name, found ?? 0, partitions);
 		}
 		this.#loadTopics();
 	}
 
-	get topics(): Iterable<{ readonly name: string; readonly partitions: number }> {
-		return this.#topics.values();
+	/** Throws `log.topic-mismatch` where there is no such partition. */
+	check({ topic, partition }: PartitionId): number {
+		const row = this.#topics.get(topic);
+		if (row && partition >= 0 && partition < row.partitions) return row.id;
+		const found = [...this.#topics.values()].map((known) => `${known.name} (${known.partitions} partitions)`);
+		const text = `no partition ${partition} of topic "${topic}" in this log; found: ${found.join(", ") || "none"}`;
+		throw new MycelogError("log.topic-mismatch", text, { topic, partition });
 	}
 
-	insert({ topic, partition }: PartitionId, offset: number, record: NewRecord): void {
-		const { key, headers, value, timestamp } = record;
-		this.#insert.run(this.#topic(topic), partition, offset, timestamp, key, JSON.stringify(headers), value);
+	/** Call inside a transaction. Returns the records as they are stored, the first at offset `base`. */
+	insert(id: PartitionId, base: number, records: readonly NewRecord[]): LogRecord[] {
+		const topic = this.check(id);
+		return records.map(({ key, value, headers, timestamp }, index) => {
+			const offset = base + index;
+			this.#insert.run(topic, id.partition, offset, timestamp, key, JSON.stringify(headers), value);
+			return { key, value, headers, timestamp, offset };
+		});
 	}
 
-	read({ topic, partition }: PartitionId, from: number, limit: number): LogRecord[] {
-		const rows = this.#select.all(this.#topic(topic), partition, from, limit) as Row[];
-		return rows.map(([offset, timestamp, key, headers, value]) => ({
-			offset,
-			timestamp,
-			key,
-			headers: JSON.parse(headers),
-			value,
-		}));
+	/** Fewer than `limit` records also where the next one would pass READ_BYTES_MAX. */
+	read(id: PartitionId, from: number, limit: number): LogRecord[] {
+		const records: LogRecord[] = [];
+		let bytes = 0;
+		for (const row of this.#select.iterate(this.check(id), id.partition, from, limit)) {
+			const [offset, timestamp, key, headers, value] = row as Row;
+			bytes += value.length;
+			if (bytes > READ_BYTES_MAX && records.length > 0) break;
+			records.push({ key, value, headers: JSON.parse(headers), timestamp, offset });
+		}
+		return records;
 	}
 
-	bounds({ topic, partition }: PartitionId): PartitionBounds {
-		const id = this.#topic(topic);
-		const last = this.#last.get(id, partition) as number | null;
+	bounds(id: PartitionId): PartitionBounds {
+		const topic = this.check(id);
+		const last = this.#last.get(topic, id.partition) as number | null;
 		if (last === null) return { start: 0, end: 0 };
-		return { start: this.#first.get(id, partition) as number, end: last + 1 };
+		return { start: this.#first.get(topic, id.partition) as number, end: last + 1 };
 	}
 
-	/** Delete records older than `before`, oldest first, never the newest one: it holds the partition's end. */
-	trim(id: PartitionId, before: number): number {
-		const { end } = this.bounds(id);
-		const oldest = this.read(id, 0, TRIM_STEP_RECORDS_MAX);
+	/**
+	 * Delete records older than `before` from the start on, at most `most`, never the newest one: it holds the
+	 * partition's end, and offsets must not be given twice. Returns how many were deleted.
+	 */
+	trim(id: PartitionId, before: number, most: number): number {
+		const topic = this.check(id);
+		const newest = this.#last.get(topic, id.partition) as number | null;
 		let cut = -1;
-		for (const { offset, timestamp } of oldest) {
-			if (timestamp >= before || offset === end - 1) break;
+		for (const row of this.#ages.iterate(topic, id.partition, 0, most)) {
+			const [offset, timestamp] = row as [number, number];
+			if (timestamp >= before || offset === newest) break;
 			cut = offset;
 		}
-		if (cut < 0) return 0;
-		return this.#trim.run(this.#topic(id.topic), id.partition, cut).changes;
-	}
-
-	#topic(name: string): number {
-		const topic = this.#topics.get(name);
-		if (topic) return topic.id;
-		const known = [...this.#topics.keys()].join(", ");
-		throw new MycelogError("log.topic-mismatch", `no topic "${name}" in this log; found: ${known || "none"}`);
+		return cut < 0 ? 0 : this.#trim.run(topic, id.partition, cut).changes;
 	}
 
 	#loadTopics(): void {
@@ -120,9 +126,7 @@ export class SqliteRecords {
 }
 
 function mismatch(topic: string, found: number, required: number): MycelogError {
-	return new MycelogError(
-		"log.topic-mismatch",
-		`topic "${topic}" has ${found} partitions, this node requires ${required}: start with --partitions ${found}`,
-		{ topic, found, required },
-	);
+	const advice = found === 0 ? "is this the right data directory?" : `start with --partitions ${found}`;
+	const text = `topic "${topic}" has ${found} partitions, ${required} are required: ${advice}`;
+	return new MycelogError("log.topic-mismatch", text, { topic, found, required });
 }

@@ -1,0 +1,45 @@
+/**
+ * The topics of a Kafka log: made where missing, checked where found. Owns their settings on the broker.
+ */
+import type { Admin } from "kafkajs";
+import { MycelogError } from "./errors.ts";
+import type { TopicSpec } from "./log.ts";
+
+/** Bytes; above the runtime's record limit, because a batch carries keys and headers too. */
+const MESSAGE_BYTES_MAX = 1_048_588;
+const TIMEOUT_MS = 10_000;
+
+export async function ensureKafkaTopics(
+	admin: Admin,
+	prefix: string,
+	topics: readonly TopicSpec[],
+	replicationFactor: number,
+): Promise<void> {
+	const existing = new Set(await admin.listTopics());
+	const missing = topics.filter(({ name }) => !existing.has(`${prefix}.${name}`));
+	if (missing.length > 0) {
+		// False: another node made them in the meantime, which the check below covers.
+		await admin.createTopics({
+			waitForLeaders: true,
+			timeout: TIMEOUT_MS,
+			topics: missing.map(({ name, partitions, retentionMs }) => ({
+				topic: `${prefix}.${name}`,
+				numPartitions: partitions,
+				replicationFactor,
+				configEntries: [
+					{ name: "retention.ms", value: String(retentionMs ?? -1) },
+					{ name: "max.message.bytes", value: String(MESSAGE_BYTES_MAX) },
+				],
+			})),
+		});
+	}
+	const { topics: found } = await admin.fetchTopicMetadata({
+		topics: topics.map(({ name }) => `${prefix}.${name}`),
+	});
+	for (const { name, partitions } of topics) {
+		const there = found.find((topic) => topic.name === `${prefix}.${name}`)?.partitions.length ?? 0;
+		if (there === partitions) continue;
+		const text = `topic ${prefix}.${name} has ${there} partitions, this node requires ${partitions}: start with --partitions ${there} or another --prefix`;
+		throw new MycelogError("log.topic-mismatch", text, { topic: name, found: there, required: partitions });
+	}
+}

@@ -1,0 +1,15 @@
+/**
+ * How the tests run: real processes and a real broker, so few workers and generous times.
+ */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+	test: {
+		include: ["test/**/*.test.ts"],
+		globalSetup: ["test/kit/global-setup.ts", "test/kit/python.ts"],
+		pool: "forks",
+		maxWorkers: 2,
+		testTimeout: 60_000,
+		hookTimeout: 180_000,
+	},
+});
