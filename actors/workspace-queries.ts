@@ -1,0 +1,160 @@
+/**
+ * What a workspace answers without changing: look-ups, lists, settings.
+ * Owns what each asker may see; answers come from the state as it is in mailbox order.
+ */
+import { atLeast, deniedText, permissionOf } from "./permission.ts";
+import { Refusal } from "./refusal.ts";
+import { matches } from "./glob.ts";
+import { isMatch, type ServiceMatch } from "./service-query.ts";
+import type { Permission, User } from "./user.ts";
+import type { WorkspaceRecord } from "./workspace-record.ts";
+import { isListed, isUsable, type ServiceRecord, shownTo } from "./workspace-service-record.ts";
+import { environment, recordFor } from "./workspace-settings.ts";
+import { type Caller, homeOf, type WorkspaceContext } from "./workspace-state.ts";
+import { get, size } from "./workspace-table.ts";
+
+/** Of the manager's modes, those a registry can decide alone. */
+const MODES = ["exact", "random", "first", "last"] as const;
+export type ResolveMode = (typeof MODES)[number];
+
+export interface ResolveQuery {
+	readonly caller: Caller;
+	/** Absent: any client. */
+	readonly client?: string;
+	readonly service: string;
+	readonly app?: string;
+	readonly mode: ResolveMode;
+	/** From 0 to below 1: which one `random` takes. */
+	readonly seed: number;
+}
+
+export interface ListQuery {
+	readonly caller: Caller;
+	readonly match: ServiceMatch;
+	readonly includeUnlisted: boolean;
+	/** The asker asks many workspaces at once: public services only, unless it is its own. */
+	readonly everywhere: boolean;
+}
+
+interface Found {
+	readonly client: string;
+	readonly record: ServiceRecord;
+}
+
+/** The client that serves it and its record. Throws Refusal. */
+export function resolveService(context: WorkspaceContext, query: ResolveQuery): Found {
+	const { caller, client = "*", service, app = "*", mode, seed } = query;
+	const match = { client_id: client, service_id: service, app_id: app };
+	const found = matching(context, app === "*" ? { client_id: client, service_id: service } : match);
+	const full = `${context.name}/${client}:${service}@${app}`;
+	if (found.length === 0) throw new Refusal(`KeyError: 'Service not found: ${full}'`);
+	const reader = mayRead(context, caller);
+	const usable = found.filter(({ record }) => isUsable(record, reader, caller));
+	if (usable.length === 0) {
+		const text = `Permission denied for non-public service in workspace ${context.name}`;
+		throw new Refusal(`PermissionError: ${text}`);
+	}
+	const chosen = choose(usable, mode, seed, full);
+	return { client: chosen.client, record: shownTo(chosen.record, reader) };
+}
+
+export function listServices(context: WorkspaceContext, query: ListQuery): readonly ServiceRecord[] {
+	const { caller, match, includeUnlisted, everywhere } = query;
+	const own = caller.workspace === context.name;
+	const reader = mayRead(context, caller) && (own || !everywhere);
+	const asksUnlisted = includeUnlisted || match.visibility === "unlisted";
+	if (asksUnlisted && !reader && !everywhere) throw new Refusal(deniedText(context.name));
+	return matching(context, match)
+		.filter(({ record }) =>
+			everywhere && !own
+				? record.config.visibility === "public"
+				: isListed(record, reader, caller, asksUnlisted),
+		)
+		.map(({ record }) => shownTo(record, reader));
+}
+
+/** Members with their full user records: readers of the workspace only. */
+export function listClients(context: WorkspaceContext, { caller }: { caller: Caller }) {
+	readable(context, caller);
+	return Object.entries(context.members).map(([client, { user }]) => ({ id: `${context.name}/${client}`, user }));
+}
+
+export function workspaceInfo(context: WorkspaceContext, { caller }: { caller: Caller }): WorkspaceRecord {
+	return recordFor(readable(context, caller), caller.user);
+}
+
+export function workspaceSummary(context: WorkspaceContext, { caller }: { caller: Caller }) {
+	const { name, description } = readable(context, caller);
+	const services = Object.values(context.services).flatMap((ofClient) => Object.values(ofClient));
+	return {
+		name,
+		description,
+		client_count: size(context.members),
+		clients: Object.keys(context.members).map((client) => `${context.name}/${client}`),
+		service_count: services.length,
+		services: services.map(({ id, name, type, description, config }) => ({ id, name, type, description, config })),
+	};
+}
+
+/** Never refused: that a workspace is missing, or closed to the asker, is the answer. */
+export function workspaceStatus(context: WorkspaceContext, { caller }: { caller: Caller }) {
+	return {
+		status: context.record ? "ready" : "not_found",
+		errors: null,
+		user_permission: permission(context, caller.user) ?? null,
+	};
+}
+
+export function getEnv(context: WorkspaceContext, { key, caller }: { key?: unknown; caller: Caller }): unknown {
+	const record = readable(context, caller);
+	if (!atLeast(permissionOf(caller.user, record), "rw")) throw new Refusal(deniedText(context.name));
+	const environs = environment(record);
+	if (key === undefined || key === null) return environs;
+	const value = get(environs, String(key));
+	if (value === undefined) {
+		const text = `Environment variable '${String(key)}' not found in workspace ${context.name}`;
+		throw new Refusal(`KeyError: "${text}"`);
+	}
+	return value;
+}
+
+export function isRevoked({ revoked }: WorkspaceContext, { hash }: { hash: string }): boolean {
+	return get(revoked, hash) !== undefined;
+}
+
+function matching({ services }: WorkspaceContext, match: ServiceMatch): readonly Found[] {
+	const found: Found[] = [];
+	for (const [client, ofClient] of Object.entries(services)) {
+		if (match.client_id !== undefined && !matches(match.client_id, client)) continue;
+		for (const [service, record] of Object.entries(ofClient)) {
+			if (isMatch({ match }, client, service, record)) found.push({ client, record });
+		}
+	}
+	return found;
+}
+
+function choose(found: readonly Found[], mode: ResolveMode, seed: number, id: string): Found {
+	if (mode === "exact" && found.length > 1) {
+		const ids = found.map(({ record }) => record.id).slice(0, 10).join(", ");
+		throw new Refusal(`AssertionError: Multiple services found for ${id}, e.g. ${ids}. Name the client or a mode.`);
+	}
+	const last = found.length - 1;
+	const index = mode === "random" ? Math.min(Math.floor(seed * found.length), last) : mode === "last" ? last : 0;
+	return found[index] as Found;
+}
+
+function mayRead(context: WorkspaceContext, { user }: Caller): boolean {
+	return atLeast(permission(context, user), "r");
+}
+
+/** Before a user's own workspace is first used it is theirs all the same. */
+function permission({ record, name }: WorkspaceContext, user: User): Permission | undefined {
+	if (record) return permissionOf(user, record);
+	return name === homeOf(user) ? "a" : undefined;
+}
+
+function readable({ record, name }: WorkspaceContext, { user }: Caller): WorkspaceRecord {
+	if (!record) throw new Refusal(`KeyError: 'Workspace not found: ${name}'`);
+	if (!atLeast(permissionOf(user, record), "r")) throw new Refusal(deniedText(name));
+	return record;
+}

@@ -1,0 +1,69 @@
+/**
+ * Reading the text of an option as a value. Owns the allowed forms; each reader throws an Error that names them.
+ */
+
+export const LOG_LEVELS = ["trace", "debug", "info", "warn", "error", "fatal"] as const;
+
+export const LIMITS = {
+	/** Node's timers take no longer delay, milliseconds. */
+	delayMs: 2 ** 31 - 1,
+	/** One broker carries about as many partitions well. */
+	partitions: 1_024,
+} as const;
+
+export function word(text: string): string {
+	if (text.trim() === "") throw new Error("a value that is not empty");
+	return text;
+}
+
+export function integer(least: number, most: number): (text: string) => number {
+	return (text) => {
+		const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+		if (!(value >= least && value <= most)) throw new Error(`a whole number from ${least} to ${most}`);
+		return value;
+	};
+}
+
+export function oneOf<Choice extends string>(...choices: readonly Choice[]): (text: string) => Choice {
+	return (text) => {
+		const found = choices.find((choice) => choice === text);
+		if (found === undefined) throw new Error(`one of ${choices.join(", ")}`);
+		return found;
+	};
+}
+
+/** Without a slash at the end. */
+export function url(text: string): string {
+	const parsed = URL.canParse(text) ? new URL(text) : undefined;
+	if (!parsed || !["http:", "https:"].includes(parsed.protocol) || parsed.search || parsed.hash) {
+		throw new Error("a URL such as https://mycelog.example.org");
+	}
+	return text.replace(/\/+$/, "");
+}
+
+export function basePath(text: string): string {
+	if (text === "" || text === "/") return "";
+	if (!/^(\/[A-Za-z0-9._~-]+)+$/.test(text)) throw new Error('a path such as "/mycelog", or ""');
+	return text;
+}
+
+export function topicName(text: string): string {
+	if (!/^[A-Za-z0-9._-]{1,100}$/.test(text)) throw new Error("1 to 100 letters, digits, dots, _ or -");
+	return text;
+}
+
+export function brokers(text: string): readonly string[] {
+	const found = text
+		.split(",")
+		.map((broker) => broker.trim().replace(/^kafka:\/\//, ""))
+		.filter(Boolean);
+	if (found.length === 0 || !found.every(isBroker)) {
+		throw new Error("brokers such as host:9092, several separated by commas");
+	}
+	return found;
+}
+
+function isBroker(text: string): boolean {
+	const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/@[\]]+):(\d{1,5})$/.exec(text)?.[1]);
+	return port > 0 && port <= 65_535;
+}

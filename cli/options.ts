@@ -1,0 +1,196 @@
+/**
+ * The one table of options: names, units, defaults, meaning and validation. Help texts, environment variables,
+ * the configuration file and the documentation page are derived from it. Which source wins is config.ts.
+ */
+import * as values from "./option-values.ts";
+
+export interface Config {
+	readonly host: string;
+	readonly port: number;
+	readonly publicUrl: string | undefined;
+	readonly basePath: string;
+	readonly dataDir: string;
+	readonly durability: "power" | "process";
+	readonly kafkaUri: readonly string[] | undefined;
+	readonly prefix: string;
+	readonly partitions: number;
+	readonly nodeId: string | undefined;
+	readonly resumeWindowMs: number;
+	readonly clientsRetentionMs: number;
+	readonly shutdownDeadlineMs: number;
+	readonly logLevel: (typeof values.LOG_LEVELS)[number];
+	readonly logFormat: "pretty" | "json";
+	readonly jwtSecretFile: string | undefined;
+	readonly rootTokenFile: string | undefined;
+}
+
+export type OptionKey = keyof Config;
+
+export interface OptionSpec<Value> {
+	/** Placeholder of the value in help texts. */
+	readonly placeholder: string;
+	/** Unit or form of the value, for people. */
+	readonly unit: string;
+	readonly fallback: Value;
+	/** How the default reads where `fallback` does not say it. */
+	readonly fallbackText?: string;
+	readonly description: string;
+	/** Throws an Error that says which values are allowed. */
+	readonly parse: (text: string) => Exclude<Value, undefined>;
+}
+
+export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<Config[Key]> } = {
+	host: {
+		placeholder: "address",
+		unit: "IP address or name",
+		fallback: "127.0.0.1",
+		description: "Address to listen on; 0.0.0.0 for every interface.",
+		parse: values.word,
+	},
+	port: {
+		placeholder: "number",
+		unit: "TCP port",
+		fallback: 9527,
+		description: "Port to listen on; 0 picks a free one.",
+		parse: values.integer(0, 65_535),
+	},
+	publicUrl: {
+		placeholder: "url",
+		unit: "http or https URL",
+		fallback: undefined,
+		fallbackText: "host and port",
+		description: "How clients reach this node or its load balancer.",
+		parse: values.url,
+	},
+	basePath: {
+		placeholder: "path",
+		unit: 'path, "" or "/prefix"',
+		fallback: "",
+		fallbackText: "none",
+		description: "Path in front of every route.",
+		parse: values.basePath,
+	},
+	dataDir: {
+		placeholder: "path",
+		unit: "directory",
+		fallback: "./mycelog-data",
+		description: "Where the embedded log, snapshots, node id and generated secret lie.",
+		parse: values.word,
+	},
+	durability: {
+		placeholder: "level",
+		unit: "power or process",
+		fallback: "power",
+		description:
+			"What an accepted message survives in the embedded log: a power cut, or only the death of the process.",
+		parse: values.oneOf("power", "process"),
+	},
+	kafkaUri: {
+		placeholder: "host:port,…",
+		unit: "comma-separated brokers",
+		fallback: undefined,
+		fallbackText: "none: embedded log",
+		description: "Keep the log in Kafka; nodes with the same brokers and prefix form one cluster.",
+		parse: values.brokers,
+	},
+	prefix: {
+		placeholder: "name",
+		unit: "letters, digits, . _ -",
+		fallback: "mycelog",
+		description: "First part of the names of the Kafka topics and of the consumer group.",
+		parse: values.topicName,
+	},
+	partitions: {
+		placeholder: "number",
+		unit: "partitions",
+		fallback: 64,
+		description: "Partitions of the mailboxes; fixed when a log is first opened.",
+		parse: values.integer(1, values.LIMITS.partitions),
+	},
+	nodeId: {
+		placeholder: "name",
+		unit: "letters, digits, . _ -",
+		fallback: undefined,
+		fallbackText: "generated once, kept in the data directory",
+		description: "Name of this node, unique in the cluster and stable over restarts.",
+		parse: values.topicName,
+	},
+	resumeWindowMs: {
+		placeholder: "ms",
+		unit: "milliseconds",
+		fallback: 15_000,
+		description: "How long a client that was cut off keeps its place and its messages.",
+		parse: values.integer(0, values.LIMITS.delayMs),
+	},
+	clientsRetentionMs: {
+		placeholder: "ms",
+		unit: "milliseconds",
+		fallback: 86_400_000,
+		description: "How long messages to clients stay in the log. Workspaces are kept for ever.",
+		parse: values.integer(60_000, Number.MAX_SAFE_INTEGER),
+	},
+	shutdownDeadlineMs: {
+		placeholder: "ms",
+		unit: "milliseconds",
+		fallback: 10_000,
+		description: "Longest time a stopping node takes to hand over and store its state.",
+		parse: values.integer(0, values.LIMITS.delayMs),
+	},
+	logLevel: {
+		placeholder: "level",
+		unit: values.LOG_LEVELS.join(", "),
+		fallback: "info",
+		description: "Least severe message that is logged (to stderr).",
+		parse: values.oneOf(...values.LOG_LEVELS),
+	},
+	logFormat: {
+		placeholder: "form",
+		unit: "pretty or json",
+		fallback: "pretty",
+		description: "Log lines for people or for programs.",
+		parse: values.oneOf("pretty", "json"),
+	},
+	jwtSecretFile: {
+		placeholder: "path",
+		unit: "file",
+		fallback: undefined,
+		fallbackText: "generated once, kept in the data directory",
+		description: "File with the secret that signs tokens; all nodes of a cluster need the same.",
+		parse: values.word,
+	},
+	rootTokenFile: {
+		placeholder: "path",
+		unit: "file",
+		fallback: undefined,
+		fallbackText: "no root token",
+		description: "File with a token that may do everything.",
+		parse: values.word,
+	},
+};
+
+export const OPTION_KEYS = Object.keys(OPTIONS) as OptionKey[];
+
+/** Secrets come by environment or file only: arguments are visible to every user of a machine. */
+export const SECRETS = {
+	jwtSecret: { file: "jwtSecretFile", variables: ["MYCELOG_JWT_SECRET", "HYPHA_JWT_SECRET"] },
+	rootToken: { file: "rootTokenFile", variables: ["MYCELOG_ROOT_TOKEN", "HYPHA_ROOT_TOKEN"] },
+} as const satisfies Record<string, { file: OptionKey; variables: readonly string[] }>;
+
+/** Names the configuration file itself: by flag or environment only. */
+export const CONFIG_FLAG = "config";
+export const CONFIG_VARIABLE = "MYCELOG_CONFIG";
+
+/** `dataDir` as a flag and in the file: `data-dir`. */
+export function flagOf(key: string): string {
+	return key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `dataDir` in the environment: `MYCELOG_DATA_DIR`. */
+export function variableOf(key: string): string {
+	return `MYCELOG_${flagOf(key).replaceAll("-", "_").toUpperCase()}`;
+}
+
+export function fallbackTextOf(key: OptionKey): string {
+	const { fallback, fallbackText } = OPTIONS[key];
+	return fallbackText ?? String(fallback);
+}

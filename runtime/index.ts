@@ -1,0 +1,30 @@
+/** The public surface of the runtime, for embedding. Owns nothing. */
+export { type ActorsFilter, actors, type ListedActor } from "./actor-list.ts";
+export { type Address, addressOf, partitionOf, typeOf } from "./address.ts";
+export type { Behaviour, Behaviours, Step } from "./behaviour.ts";
+export { type Clock, systemClock } from "./clock.ts";
+export type { Effect, Outlet, ReplyResult } from "./effect.ts";
+export { type HistoryEntry, type HistoryOptions, type HistoryOutcome, history } from "./history.ts";
+export type { Logger } from "./logger.ts";
+export { type EventMeta, type MachineBehaviourOptions, machineBehaviour } from "./machine-behaviour.ts";
+export { type Draft, type Event, encodeBody, eventOf, type Message, type MessageKind } from "./message.ts";
+export { type RuntimeMetrics } from "./metrics.ts";
+export { type AskOptions, Node, type NodeOptions, RefusedError } from "./node.ts";
+export { mailboxOf, type OperatorParts, partitionCount, type ScanProgress } from "./operator.ts";
+export type { LocalOutlets } from "./partition-effects.ts";
+export { type Replay, type ReplayOptions, replay } from "./replay.ts";
+export {
+	ACTORS_TOPIC,
+	CLIENTS_TOPIC,
+	DEAD_LETTERS_TOPIC,
+	mailboxTopics,
+	PARTITIONS_DEFAULT,
+} from "./topics.ts";
+export {
+	type Mismatch,
+	type Rebuild,
+	rebuild,
+	type Verification,
+	type VerifyOptions,
+	verify,
+} from "./verify.ts";

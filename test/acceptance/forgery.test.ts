@@ -1,0 +1,162 @@
+/**
+ * Acceptance 8: what a client says about who it is has no effect on anybody else.
+ */
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { ClientProcess } from "../kit/client-process.ts";
+import { makeWorkspace, onEachLog, type TestWorkspace } from "../kit/on-each-log.ts";
+import { type Fields, frameBytes, RawClient, RejectedError } from "../kit/raw-client.ts";
+
+/** What an attacker would like to be. */
+const ROOT_CLAIMS: Fields = {
+	from: "ws-user-root/root-client",
+	ws: "ws-user-root",
+	user: { id: "root", roles: ["admin"], scope: { workspaces: { "*": "a" } } },
+};
+/** Keys of the second segment that receivers would merge over what the gateway wrote. */
+const OVERRIDES: Fields = {
+	...ROOT_CLAIMS,
+	ctx: ROOT_CLAIMS,
+	to: "ws-user-root/root-client",
+	type: "client_disconnected",
+	method: "services.who-python.whoami",
+	session: "stolen",
+	parent: "stolen",
+};
+
+onEachLog("forgery", (node) => {
+	let team: TestWorkspace;
+	let elsewhere: TestWorkspace;
+	let clients: { readonly python: ClientProcess; readonly javascript: ClientProcess };
+	let attacker: RawClient;
+	let stranger: RawClient;
+	let victim: RawClient;
+
+	beforeAll(async () => {
+		team = await makeWorkspace(node(), "forgery");
+		elsewhere = await makeWorkspace(node(), "elsewhere");
+		const inTeam = { workspace: team.id, token: team.token };
+		clients = { python: ClientProcess.python(), javascript: ClientProcess.javascript() };
+		for (const client of Object.values(clients)) {
+			const name = client.language;
+			await client.connect(name, node().url, inTeam);
+			const config = { require_context: true, visibility: "protected" };
+			await client.run("register", { name, id: `who-${name}`, config });
+			await client.run("register", { name, id: `secret-${name}` });
+		}
+		attacker = await RawClient.connect(node().url, { clientId: "attacker", ...inTeam });
+		victim = await RawClient.connect(node().url, { clientId: "victim", ...inTeam });
+		const { id: workspace, token } = elsewhere;
+		stranger = await RawClient.connect(node().url, { clientId: "stranger", workspace, token });
+	});
+	afterAll(async () => {
+		for (const client of Object.values(clients ?? {})) await client.stop();
+	});
+
+	/** What the victim got up to a marker that nothing can overtake. */
+	async function victimHeard(marker: string): Promise<Fields[]> {
+		attacker.send({ type: "marker", to: "victim", data: marker });
+		await victim.frames.first(({ main }) => main["data"] === marker, `marker ${marker}`);
+		return victim.frames.all.filter(({ main }) => main["type"] !== "marker").map(({ main }) => main);
+	}
+
+	test("from, ws, user and ctx of a message are the gateway's, whatever its sender wrote", async () => {
+		attacker.send({ type: "greeting", to: "victim", data: 1, ...ROOT_CLAIMS, ctx: ROOT_CLAIMS });
+		const [greeting] = await victimHeard("after the greeting");
+		expect(greeting).toMatchObject({ from: attacker.peer, ws: team.id, to: victim.peer, data: 1 });
+		expect(greeting?.["user"]).toEqual(attacker.info.user);
+		expect(greeting).not.toHaveProperty("ctx");
+	});
+
+	test("the same holds for a broadcast", async () => {
+		await victim.manage("subscribe", "broadcast-greeting");
+		attacker.send({ type: "broadcast-greeting", to: "*", ...ROOT_CLAIMS, ctx: ROOT_CLAIMS });
+		const { main } = await victim.frames.first((frame) => frame.main["type"] === "broadcast-greeting", "broadcast");
+		expect(main).toMatchObject({ from: attacker.peer, ws: team.id });
+		expect(main["user"]).toEqual(attacker.info.user);
+		expect(main).not.toHaveProperty("ctx");
+	});
+
+	test.each(Object.keys(OVERRIDES))("a second segment with `%s` reaches nobody, and a caller is told", async (key) => {
+		const before = (await victimHeard(`before the notice with ${key}`)).length;
+		attacker.send({ type: "overridden", to: "victim" }, { data: 1, [key]: OVERRIDES[key] });
+		expect(await victimHeard(`after the notice with ${key}`)).toHaveLength(before);
+
+		const { session, answer } = attacker.startCall();
+		const head = { type: "method", to: `${team.id}/python`, method: "services.who-python.whoami", session };
+		attacker.send(head, { args: [], promise: "*", t: 15, [key]: OVERRIDES[key] });
+		const error = await answer.catch((thrown: unknown) => thrown);
+		expect(error).toBeInstanceOf(RejectedError);
+		expect((error as Error).message).toContain(`"${key}"`);
+	});
+
+	describe.each(["python", "javascript"] as const)("a %s service that asks for its caller's context", (provider) => {
+		const method = `services.who-${provider}.whoami`;
+		const truth = () => ({
+			from: attacker.peer,
+			to: `${team.id}/${provider}`,
+			ws: team.id,
+			user: attacker.info.user,
+		});
+
+		test("gets the truth although the caller claims to be root", async () => {
+			const claims = { ...ROOT_CLAIMS, ctx: { ...ROOT_CLAIMS, to: "x/y" } };
+			expect(await attacker.call(`${team.id}/${provider}`, method, [], claims)).toEqual(truth());
+		});
+
+		test("gets the truth although the claim hides in a chunked message", async () => {
+			const { session, answer } = attacker.startCall();
+			const head = { type: "method", to: `${team.id}/${provider}`, method, session };
+			const hidden = { args: [], promise: "*", t: 15, ...ROOT_CLAIMS, ctx: ROOT_CLAIMS };
+			const chunks = sendInChunks(attacker, `${team.id}/${provider}`, frameBytes(head, hidden));
+			const outcome = await Promise.race([answer, chunks.then(() => answer)]).catch((error: Error) => error);
+			if (outcome instanceof Error) expect(outcome).toBeInstanceOf(RejectedError);
+			else expect(outcome).toEqual(truth());
+		});
+
+		test("is not run for another workspace, with or without forged claims", async () => {
+			const target = `${team.id}/${provider}`;
+			const sneak = `services.secret-${provider}.record`;
+			const claims = { ...ROOT_CLAIMS, from: `${team.id}/victim`, ws: team.id, ctx: { ws: team.id } };
+			await expect(stranger.call(target, sneak, ["stranger", 1])).rejects.toThrow(RejectedError);
+			await expect(stranger.call(target, sneak, ["stranger", 2], claims)).rejects.toThrow(RejectedError);
+			stranger.send({ type: "method", to: target, method: sneak, ...claims }, { args: ["stranger", 3] });
+			const frame = frameBytes(
+				{ type: "method", to: target, method: sneak },
+				{ args: ["stranger", 4], ws: team.id, from: `${team.id}/victim` },
+			);
+			await sendInChunks(stranger, target, frame).catch((error: Error) => error);
+			await stranger.manage("echo", "everything before is settled");
+			expect(await clients[provider].run("order", { id: `secret-${provider}` })).toEqual([]);
+		});
+	});
+
+	test("a broadcast into another workspace reaches nobody there, and its sender is told", async () => {
+		await victim.manage("subscribe", "invasion");
+		stranger.send({ type: "invasion", to: `${team.id}/*` });
+		const { session, answer } = stranger.startCall();
+		stranger.send({ type: "invasion", to: `${team.id}/*`, session });
+		await expect(answer).rejects.toThrow(/Permission denied/);
+		expect((await victimHeard("after the invasion")).filter(({ type }) => type === "invasion")).toEqual([]);
+	});
+
+	test("a client cannot register a service in another's name", async () => {
+		const service = (id: string) => ({ id, name: "x", type: "generic", config: { visibility: "public" } });
+		await attacker.manage("register_service", service("built-in"));
+		for (const id of [`${team.id}/victim:taken`, `${elsewhere.id}/stranger:taken`]) {
+			await expect(attacker.manage("register_service", service(id))).rejects.toThrow(RejectedError);
+		}
+		await expect(attacker.manage("get_service_info", "taken")).rejects.toThrow(/Service not found/);
+	});
+});
+
+/** What a client does with a message over its chunk size, here with a small one. */
+async function sendInChunks(client: RawClient, target: string, message: Uint8Array): Promise<void> {
+	const key = `smuggled-${Math.floor(performance.now() * 1_000)}`;
+	const cache = (method: string, ...args: unknown[]) =>
+		client.call(target, `services.built-in.message_cache.${method}`, [key, ...args]);
+	const middle = Math.ceil(message.length / 2);
+	await cache("create", false);
+	await cache("set", 0, message.subarray(0, middle), false);
+	await cache("set", 1, message.subarray(middle), false);
+	await cache("process", false);
+}

@@ -1,0 +1,186 @@
+/**
+ * The unmodified JavaScript client, steered by a test: one JSON command a line in, one JSON answer a line out.
+ * Owns the translation of commands to client calls; what is right or wrong, the test decides. Twin of driver.py.
+ */
+import { createHash } from "node:crypto";
+import { createInterface } from "node:readline";
+
+// The client logs to the console: stdout belongs to answers alone.
+for (const level of ["log", "info", "debug", "warn"]) console[level] = (...words) => console.error(...words);
+const { connectToServer } = await import("hypha-rpc");
+
+/** Longer binary results go back as length and digest, bytes. */
+const INLINE_BYTES_MAX = 64 * 1024;
+
+const servers = new Map();
+const services = new Map();
+const recorded = new Map();
+const events = new Map();
+const handlers = new Map();
+const waiting = new Set();
+
+function decoded(value) {
+	if (Array.isArray(value)) return value.map(decoded);
+	if (typeof value !== "object" || value === null) return value;
+	if ("$bytes" in value) return new Uint8Array(Buffer.from(value.$bytes, "base64"));
+	if ("$pattern" in value) return Uint8Array.from({ length: value.$pattern }, (_, index) => index % 251);
+	return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, decoded(item)]));
+}
+
+function encoded(value) {
+	if (value instanceof Uint8Array || value instanceof ArrayBuffer) {
+		const data = Buffer.from(value);
+		if (data.length <= INLINE_BYTES_MAX) return { $bytes: data.toString("base64") };
+		return { $sha256: createHash("sha256").update(data).digest("hex"), bytes: data.length };
+	}
+	if (Array.isArray(value)) return value.map(encoded);
+	if (typeof value !== "object" || value === null) return value ?? null;
+	const plain = Object.entries(value).filter(([, item]) => typeof item !== "function");
+	return Object.fromEntries(plain.map(([key, item]) => [key, encoded(item)]));
+}
+
+function helloService(id, config) {
+	if (config.require_context) {
+		const whoami = ({ from, to, ws, user }) => ({ from, to, ws, user });
+		return { id, name: id, config, whoami };
+	}
+	const order = recorded.get(id) ?? [];
+	recorded.set(id, order);
+	return {
+		id,
+		name: id,
+		config,
+		add: (a, b) => a + b,
+		reverse: (data) => data.slice().reverse(),
+		echo: (value) => value,
+		greet: (name, greeting = "Hello", mark = "!") => `${greeting} ${name}${mark}`,
+		record: (sender, seq) => {
+			order.push([sender, seq]);
+			return seq * 2;
+		},
+		each: async (items, visit) => {
+			const results = [];
+			for (const item of items) results.push(await visit(item));
+			return results;
+		},
+		count: function* (upto) {
+			for (let number = 0; number < upto; number++) yield number;
+		},
+		fail: (text) => {
+			throw new Error(text);
+		},
+		hang: () => new Promise(() => {}),
+	};
+}
+
+function received(name, event) {
+	const key = `${name} ${event}`;
+	if (!events.has(key)) events.set(key, []);
+	return events.get(key);
+}
+
+const commands = {
+	async connect({ name, options }) {
+		const server = await connectToServer(options);
+		servers.set(name, server);
+		const { workspace, client_id, user } = server.config;
+		return { workspace, client: client_id, user: encoded(user) };
+	},
+	async register({ name, id, config = {} }) {
+		await servers.get(name).registerService(helloService(id, config));
+	},
+	async unregister({ name, id }) {
+		await servers.get(name).unregisterService(id);
+	},
+	async find({ name, id }) {
+		const service = await servers.get(name).getService(id);
+		services.set(`${name} ${id}`, service);
+		const methods = Object.keys(service).filter((key) => typeof service[key] === "function");
+		return { id: service.id, methods: methods.sort() };
+	},
+	async call({ name, id, method, args = [], kwargs }) {
+		const keywords = kwargs ? [{ ...decoded(kwargs), _rkwargs: true }] : [];
+		return encoded(await services.get(`${name} ${id}`)[method](...decoded(args), ...keywords));
+	},
+	async manage({ name, method, args = [], kwargs }) {
+		const keywords = kwargs ? [{ ...decoded(kwargs), _rkwargs: true }] : [];
+		const camelCase = method.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+		return encoded(await servers.get(name)[camelCase](...decoded(args), ...keywords));
+	},
+	/** Call `each` with a callback; the callback's own view comes back too. */
+	async visit({ name, id, items }) {
+		const seen = [];
+		const visitor = (item) => {
+			seen.push(item);
+			return item * 10;
+		};
+		return { result: await services.get(`${name} ${id}`).each(items, visitor), seen };
+	},
+	async drain({ name, id, upto }) {
+		const items = [];
+		for await (const item of await services.get(`${name} ${id}`).count(upto)) items.push(item);
+		return items;
+	},
+	/** All calls in flight at once; the results in the order of the calls. */
+	async flood({ name, id, sender, count }) {
+		const { record } = services.get(`${name} ${id}`);
+		return Promise.all(Array.from({ length: count }, (_, seq) => record(sender, seq)));
+	},
+	async order({ id }) {
+		return recorded.get(id) ?? [];
+	},
+	async on({ name, event, once = false }) {
+		const list = received(name, event);
+		const handler = (message) => {
+			list.push({ data: encoded(message.data), from: message.from ?? null });
+			for (const waiter of waiting) {
+				if (waiter.list === list && list.length >= waiter.count) {
+					waiting.delete(waiter);
+					waiter.resolve();
+				}
+			}
+		};
+		handlers.set(`${name} ${event}`, handler);
+		if (once) servers.get(name).once(event, handler);
+		else servers.get(name).on(event, handler);
+	},
+	async off({ name, event }) {
+		servers.get(name).off(event, handlers.get(`${name} ${event}`));
+	},
+	/** What the handlers of the event got, as soon as it is `count` messages. */
+	async heard({ name, event, count = 0 }) {
+		const list = received(name, event);
+		if (list.length < count) await new Promise((resolve) => waiting.add({ list, count, resolve }));
+		return list;
+	},
+	async emit({ name, message }) {
+		await servers.get(name).emit(decoded(message));
+	},
+	async notices({ name, event, to, first, count }) {
+		for (let seq = first; seq < first + count; seq++) {
+			await servers.get(name).emit({ type: event, to, data: seq });
+		}
+	},
+	async disconnect({ name }) {
+		const server = servers.get(name);
+		servers.delete(name);
+		await server.disconnect();
+	},
+};
+
+async function run(line) {
+	const request = JSON.parse(line);
+	let answer;
+	try {
+		answer = { ok: true, value: (await commands[request.do](request.with)) ?? null };
+	} catch (error) {
+		answer = { ok: false, error: String(error?.message ?? error) };
+	}
+	process.stdout.write(`${JSON.stringify({ id: request.id, ...answer })}\n`);
+}
+
+// The client leaves promises behind when connections end; they are not the test's business.
+process.on("unhandledRejection", (error) => console.error("unhandled rejection in the client:", error));
+createInterface({ input: process.stdin })
+	.on("line", (line) => void run(line))
+	.on("close", () => process.exit(0));

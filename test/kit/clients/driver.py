@@ -1,0 +1,234 @@
+"""The unmodified Python client, steered by a test: one JSON command a line in, one JSON answer a line out.
+Owns the translation of commands to client calls; what is right or wrong, the test decides. Twin of driver.mjs."""
+
+import asyncio
+import base64
+import hashlib
+import json
+import os
+import sys
+import threading
+
+# The client logs to stdout: answers leave by a descriptor of their own.
+ANSWERS = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)
+
+from hypha_rpc import connect_to_server  # noqa: E402
+
+# Longer binary results go back as length and digest, bytes.
+INLINE_BYTES_MAX = 64 * 1024
+
+servers = {}
+services = {}
+recorded = {}
+events = {}
+handlers = {}
+waiting = []
+
+
+def pattern(count):
+    """The same bytes in every language: i % 251."""
+    base = bytes(range(251))
+    return (base * (count // 251 + 1))[:count]
+
+
+def decoded(value):
+    if isinstance(value, dict):
+        if "$bytes" in value:
+            return base64.b64decode(value["$bytes"])
+        if "$pattern" in value:
+            return pattern(value["$pattern"])
+        return {key: decoded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [decoded(item) for item in value]
+    return value
+
+
+def encoded(value):
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data = bytes(value)
+        if len(data) > INLINE_BYTES_MAX:
+            return {"$sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        return {"$bytes": base64.b64encode(data).decode()}
+    if isinstance(value, dict):
+        return {key: encoded(item) for key, item in value.items() if not callable(item)}
+    if isinstance(value, (list, tuple)):
+        return [encoded(item) for item in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def hello_service(service_id, config):
+    order = recorded.setdefault(service_id, [])
+
+    def record(sender, seq):
+        order.append([sender, seq])
+        return seq * 2
+
+    async def each(items, visit):
+        return [await visit(item) for item in items]
+
+    def count(upto):
+        for number in range(upto):
+            yield number
+
+    def fail(text):
+        raise ValueError(text)
+
+    def whoami(context=None):
+        return {key: context[key] for key in ("from", "to", "ws", "user")}
+
+    async def hang():
+        await asyncio.Event().wait()
+
+    service = {
+        "id": service_id,
+        "name": service_id,
+        "config": config,
+        "add": lambda a, b: a + b,
+        "reverse": lambda data: data[::-1],
+        "echo": lambda value: value,
+        "greet": lambda name, greeting="Hello", mark="!": f"{greeting} {name}{mark}",
+        "record": record,
+        "each": each,
+        "count": count,
+        "fail": fail,
+        "hang": hang,
+    }
+    if config.get("require_context"):
+        return {"id": service_id, "name": service_id, "config": config, "whoami": whoami}
+    return service
+
+
+async def connect(name, options):
+    servers[name] = await connect_to_server(options)
+    config = servers[name].config
+    return {"workspace": config.workspace, "client": config.client_id, "user": encoded(config.user)}
+
+
+async def register(name, id, config={}):
+    await servers[name].register_service(hello_service(id, config))
+
+
+async def unregister(name, id):
+    await servers[name].unregister_service(id)
+
+
+async def find(name, id):
+    service = await servers[name].get_service(id)
+    services[f"{name} {id}"] = service
+    return {"id": service["id"], "methods": sorted(key for key in service if callable(service[key]))}
+
+
+async def call(name, id, method, args=[], kwargs={}):
+    function = services[f"{name} {id}"][method]
+    return encoded(await function(*decoded(args), **decoded(kwargs)))
+
+
+async def manage(name, method, args=[], kwargs={}):
+    return encoded(await servers[name][method](*decoded(args), **decoded(kwargs)))
+
+
+async def visit(name, id, items):
+    """Call `each` with a callback; the callback's own view comes back too."""
+    seen = []
+
+    def visitor(item):
+        seen.append(item)
+        return item * 10
+
+    return {"result": await services[f"{name} {id}"]["each"](items, visitor), "seen": seen}
+
+
+async def drain(name, id, upto):
+    return [item async for item in await services[f"{name} {id}"]["count"](upto)]
+
+
+async def flood(name, id, sender, count):
+    """All calls in flight at once; the results in the order of the calls."""
+    function = services[f"{name} {id}"]["record"]
+    return await asyncio.gather(*(function(sender, seq) for seq in range(count)))
+
+
+async def order(id):
+    return recorded.get(id, [])
+
+
+async def on(name, event, once=False):
+    received = events.setdefault(f"{name} {event}", [])
+
+    def handler(message):
+        received.append({"data": encoded(message.get("data")), "from": message.get("from")})
+        for wanted, count, future in waiting:
+            if wanted is received and len(received) >= count and not future.done():
+                future.set_result(None)
+
+    handlers[f"{name} {event}"] = handler
+    (servers[name].once if once else servers[name].on)(event, handler)
+
+
+async def off(name, event):
+    servers[name].off(event, handlers[f"{name} {event}"])
+
+
+async def heard(name, event, count=0):
+    """What the handlers of the event got, as soon as it is `count` messages."""
+    received = events.setdefault(f"{name} {event}", [])
+    if len(received) < count:
+        future = asyncio.get_running_loop().create_future()
+        waiting.append((received, count, future))
+        await future
+    return received
+
+
+async def emit(name, message):
+    await servers[name].emit(decoded(message))
+
+
+async def notices(name, event, to, first, count):
+    for seq in range(first, first + count):
+        await servers[name].emit({"type": event, "to": to, "data": seq})
+
+
+async def disconnect(name):
+    await servers.pop(name).disconnect()
+
+
+COMMANDS = {
+    command.__name__: command
+    for command in (
+        connect, register, unregister, find, call, manage, visit, drain, flood, order,
+        on, off, heard, emit, notices, disconnect,
+    )
+}
+
+
+async def run(line):
+    request = json.loads(line)
+    try:
+        answer = {"ok": True, "value": await COMMANDS[request["do"]](**request["with"])}
+    except Exception as error:
+        answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+    ANSWERS.write(json.dumps({"id": request["id"], **answer}) + "\n")
+
+
+async def main():
+    loop = asyncio.get_running_loop()
+    tasks = set()
+    ended = asyncio.Event()
+
+    def start(line):
+        task = loop.create_task(run(line))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+
+    def read():
+        for line in sys.stdin:
+            loop.call_soon_threadsafe(start, line)
+        loop.call_soon_threadsafe(ended.set)
+
+    threading.Thread(target=read, daemon=True).start()
+    await ended.wait()
+    os._exit(0)
+
+
+asyncio.run(main())
