@@ -8,7 +8,7 @@ import { DIRECTORY_ADDRESS, type DirectoryAnswer } from "./directory-address.ts"
 import { atLeast, deniedText, isOwner, permissionOf } from "./permission.ts";
 import { workspaceIdProblem } from "./service-id.ts";
 import type { User } from "./user.ts";
-import { joinProblem } from "./workspace-members.ts";
+import { broughtRecord } from "./workspace-members.ts";
 import { summaryOf, type WorkspaceRecord, workspaceRecord } from "./workspace-record.ts";
 import {
 	clientAddress,
@@ -16,22 +16,16 @@ import {
 	type DeleteEvent,
 	homeOf,
 	type JoinEvent,
+	NOTHING,
 	type Outcome,
 	tell,
 	type WorkspaceContext,
 	type WorkspaceEffect,
 } from "./workspace-state.ts";
 
-/** Whether a first member brings the workspace's record along and may join what it makes. */
-export function founds(context: WorkspaceContext, event: JoinEvent): boolean {
-	if (!event.ensure) return false;
-	const record = workspaceRecord(context.name, event.ensure.record);
-	return joinProblem({ ...context, record }, event) === undefined;
-}
-
 export function found(context: WorkspaceContext, event: JoinEvent): Outcome {
-	const record = workspaceRecord(context.name, event.ensure?.record ?? {});
-	return { change: { record }, effects: [listed(record)] };
+	const record = broughtRecord(context, event);
+	return record ? { change: { record }, effects: [listed(record)] } : NOTHING;
 }
 
 /** Why the request is refused, in upstream's words; undefined: it is not. */

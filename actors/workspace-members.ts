@@ -4,6 +4,7 @@
  */
 import { atLeast, deniedText, permissionOf } from "./permission.ts";
 import { announce, withoutSubscriptions } from "./workspace-events.ts";
+import { type WorkspaceRecord, workspaceRecord } from "./workspace-record.ts";
 import {
 	clientAddress,
 	type JoinEvent,
@@ -18,9 +19,10 @@ export const CLIENTS_PER_WORKSPACE_MAX = 1_000;
 /** Counted within the workspace: no actor knows a user's connections elsewhere. */
 export const CONNECTIONS_PER_USER_MAX = 200;
 
-/** Why the client may not join, in upstream's words; undefined: it may. Needs the record to exist. */
+/** Why the client may not join, in upstream's words; undefined: it may. */
 export function joinProblem(context: WorkspaceContext, event: JoinEvent): string | undefined {
-	const { record, members, revoked, name } = context;
+	const { members, revoked, name } = context;
+	const record = context.record ?? broughtRecord(context, event);
 	if (event.tokenHash !== undefined && get(revoked, event.tokenHash) !== undefined) {
 		return "Token has been revoked";
 	}
@@ -39,6 +41,11 @@ export function joinProblem(context: WorkspaceContext, event: JoinEvent): string
 	return undefined;
 }
 
+/** The record of a workspace that its first member makes by coming, such as its user's own. */
+export function broughtRecord({ name }: WorkspaceContext, { ensure }: JoinEvent): WorkspaceRecord | null {
+	return ensure ? workspaceRecord(name, ensure.record) : null;
+}
+
 /** A known client that joins again resumes: its services and subscriptions stay. */
 export function join(context: WorkspaceContext, event: JoinEvent): Outcome {
 	const { client, generation, user } = event;
@@ -51,7 +58,7 @@ export function join(context: WorkspaceContext, event: JoinEvent): Outcome {
 }
 
 export function refuseJoin(context: WorkspaceContext, event: JoinEvent): Outcome {
-	const reason = joinProblem(context, event) ?? `Workspace not found: ${context.name}`;
+	const reason = joinProblem(context, event) as string;
 	const refused = { type: "client.refused", generation: event.generation, reason };
 	return { effects: [tell(clientAddress(context, event.client), refused)] };
 }

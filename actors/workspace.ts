@@ -11,7 +11,7 @@ import type { Event, ReplyTo } from "../runtime/message.ts";
 import { ACTORS_TOPIC } from "../runtime/topics.ts";
 import { Refusal } from "./refusal.ts";
 import { announceFromElsewhere, logEvent, passBroadcast, subscribe, unsubscribe } from "./workspace-events.ts";
-import { create, createProblem, deleteProblem, end, found, founds, remove } from "./workspace-life.ts";
+import { create, createProblem, deleteProblem, end, found, remove } from "./workspace-life.ts";
 import { isLast, isLate, join, joinProblem, leave, refuseJoin } from "./workspace-members.ts";
 import * as queries from "./workspace-queries.ts";
 import { register, unregister } from "./workspace-services.ts";
@@ -41,7 +41,6 @@ const machineSetup = setup({
 		drop: (_, _params: { reason: string }) => {},
 	},
 	guards: {
-		founds: ({ context, event }) => founds(context, event as JoinEvent),
 		mayJoin: ({ context, event }) => joinProblem(context, event as JoinEvent) === undefined,
 		mayCreate: ({ context, event }) => createProblem(context, event as CreateEvent) === undefined,
 		mayDelete: ({ context, event }) => deleteProblem(context, event as DeleteEvent) === undefined,
@@ -88,7 +87,7 @@ const dropLate = act(() => ({ effects: [{ type: "drop", reason: "late-leave" }] 
 /** A workspace that is not there can be founded by its first member or made by request. */
 const founding = {
 	"member.join": [
-		{ guard: "founds", target: "#workspace.active.occupied", actions: [act(found), act(join)] },
+		{ guard: "mayJoin", target: "#workspace.active.occupied", actions: [act(found), act(join)] },
 		{ actions: act(refuseJoin) },
 	],
 	"workspace.create": [

@@ -8,7 +8,8 @@ import type { Event, Message } from "../runtime/message.ts";
 import { closeReason } from "./close-codes.ts";
 import type { GatewayParts } from "./gateway.ts";
 import { type Admitted, HandshakeError, shakeHands } from "./handshake.ts";
-import { Session, type Wire } from "./session.ts";
+import { Session } from "./session.ts";
+import type { Socket } from "./socket.ts";
 
 /** Time for the first text frame, milliseconds (connection.md §3). */
 export const HANDSHAKE_MS_MAX = 5_000;
@@ -16,14 +17,6 @@ export const HANDSHAKE_MS_MAX = 5_000;
 export const CONTROL_TEXT_CHARACTERS_MAX = 1_000;
 /** A probed socket that shows no sign of life this long is cut, milliseconds. */
 const PROBE_MS = 5_000;
-
-/** The socket as uWebSockets.js gives it, reduced to what a connection uses. */
-export interface Socket extends Wire {
-	sendText(text: string): boolean;
-	close(code: number, reason: string): void;
-	/** Drop without a close frame. */
-	destroy(): void;
-}
 
 /** Who speaks on this connection, once admitted. Set by the gateway alone, from the token. */
 export interface Identity {

@@ -3,7 +3,15 @@
  * Owns the words of a failed ping; subscriptions and members are the workspace's.
  */
 import { clientIdProblem, workspaceIdProblem } from "../actors/service-id.ts";
-import { type Arguments, command, type ManagerContext, type ManagerMethods, milliseconds, query, text } from "./manager-context.ts";
+import {
+	type Arguments,
+	command,
+	type ManagerContext,
+	type ManagerMethods,
+	milliseconds,
+	query,
+	text,
+} from "./manager-context.ts";
 import { readableWorkspace } from "./manager-workspaces.ts";
 
 const PING_SECONDS_DEFAULT = 5;
@@ -26,7 +34,8 @@ export const clientMethods: ManagerMethods = {
 		parameters: ["workspace"],
 		required: 0,
 		doc: "List the clients of a workspace with their users.",
-		run: ({ workspace }, context) => query(context, readableWorkspace(workspace, context), { type: "client.list" }),
+		run: ({ workspace }, context) =>
+			query(context, readableWorkspace(workspace, context), { type: "client.list" }),
 	},
 	subscribe: {
 		parameters: ["event_type"],
@@ -54,7 +63,11 @@ export const clientMethods: ManagerMethods = {
 		required: 1,
 		doc: "Write an event into the workspace's history.",
 		run: ({ event_type, data }, context) =>
-			command(context, context.caller.workspace, { type: "events.log", event: event_type, data: data ?? null }),
+			command(context, context.caller.workspace, {
+				type: "events.log",
+				event: event_type,
+				data: data ?? null,
+			}),
 	},
 };
 
@@ -70,7 +83,13 @@ async function ping({ client_id, timeout }: Arguments, context: ManagerContext):
 	// Asked for its check alone: the client's answer is for readers of its workspace.
 	await query(context, workspace, { type: "workspace.info" });
 	try {
-		return (await context.callClient(workspace, client, "services.built-in.ping", ["ping"], timeoutMs)) as string;
+		return (await context.callClient(
+			workspace,
+			client,
+			"services.built-in.ping",
+			["ping"],
+			timeoutMs,
+		)) as string;
 	} catch (error) {
 		return `Failed to ping client ${workspace}/${client}: ${(error as Error).message}`;
 	}

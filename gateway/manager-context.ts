@@ -2,9 +2,10 @@
  * What a manager method is and what it may use: the caller, the actors, clients, tokens.
  * Owns these shapes and the one way to ask actors; the wire is manager-service.ts.
  */
+
+import type { User } from "../actors/user.ts";
 import { addressOf } from "../runtime/address.ts";
 import type { Event } from "../runtime/message.ts";
-import type { User } from "../actors/user.ts";
 import type { Tokens } from "./tokens.ts";
 
 /** How long an actor may take to answer a manager method, milliseconds. */
@@ -84,7 +85,12 @@ export function options(value: unknown, name: string): Readonly<Record<string, u
 }
 
 /** Seconds, as clients give them, in milliseconds; longer waits are cut to the bound. */
-export function milliseconds(value: unknown, name: string, secondsDefault: number, secondsMax: number): number {
+export function milliseconds(
+	value: unknown,
+	name: string,
+	secondsDefault: number,
+	secondsMax: number,
+): number {
 	const seconds = value ?? secondsDefault;
 	if (typeof seconds !== "number" || !(seconds > 0)) {
 		throw new Error(`ValueError: ${name} must be a number of seconds above 0`);

@@ -2,9 +2,10 @@
  * Manager methods about services: register, find, fetch, list (services.md §4–5).
  * Owns the calls to providers and lists over many workspaces; registries and visibility are the workspaces'.
  */
-import { parseServiceQuery, type ServiceQuery, serviceId } from "../actors/service-query.ts";
+
 import { DIRECTORY_ADDRESS } from "../actors/directory-address.ts";
 import { workspaceIdProblem } from "../actors/service-id.ts";
+import { parseServiceQuery, type ServiceQuery, serviceId } from "../actors/service-query.ts";
 import type { ServiceRecord } from "../actors/workspace-service-record.ts";
 import type { Registered } from "../actors/workspace-services.ts";
 import {
@@ -132,7 +133,9 @@ function knownMode(mode: unknown): string {
 	if (mode === "native:random") return "random";
 	if (typeof mode === "string" && MODES.includes(mode)) return mode;
 	if (mode === "min_load" || (typeof mode === "string" && mode.startsWith("select:"))) {
-		throw new Error(`NotImplementedError: mode ${mode} is not offered by this server; use ${MODES.join(", ")}`);
+		throw new Error(
+			`NotImplementedError: mode ${mode} is not offered by this server; use ${MODES.join(", ")}`,
+		);
 	}
 	throw new Error(`ValueError: Invalid mode: ${String(mode)}`);
 }
@@ -161,7 +164,10 @@ async function listServices(args: Arguments, context: ManagerContext): Promise<r
 }
 
 /** Names the directory knows; never more than it gives at once. */
-async function workspacesLike({ workspace }: ServiceQuery, { node }: ManagerContext): Promise<readonly string[]> {
+async function workspacesLike(
+	{ workspace }: ServiceQuery,
+	{ node }: ManagerContext,
+): Promise<readonly string[]> {
 	const event = { type: "directory.names", pattern: workspace };
 	const names = await node.ask(DIRECTORY_ADDRESS, event, { kind: "query", timeoutMs: ACTOR_ANSWER_MS_MAX });
 	return names as readonly string[];

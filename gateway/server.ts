@@ -3,15 +3,16 @@
  * Owns the socket library's quirks and limits; the life of a connection is connection.ts.
  */
 
-import type { TemplatedApp, us_listen_socket, WebSocket } from "uWebSockets.js";
+import type { TemplatedApp, us_listen_socket } from "uWebSockets.js";
 import { randomBytes } from "node:crypto";
+import { type AddressInfo, createServer } from "node:net";
 import { MycelogError } from "../persistence/errors.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import type { Node } from "../runtime/node.ts";
 import type { LocalOutlets } from "../runtime/partition-effects.ts";
-import { Connection, type Identity, type Socket } from "./connection.ts";
+import { Connection, type Identity } from "./connection.ts";
 import type { GatewayOptions, GatewayParts } from "./gateway.ts";
 import { MANAGER_ID } from "./gateway.ts";
 import { addRoutes } from "./http.ts";
@@ -19,10 +20,14 @@ import type { ManagerContext } from "./manager.ts";
 import { Manager } from "./manager-service.ts";
 import { createMetrics, exportRuntime, type GatewayMetrics } from "./metrics.ts";
 import { Router } from "./router.ts";
+import { UwsSocket } from "./socket.ts";
 import type { Tokens } from "./tokens.ts";
 
-/** Largest frame a client may send, bytes: records must fit into the log. Clients chunk above 256 KiB. */
-const FRAME_BYTES_MAX = 900_000;
+/**
+ * Largest frame the gateway reads, bytes (upstream's limit). What is larger than a record of the log may be is
+ * refused with words after reading; a frame over this ends its connection, which the library does without any.
+ */
+const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 /** Seconds without any sign of life (frames, pongs to automatic pings) until a socket is dropped. */
 const IDLE_SECONDS_MAX = 120;
 /** How often acknowledgements are told to the client actors, milliseconds. */
@@ -30,8 +35,11 @@ export const REPORT_EVERY_MS = 1_000;
 /** Time over which a stopping node closes its sockets, milliseconds, so that not all come back at once. */
 const DRAIN_OVER_MS = 1_000;
 
-/** uWebSockets.js' LIBUS_LISTEN_EXCLUSIVE_PORT: a second process on the port is refused instead of sharing it. */
-const LISTEN_EXCLUSIVE_PORT = 1;
+/**
+ * uWebSockets.js' default: the port may be shared, and taken again while connections of a killed process linger.
+ * Its exclusive mode refuses both, so whether another process listens is asked beforehand (freePort).
+ */
+const LISTEN_SHARED_PORT = 0;
 
 /** The form of `listen` with host and options, which the package's types leave out. */
 type ListenOn = (
@@ -41,7 +49,12 @@ type ListenOn = (
 	done: (socket: us_listen_socket | false) => void,
 ) => void;
 
-type Ws = WebSocket<{ connection?: Connection; legacy: boolean }>;
+interface SocketData {
+	readonly legacy: boolean;
+	connection?: Connection;
+	socket?: UwsSocket<SocketData>;
+}
+
 type UwsModule = typeof import("uWebSockets.js");
 
 /** The runtime's view of this gateway's sockets; made before the node, filled by the server. */
@@ -125,12 +138,12 @@ export class GatewayServer {
 
 	async listen(): Promise<void> {
 		const { host, port } = this.#parts.options;
+		const free = await freePort(host, port);
 		const listen = this.#app.listen.bind(this.#app) as unknown as ListenOn;
 		this.#listening = await new Promise<us_listen_socket>((resolve, reject) => {
-			listen(host, port, LISTEN_EXCLUSIVE_PORT, (socket) => {
+			listen(host, free, LISTEN_SHARED_PORT, (socket) => {
 				if (socket) resolve(socket);
-				else
-					reject(new MycelogError("gateway.port-in-use", `cannot listen on ${host}:${port}`, { host, port }));
+				else reject(portInUse(host, free));
 			});
 		});
 		this.#port = this.#uws.us_socket_local_port(this.#listening);
@@ -159,7 +172,7 @@ export class GatewayServer {
 
 	#addWebSocket(): void {
 		const { outlets } = this.#parts;
-		this.#app.ws<{ connection?: Connection; legacy: boolean }>(`${this.#parts.options.basePath}/ws`, {
+		this.#app.ws<SocketData>(`${this.#parts.options.basePath}/ws`, {
 			maxPayloadLength: FRAME_BYTES_MAX,
 			idleTimeout: IDLE_SECONDS_MAX,
 			sendPingsAutomatically: true,
@@ -189,8 +202,9 @@ export class GatewayServer {
 					return;
 				}
 				const id = randomBytes(12).toString("base64url");
-				const connection = new Connection(id, socketOf(ws), this.#shared);
-				ws.getUserData().connection = connection;
+				const socket = new UwsSocket(ws);
+				const connection = new Connection(id, socket, this.#shared);
+				Object.assign(ws.getUserData(), { connection, socket });
 				outlets.connections.set(id, connection);
 				this.metrics.connections.set(outlets.connections.size);
 			},
@@ -203,9 +217,8 @@ export class GatewayServer {
 			pong: (ws, message) => ws.getUserData().connection?.pong(Buffer.from(message).toString("latin1")),
 			drain: (ws) => ws.getUserData().connection?.drain(),
 			close: (ws, code) => {
-				const { connection } = ws.getUserData();
-				ws.getUserData().connection = undefined as never;
-				closedSockets.add(ws);
+				const { connection, socket } = ws.getUserData();
+				socket?.ended();
 				if (!connection) return;
 				outlets.connections.delete(connection.id);
 				this.metrics.connections.set(outlets.connections.size);
@@ -239,25 +252,24 @@ export class GatewayServer {
 	}
 }
 
-/** uWebSockets.js throws when a closed socket is touched. */
-const closedSockets = new WeakSet<Ws>();
+/**
+ * The port, or any free one for 0. Node's own server asks, because it never shares a port; and the library must be
+ * told a number, because only then the port can be had again at once after a crash.
+ */
+function freePort(host: string, port: number): Promise<number> {
+	return new Promise((resolve, reject) => {
+		const probe = createServer();
+		probe.once("error", (cause) => reject(portInUse(host, port, cause)));
+		probe.listen(port, host, () => {
+			const { port: found } = probe.address() as AddressInfo;
+			probe.close(() => resolve(found));
+		});
+	});
+}
 
-function socketOf(ws: Ws): Socket {
-	const open = () => !closedSockets.has(ws);
-	return {
-		send: (bytes) => open() && ws.send(bytes, true) !== 2,
-		sendText: (text) => open() && ws.send(text, false) !== 2,
-		ping: (payload) => {
-			if (open()) ws.ping(payload);
-		},
-		bufferedBytes: () => (open() ? ws.getBufferedAmount() : 0),
-		close: (code, reason) => {
-			if (open()) ws.end(code, reason);
-		},
-		destroy: () => {
-			if (open()) ws.close();
-		},
-	};
+function portInUse(host: string, port: number, cause?: Error): MycelogError {
+	const text = `cannot listen on ${host}:${port}${cause ? `: ${cause.message}` : ""}`;
+	return new MycelogError("gateway.port-in-use", text, { host, port }, { cause });
 }
 
 async function loadUws(): Promise<UwsModule> {

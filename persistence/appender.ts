@@ -81,9 +81,11 @@ interface Queue {
 	/** Of both. */
 	records: number;
 	bytes: number;
-	/** Times the batch has failed. */
+	/** An append of the log is under way; otherwise the batch pauses or there is none. */
+	underWay: boolean;
+	/** Failures since the last acknowledgement, and the newest one. */
 	failures: number;
-	lastCause: unknown;
+	lastCause: MycelogError | undefined;
 	/** Records the next batch may have; lowered while looking for one that the log finds too large. */
 	most: number;
 	/** Set while the batch pauses. */
@@ -132,7 +134,7 @@ export class Appender {
 			this.stats.queuedRecords++;
 			this.stats.queuedBytes += bytes;
 			if (deadlineAt !== Infinity && !this.#cancelSweep) this.#planSweep();
-			if (queue.sending.length === 0) this.#send(queue);
+			if (!queue.underWay && !queue.cancelRetry) this.#send(queue);
 		});
 	}
 
@@ -141,15 +143,15 @@ export class Appender {
 		this.#closed = true;
 		this.#cancelSweep?.();
 		for (const queue of this.#all()) {
-			const underWay = queue.sending;
-			const paused = queue.cancelRetry !== undefined;
 			queue.cancelRetry?.();
-			const text = "the log was closed before this record was acknowledged; it may have been written";
-			const code = paused || queue.failures > 0 ? "log.closed" : "log.append-failed";
-			for (const { reject } of underWay) reject(new MycelogError(code, text));
-			const never = "the log was closed before this record was appended";
-			for (const { reject } of queue.waiting) reject(new MycelogError("log.closed", never));
-			this.#left(queue, underWay);
+			const tried = new MycelogError(
+				"log.append-failed",
+				"the log was closed; this record may have been written",
+			);
+			const untried = new MycelogError("log.closed", "the log was closed before this record was appended");
+			for (const { reject } of queue.sending) reject(tried);
+			for (const { reject } of queue.waiting) reject(untried);
+			this.#left(queue, queue.sending);
 			this.#left(queue, queue.waiting);
 			queue.waiting = [];
 			queue.sending = [];
@@ -191,6 +193,7 @@ export class Appender {
 				sending: [],
 				records: 0,
 				bytes: 0,
+				underWay: false,
 				failures: 0,
 				lastCause: undefined,
 				most: APPEND_BATCH_RECORDS_MAX,
@@ -205,20 +208,23 @@ export class Appender {
 		for (const queues of this.#queues.values()) for (const queue of queues) if (queue) yield queue;
 	}
 
+	/** The next batch, or the one that failed. */
 	#send(queue: Queue): void {
-		queue.sending = queue.waiting.splice(0, batchLength(queue.waiting, queue.most));
-		if (queue.sending.length > 0) this.#try(queue);
-	}
-
-	#try(queue: Queue): void {
+		if (queue.sending.length === 0) {
+			queue.sending = queue.waiting.splice(0, batchLength(queue.waiting, queue.most));
+		}
 		const batch = queue.sending;
+		if (batch.length === 0) return;
+		queue.underWay = true;
 		const records = batch.map((entry) => entry.record);
 		this.#log.append(queue.id, records).then(
 			(base) => {
-				if (queue.sending === batch) this.#acknowledged(queue, base);
+				queue.underWay = false;
+				if (!this.#closed) this.#acknowledged(queue, base);
 			},
 			(error: unknown) => {
-				if (queue.sending === batch) this.#failed(queue, error);
+				queue.underWay = false;
+				if (!this.#closed) this.#failed(queue, error);
 			},
 		);
 	}
@@ -230,6 +236,7 @@ export class Appender {
 		this.stats.batches++;
 		this.stats.records += batch.length;
 		this.#left(queue, batch);
+		queue.sending = [];
 		for (let i = 0; i < batch.length; i++) (batch[i] as Entry).resolve(base + i);
 		this.#send(queue);
 	}
@@ -244,25 +251,20 @@ export class Appender {
 		queue.lastCause = error;
 		this.stats.retries++;
 		this.#expire(queue, this.#time.now());
-		this.#left(
-			queue,
-			queue.sending.filter((entry) => entry.expired),
-		);
-		queue.sending = queue.sending.filter((entry) => !entry.expired);
-		if (queue.sending.length === 0) {
-			this.#send(queue);
-			return;
-		}
+		const told = queue.sending.filter((entry) => entry.expired);
+		this.#left(queue, told);
+		if (told.length > 0) queue.sending = queue.sending.filter((entry) => !entry.expired);
 		const pause = Math.min(RETRY_MS_FIRST * 2 ** (queue.failures - 1), RETRY_MS_MAX);
 		queue.cancelRetry = this.#time.after(pause * (0.5 + this.#time.random() / 2), () => {
 			queue.cancelRetry = undefined;
-			this.#try(queue);
+			this.#send(queue);
 		});
 	}
 
 	/** Nothing was written and the same batch never will be. One record too large must not fail its neighbours. */
 	#refused(queue: Queue, error: unknown): void {
 		const batch = queue.sending;
+		queue.sending = [];
 		queue.failures = 0;
 		if (batch.length > 1 && MycelogError.is(error, "log.record-too-large")) {
 			queue.most = Math.ceil(batch.length / 2);
@@ -330,8 +332,13 @@ function batchLength(entries: readonly Entry[], most: number): number {
 }
 
 function deadlineError(queue: Queue, elapsedMs: number): MycelogError {
-	const attempts = queue.failures + (queue.cancelRetry || queue.sending.length === 0 ? 0 : 1);
-	const cause = queue.lastCause instanceof Error && queue.failures > 0 ? queue.lastCause.message : "no answer yet";
-	const text = `not acknowledged after ${elapsedMs} ms and ${attempts} attempts: ${cause}`;
-	return new MycelogError("log.append-failed", text, { elapsedMs, attempts, cause }, { cause: queue.lastCause });
+	const attempts = queue.failures + (queue.underWay ? 1 : 0);
+	const cause = queue.failures > 0 ? queue.lastCause : undefined;
+	const text = `not acknowledged after ${elapsedMs} ms and ${attempts} attempts: ${cause?.message ?? "no answer yet"}`;
+	return new MycelogError(
+		"log.append-failed",
+		text,
+		{ elapsedMs, attempts, cause: cause?.message },
+		cause && { cause },
+	);
 }

@@ -11,6 +11,9 @@ import { OwnedPartition } from "./owned-partition.ts";
 
 /** Milliseconds. A dead member is noticed after the session timeout; a rebalance within one heartbeat. */
 const SESSION_MS = 10_000;
+/** Between two tries to find the group's coordinator, milliseconds, and how many there are. */
+const COORDINATOR_RETRY_MS = 1_000;
+const COORDINATOR_TRIES_MAX = 20;
 const HEARTBEAT_MS = 500;
 /** Milliseconds a fetch waits for news; a disconnect waits for the fetch, and latency does not depend on it. */
 const FETCH_WAIT_MS = 500;
@@ -43,6 +46,8 @@ export class KafkaMembership {
 			heartbeatInterval: HEARTBEAT_MS,
 			maxWaitTimeInMs: FETCH_WAIT_MS,
 			allowAutoTopicCreation: false,
+			// The first group of a fresh broker waits until its coordinator is set up.
+			retry: { initialRetryTime: 100, maxRetryTime: COORDINATOR_RETRY_MS, retries: COORDINATOR_TRIES_MAX },
 		});
 	}
 

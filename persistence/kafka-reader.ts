@@ -9,8 +9,8 @@ import type { LogRecord, PartitionBounds, ReadLimit } from "./log.ts";
 
 /** Bytes of one fetch; a single larger record is still returned whole. */
 const FETCH_BYTES_MAX = 4 * 1024 * 1024;
-/** Times a read is tried when leaders move, with metadata refreshed in between. */
-const READ_TRIES_MAX = 5;
+/** Times a read is tried when leaders move or start, with metadata refreshed in between: five seconds in all. */
+const READ_TRIES_MAX = 25;
 const READ_RETRY_MS = 200;
 const READ_COMMITTED = 1;
 

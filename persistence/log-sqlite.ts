@@ -92,7 +92,8 @@ export class SqliteLog implements Log {
 	append(id: PartitionId, records: readonly NewRecord[]): Promise<number> {
 		return new Promise((resolve, reject) => {
 			this.#writable().check(id);
-			for (const { value } of records) if (value.length > this.maxRecordBytes) throw this.#oversize(value.length);
+			for (const { value } of records)
+				if (value.length > this.maxRecordBytes) throw this.#oversize(value.length);
 			// What the event loop brings in one turn leaves in one transaction: one flush to disk for all of it.
 			if (this.#waiting.push({ id, records, resolve, reject }) === 1) setImmediate(() => this.#commitWaiting());
 		});
@@ -120,7 +121,9 @@ export class SqliteLog implements Log {
 		this.#owner = owner;
 		for (const id of partitionsOf(this.#specs)) {
 			if (!topics.includes(id.topic)) continue;
-			const owned = new OwnedPartition(id, await owner.assigned(id), owner, (error) => this.#stop(owned, error));
+			const owned = new OwnedPartition(id, await owner.assigned(id), owner, (error) =>
+				this.#stop(owned, error),
+			);
 			this.#owned.set(partitionName(id), owned);
 			this.#catchUp(owned);
 		}

@@ -16,7 +16,7 @@ const SCHEMA = `
 		checksum INTEGER NOT NULL
 	) WITHOUT ROWID;
 	CREATE INDEX IF NOT EXISTS snapshots_timers ON snapshots (topic, partition, timer_at) WHERE timer_at IS NOT NULL;
-	CREATE INDEX IF NOT EXISTS snapshots_claims ON snapshots (topic, partition) WHERE claim IS NOT NULL;
+	CREATE INDEX IF NOT EXISTS snapshots_claims ON snapshots (topic, partition, claim) WHERE claim IS NOT NULL;
 	CREATE TABLE IF NOT EXISTS checkpoints (
 		topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, watermarks TEXT NOT NULL,
 		checksum INTEGER NOT NULL, PRIMARY KEY (topic, partition)
@@ -25,6 +25,8 @@ const SCHEMA = `
 
 interface SnapshotRow {
 	readonly address: string;
+	readonly topic: string;
+	readonly partition: number;
 	readonly offset: number;
 	readonly version: number;
 	readonly state: string;
@@ -111,22 +113,16 @@ export class SqliteSnapshots implements SnapshotStore {
 			.all(topic, partition) as { address: string; claim: string }[];
 	}
 
-	addresses({
-		prefix = "",
-		after = "",
-		limit,
-	}: {
-		prefix?: string;
-		after?: string;
-		limit: number;
-	}): string[] {
+	addresses(options: { prefix?: string; after?: string; limit: number }): string[] {
+		const { prefix = "", after = "", limit } = options;
+		// A range on the key instead of a test of every row: there are far more clients than workspaces.
 		return this.#database
 			.prepare(
 				`SELECT address FROM snapshots
-				 WHERE address > ? AND substr(address, 1, ?) = ? ORDER BY address LIMIT ?`,
+				 WHERE address > ? AND address >= ? AND address < ? ORDER BY address LIMIT ?`,
 			)
 			.pluck()
-			.all(after, prefix.length, prefix, limit) as string[];
+			.all(after, prefix, `${prefix}\u{10ffff}`, limit) as string[];
 	}
 
 	close(): void {
@@ -140,18 +136,12 @@ export class SqliteSnapshots implements SnapshotStore {
 			(least, { at }) => (least === null || at < least ? at : least),
 			null,
 		);
-		const checksum = checksumOf({ address, offset, version, state, timers, claim });
+		const checksum = checksumOf({ address, topic, partition, offset, version, state, timers, claim });
 		this.#put?.run(address, topic, partition, offset, version, state, timers, timerAt, claim, checksum);
 	}
 }
 
-function checksumOf({
-	address,
-	offset,
-	version,
-	state,
-	timers,
-	claim,
-}: Omit<SnapshotRow, "checksum">): number {
-	return crc32(`${address}\n${offset}\n${version}\n${claim ?? ""}\n${timers}\n${state}`);
+function checksumOf(row: Omit<SnapshotRow, "checksum">): number {
+	const { address, topic, partition, offset, version, state, timers, claim } = row;
+	return crc32(JSON.stringify([address, topic, partition, offset, version, claim, timers, state]));
 }

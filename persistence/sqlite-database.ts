@@ -26,7 +26,11 @@ export function openDatabase(directory: string, file: string, options: OpenOptio
 	return opening(directory, file, () => {
 		const path = join(directory, file);
 		if (!readOnly) mkdirSync(directory, { recursive: true });
-		const database = new Database(path, { readonly: readOnly, fileMustExist: readOnly, timeout: BUSY_MS_MAX });
+		const database = new Database(path, {
+			readonly: readOnly,
+			fileMustExist: readOnly,
+			timeout: BUSY_MS_MAX,
+		});
 		return closedOnError(database, () => {
 			if (readOnly) return;
 			database.pragma("journal_mode = WAL");

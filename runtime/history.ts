@@ -2,6 +2,7 @@
  * An actor's history as an operator reads it: each message with what it did to the actor.
  * Owns the readable form of a fold step; the fold itself is fold.ts, and no effect is carried out.
  */
+import { decodeMulti } from "@msgpack/msgpack";
 import type { Address } from "./address.ts";
 import type { Effect } from "./effect.ts";
 import { type FoldStep, foldActor } from "./fold.ts";
@@ -36,7 +37,7 @@ export interface HistoryEntry {
 	readonly type: string;
 	/** Address of the sending actor; undefined: from outside. */
 	readonly from: Address | undefined;
-	/** The decoded event; of a frame only its size. */
+	/** The decoded event; of a frame its size and the fields of its first part. */
 	readonly event: unknown;
 	readonly outcome: HistoryOutcome;
 	readonly error: string | undefined;
@@ -98,10 +99,13 @@ function entryOf({ message, actor, effects, outcome, error }: FoldStep, passes: 
 }
 
 function readableEvent(message: Message): unknown {
-	if (message.kind === "frame") return { bytes: message.body.length };
+	const bytes = message.body.length;
 	try {
-		return eventOf(message);
+		if (message.kind !== "frame") return eventOf(message);
+		// A frame may have more parts; the first one says what it is.
+		const { value: head } = decodeMulti(message.body).next();
+		return { bytes, ...(head as object) };
 	} catch (error) {
-		return { bytes: message.body.length, unreadable: (error as Error).message };
+		return { bytes, unreadable: (error as Error).message };
 	}
 }

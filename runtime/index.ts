@@ -10,7 +10,7 @@ export { type EventMeta, type MachineBehaviourOptions, machineBehaviour } from "
 export { type Draft, type Event, encodeBody, eventOf, type Message, type MessageKind } from "./message.ts";
 export { type RuntimeMetrics } from "./metrics.ts";
 export { type AskOptions, Node, type NodeOptions, RefusedError } from "./node.ts";
-export { mailboxOf, type OperatorParts, partitionCount, type ScanProgress } from "./operator.ts";
+export { mailboxOf, type OperatorParts, type ScanProgress } from "./operator.ts";
 export type { LocalOutlets } from "./partition-effects.ts";
 export { type Replay, type ReplayOptions, replay } from "./replay.ts";
 export {

@@ -29,9 +29,6 @@ export interface ScanProgress {
 	readonly total: number;
 }
 
-/** Partitions more than this are taken for a fault. */
-const PARTITIONS_MAX = 1 << 20;
-
 /** Throws `actor.invalid-address` or `actor.unknown-type`. */
 export function mailboxOf({ behaviours, partitions }: OperatorParts, address: Address): Mailbox {
 	const type = typeOf(address);
@@ -46,37 +43,6 @@ export function mailboxOf({ behaviours, partitions }: OperatorParts, address: Ad
 		behaviour,
 		partition: { topic: behaviour.topic, partition: partitionOf(address, partitions) },
 	};
-}
-
-/**
- * How many partitions a topic of an open log has. Asked from the log because a wrong number would look for
- * mailboxes in wrong places and find nothing. Rejects with `log.topic-mismatch` where the topic is missing.
- */
-export async function partitionCount(log: Log, topic: string): Promise<number> {
-	await log.bounds({ topic, partition: 0 });
-	let least = 1;
-	let most = 2;
-	while (await hasPartition(log, { topic, partition: most - 1 })) {
-		if (most >= PARTITIONS_MAX) break;
-		least = most;
-		most *= 2;
-	}
-	while (least < most - 1) {
-		const middle = (least + most) >> 1;
-		if (await hasPartition(log, { topic, partition: middle - 1 })) least = middle;
-		else most = middle;
-	}
-	return least;
-}
-
-async function hasPartition(log: Log, partition: PartitionId): Promise<boolean> {
-	try {
-		await log.bounds(partition);
-		return true;
-	} catch (error) {
-		if (MycelogError.is(error, "log.topic-mismatch")) return false;
-		throw error;
-	}
 }
 
 export function notFound(address: Address, partition: PartitionId, start: number, end: number): MycelogError {

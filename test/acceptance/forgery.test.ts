@@ -141,7 +141,7 @@ onEachLog("forgery", (node) => {
 
 	test("a client cannot register a service in another's name", async () => {
 		const service = (id: string) => ({ id, name: "x", type: "generic", config: { visibility: "public" } });
-		await attacker.manage("register_service", service("built-in"));
+		await attacker.manage("register_service", service(`${attacker.peer}:built-in`));
 		for (const id of [`${team.id}/victim:taken`, `${elsewhere.id}/stranger:taken`]) {
 			await expect(attacker.manage("register_service", service(id))).rejects.toThrow(RejectedError);
 		}

@@ -4,7 +4,7 @@
  */
 import { join } from "node:path";
 import Database from "better-sqlite3";
-import { beforeAll, expect, test } from "vitest";
+import { beforeAll, expect, test, vi } from "vitest";
 import { askOperator, type HistoryLine, mycelog, type ReplayLine, type VerifyLine } from "../kit/mycelog.ts";
 import type { NodeProcess } from "../kit/node-process.ts";
 import { makeWorkspace, onEachLog, type TestWorkspace } from "../kit/on-each-log.ts";
@@ -138,10 +138,12 @@ onEachLog("an operator", (node) => {
 		});
 	});
 
-	test("is told which actor does not exist", async () => {
-		const { exitCode, stderr } = await mycelog(["history", `workspace/${team.id}-not`, ...node().place]);
-		expect(exitCode).not.toBe(0);
-		expect(stderr).toContain(`workspace/${team.id}-not`);
+	test("is told which actor, and which type of actor, does not exist", async () => {
+		for (const address of [`workspace/${team.id}-not`, "garden/gnome"]) {
+			const { exitCode, stderr } = await mycelog(["history", address, ...node().place]);
+			expect(exitCode).not.toBe(0);
+			expect(stderr).toContain(address.startsWith("garden") ? "garden" : address);
+		}
 	});
 });
 
@@ -168,7 +170,8 @@ function damageSnapshot(node: NodeProcess, address: string): void {
 
 /** A leave is a message like any other: it takes effect when its turn comes. */
 async function untilState(node: NodeProcess, address: string, wanted: string): Promise<void> {
-	await expect
-		.poll(async () => (await askOperator<ReplayLine>(node, "replay", address)).state, { timeout: 20_000 })
-		.toBe(wanted);
+	await vi.waitFor(
+		async () => expect((await askOperator<ReplayLine>(node, "replay", address)).state).toBe(wanted),
+		{ timeout: 20_000 },
+	);
 }

@@ -10,12 +10,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inject } from "vitest";
 
-export const LOGS = ["sqlite"] as const;
+export const LOGS = ["sqlite", "kafka"] as const;
 export type LogDriver = (typeof LOGS)[number];
 
 export const ROOT_TOKEN = "mQ7vK2xT9pL4wZ8rB3nY6cF1dG5hJ0sAuEiOaXyWqRtUvPkL";
 export const JWT_SECRET = "f0e9d8c7b6a5948372615041302f1e0d-acceptance";
-export const MAIN = "/tmp/standin/main.ts";
+export const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
 /** Milliseconds from spawn to the ready line. */
 const READY_MS_MAX = 30_000;

@@ -9,6 +9,9 @@ import { message } from "./messages.ts";
 
 type Kept = Extract<Effect, { type: "tell" | "post" | "forward" | "drop" }>;
 
+/** Messages after which every state goes through its stored form; later ones only now and then, to save time. */
+const STORED_EACH_TIME = 200;
+const STORED_EVERY = 50;
 /** Commands that actors may cause one another until a test is taken for an endless loop. */
 const STEPS_MAX = 10_000;
 
@@ -77,7 +80,8 @@ export class Stage {
 			const next = queue.shift() as Message;
 			const behaviour = this.#behaviour(next.to);
 			const { state, effects } = behaviour.command(this.#stateOf(next.to), next);
-			this.#states.set(next.to, behaviour.decode(behaviour.encode(state)));
+			const stored = next.offset < STORED_EACH_TIME || next.offset % STORED_EVERY === 0;
+			this.#states.set(next.to, stored ? behaviour.decode(behaviour.encode(state)) : state);
 			for (const effect of effects) {
 				if (effect.type === "reply") this.#replies.set(effect.to.ask, effect.result);
 				else if (effect.type === "tell" && this.#isOnStage(effect.to))

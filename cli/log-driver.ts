@@ -1,0 +1,37 @@
+/**
+ * Which log driver a configuration means, made but not opened. Owns nothing of the drivers.
+ */
+import type { Log } from "../persistence/log.ts";
+import { KafkaLog } from "../persistence/log-kafka.ts";
+import { SqliteLog } from "../persistence/log-sqlite.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Config } from "./options.ts";
+
+export interface LogDriverOptions {
+	readonly clientId: string;
+	/** Beside a live node: the embedded log is opened to read only. Kafka takes any number of readers. */
+	readonly readOnly: boolean;
+	/** Undefined: whoever asks hears of faults by rejections alone. */
+	readonly logger?: Logger;
+}
+
+export function logOf(config: Config, { clientId, readOnly, logger }: LogDriverOptions): Log {
+	const { kafkaUri, prefix, dataDir, durability } = config;
+	const stopped = (err: unknown, fields: object) =>
+		logger?.error({ ...fields, err }, "a partition has stopped");
+	if (!kafkaUri) {
+		return new SqliteLog({
+			directory: dataDir,
+			durability,
+			readOnly,
+			onOwnerError: (partition, error) => stopped(error, partition),
+		});
+	}
+	return new KafkaLog({
+		brokers: kafkaUri,
+		prefix,
+		clientId,
+		onOwnerError: (error) => stopped(error, {}),
+		onLog: (level, message, fields) => logger?.[level]({ ...fields }, message),
+	});
+}

@@ -1,0 +1,199 @@
+/**
+ * `mycelog actors`, `history`, `replay` and `verify`: from options to an answer and an exit code.
+ * Owns how answers read; what they say is the runtime's.
+ */
+import type { ListedActor } from "../runtime/actor-list.ts";
+import { actors } from "../runtime/actor-list.ts";
+import { type HistoryEntry, history } from "../runtime/history.ts";
+import type { OperatorParts } from "../runtime/operator.ts";
+import { replay } from "../runtime/replay.ts";
+import { type Mismatch, rebuild, type Verification, verify } from "../runtime/verify.ts";
+import { mustHaveSnapshots, withData } from "./operator-data.ts";
+import type { Config } from "./options.ts";
+import { print, printJson, printJsonArray, table, timeText, toJson } from "./print.ts";
+import { progressBar } from "./progress.ts";
+
+export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
+
+/** Rows of a table that are lined up with each other. */
+const TABLE_ROWS = 1_000;
+
+export interface ListOptions {
+	readonly json?: boolean;
+	readonly limit: number;
+	readonly under?: string;
+	readonly type?: string;
+}
+
+export function actorsCommand(config: Config, options: ListOptions): Promise<number> {
+	return asking(config, "partitions", false, async (parts, onProgress) => {
+		const { under, type, limit } = options;
+		const filter = {
+			...(under ? { prefix: under } : undefined),
+			...(type ? { type } : undefined),
+			onProgress,
+		};
+		const found = first(actors(parts, filter), limit);
+		if (options.json) await printJsonArray(found);
+		else await printTables(["ADDRESS", "STATE", "OFFSET"], found, actorRow);
+		return EXIT.ok;
+	});
+}
+
+function actorRow({ address, state, offset, problem }: ListedActor): string[] {
+	return [address, state ?? `(${problem})`, offset === undefined ? "-" : String(offset)];
+}
+
+export interface HistoryCommandOptions {
+	readonly json?: boolean;
+	readonly all?: boolean;
+	readonly from?: number;
+	readonly to?: number;
+	readonly limit: number;
+}
+
+export function historyCommand(
+	config: Config,
+	address: string,
+	options: HistoryCommandOptions,
+): Promise<number> {
+	return asking(config, "records", false, async (parts, onProgress) => {
+		const { from, to, limit } = options;
+		const entries = history(parts, address, {
+			everything: options.all === true,
+			limit,
+			...(from === undefined ? undefined : { from }),
+			...(to === undefined ? undefined : { to }),
+			onProgress,
+		});
+		if (options.json) await printJsonArray(entries);
+		else await printTables(["OFFSET", "TIME", "KIND", "TYPE", "FROM", "STATE", "DID"], entries, historyRow);
+		return EXIT.ok;
+	});
+}
+
+function historyRow(entry: HistoryEntry): string[] {
+	const { offset, timestamp, kind, type, from, state, outcome, error, effects } = entry;
+	const did = outcome === "folded" ? effects.map((effect) => effect.type).join(", ") : (error ?? outcome);
+	return [String(offset), timeText(timestamp), kind, type, from ?? "-", state, did || "-"];
+}
+
+export interface ReplayCommandOptions {
+	readonly json?: boolean;
+	readonly to?: number;
+}
+
+export function replayCommand(
+	config: Config,
+	address: string,
+	options: ReplayCommandOptions,
+): Promise<number> {
+	return asking(config, "records", false, async (parts, onProgress) => {
+		const { to } = options;
+		const answer = await replay(parts, address, { ...(to === undefined ? undefined : { to }), onProgress });
+		if (options.json) {
+			await printJson(answer);
+			return EXIT.ok;
+		}
+		const { state, offset, records, repeats, failed, start, timers, value } = answer;
+		const rows = [
+			["state", state],
+			["changed", `by offset ${offset} of ${answer.partition}`],
+			["folded", `${records} records (${repeats} repeats dropped, ${failed} failed)`],
+			...(start > 0 ? [["history", `begins at offset ${start}: older records are no longer kept`]] : []),
+			...timers.map(({ id, at }) => ["timer", `${id} at ${timeText(at)}`]),
+		];
+		await print(`${address}\n${rows.map(([name, text]) => `  ${name?.padEnd(8)} ${text}\n`).join("")}`);
+		await print(`${toJson(value, 2)}\n`);
+		return EXIT.ok;
+	});
+}
+
+export interface VerifyCommandOptions {
+	readonly json?: boolean;
+	readonly rebuild?: boolean;
+}
+
+/** Exit code 1: the snapshot is not what the log says, and was not rebuilt. */
+export function verifyCommand(
+	config: Config,
+	address: string,
+	options: VerifyCommandOptions,
+): Promise<number> {
+	const write = options.rebuild === true;
+	return asking(config, "records", write, async (found, onProgress) => {
+		const parts = mustHaveSnapshots(found, config);
+		const verification = await verify(parts, address, { onProgress });
+		const rebuilt = write && !verification.ok ? await rebuild(parts, address, { onProgress }) : undefined;
+		const written = rebuilt?.written === true;
+		if (options.json) await printJson(rebuilt ? { ...verification, rebuilt: written } : verification);
+		else await print(verdict(verification, written));
+		return verification.ok || written ? EXIT.ok : EXIT.failure;
+	});
+}
+
+const REASONS: Readonly<Record<Mismatch, string>> = {
+	corrupt: "the stored snapshot does not match its checksum",
+	differs: "the stored snapshot is not what the log says",
+	missing: "the log has history before the checkpoint, but no snapshot is stored",
+	version: "the stored snapshot was written by another version of the behaviour",
+	trimmed: "the stored snapshot differs, but the log no longer keeps the whole history: nothing is proven",
+};
+
+function verdict(verification: Verification, rebuilt: boolean): string {
+	const { address, state, records, checkpoint, partition } = verification;
+	const folded = `folded ${records} records of ${partition} up to checkpoint ${checkpoint ?? "-"}, state ${state}`;
+	if (verification.ok) {
+		const what =
+			verification.snapshot === "equal" ? "snapshot equals the log" : "nothing had to be stored yet";
+		return `ok: ${address}: ${what}\n  ${folded}\n`;
+	}
+	const { reason, path, stored } = verification;
+	const place =
+		path === undefined
+			? ""
+			: `  at ${path || "the whole"}: stored ${toJson(stored) ?? "nothing"}, folded ${toJson(verification.folded) ?? "nothing"}\n`;
+	const next = rebuilt
+		? "  rebuilt from the log\n"
+		: "  fix: a running node rebuilds damaged snapshots alone; on stopped data run this with --rebuild\n";
+	return `${reason}: ${address}: ${REASONS[reason]}\n  ${folded}\n${place}${next}`;
+}
+
+async function asking(
+	config: Config,
+	unit: string,
+	write: boolean,
+	ask: (parts: OperatorParts, onProgress: ReturnType<typeof progressBar>["onProgress"]) => Promise<number>,
+): Promise<number> {
+	const bar = progressBar(unit);
+	try {
+		return await withData(config, write, (parts) => ask(parts, bar.onProgress));
+	} finally {
+		bar.stop();
+	}
+}
+
+async function* first<Item>(items: AsyncIterable<Item>, limit: number): AsyncGenerator<Item> {
+	let left = limit;
+	for await (const item of items) {
+		if (left-- <= 0) return;
+		yield item;
+	}
+}
+
+/** A table a thousand rows, so that the first rows come early and memory stays small. */
+async function printTables<Item>(
+	head: readonly string[],
+	items: AsyncIterable<Item>,
+	row: (item: Item) => string[],
+): Promise<void> {
+	let rows: string[][] = [];
+	let shown = false;
+	for await (const item of items) {
+		if (rows.push(row(item)) < TABLE_ROWS) continue;
+		await print(table(head, rows));
+		shown = true;
+		rows = [];
+	}
+	if (rows.length > 0 || !shown) await print(table(head, rows));
+}

@@ -1,0 +1,197 @@
+/**
+ * The `mycelog` command line: commands, flags and help, made from the table of options.
+ * Owns words for people; what a command does is start.ts and operator-commands.ts, loaded when it is called.
+ */
+import { Argument, Command, InvalidArgumentError, Option } from "commander";
+import { type ResolvedConfig, resolveConfig } from "./config.ts";
+import { integer } from "./option-values.ts";
+import { fallbackTextOf, flagOf, OPTION_KEYS, OPTIONS, type OptionKey, variableOf } from "./options.ts";
+import { VERSION } from "./version.ts";
+
+/** What an operator's command needs to find its data. */
+const PLACE_KEYS: readonly OptionKey[] = ["dataDir", "kafkaUri", "prefix", "logLevel"];
+
+const EXIT_CODES = `
+Exit codes:
+  0  it worked (verify: the snapshot is right, or was rebuilt)
+  1  it failed (verify: the snapshot is not right)
+  2  the command, an option or an address is wrong`;
+
+type Flags = Readonly<Record<string, string | boolean | number | undefined>>;
+
+export interface ProgramHooks {
+	readonly environment: Readonly<Partial<Record<string, string>>>;
+	/** Told as soon as it is known, so that an error can be shown as configured. */
+	readonly resolved: (config: ResolvedConfig) => void;
+	readonly exit: (code: number) => void;
+}
+
+export function mycelogProgram(hooks: ProgramHooks): Command {
+	const program = new Command("mycelog")
+		.description("Durable actors over a replayable, partitioned log, with a gateway for Hypha RPC clients.")
+		.version(VERSION, "-V, --version", "print the version")
+		.helpOption("-h, --help", "print this help")
+		.exitOverride()
+		.configureOutput({ outputError: () => {} })
+		.addHelpText("after", `${EXIT_CODES}\n\nRun \`mycelog COMMAND --help\` for the options of a command.`);
+	addStart(program, hooks);
+	addActors(program, hooks);
+	addHistory(program, hooks);
+	addReplay(program, hooks);
+	addVerify(program, hooks);
+	return program;
+}
+
+function addStart(program: Command, hooks: ProgramHooks): void {
+	const command = program.command("start").description("start a node and serve clients until a signal");
+	addOptions(command, OPTION_KEYS).addHelpText(
+		"after",
+		`
+Every option can also be given in the environment (MYCELOG_PORT for --port) or in a JSON file (--config);
+a flag wins over the environment, the environment over the file. Secrets come by environment
+(MYCELOG_JWT_SECRET, MYCELOG_ROOT_TOKEN) or by file, never as a flag.
+
+Examples:
+  mycelog start                                            a laptop: embedded log, port 9527
+  mycelog start --host 0.0.0.0 --public-url https://mycelog.example.org
+  mycelog start --kafka-uri kafka-1:9092,kafka-2:9092      one node of a cluster
+  mycelog start --config mycelog.json --port 0             a file, but a free port`,
+	);
+	command.action(async (flags: Flags) => {
+		const resolved = resolve(hooks, flags);
+		const { start } = await import("./start.ts");
+		await start(resolved);
+	});
+}
+
+function addActors(program: Command, hooks: ProgramHooks): void {
+	const command = program
+		.command("actors")
+		.description("list actors with their states, of a live node or of stopped data")
+		.option("--type <type>", "only actors of this type (workspace, client, …)")
+		.option("--under <address>", "only addresses that start with this")
+		.addOption(limit(1_000, "most actors listed"));
+	addPlace(command).addHelpText(
+		"after",
+		`
+Examples:
+  mycelog actors --type workspace
+  mycelog actors --under client/my-workspace/ --json`,
+	);
+	command.action(async (flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { actorsCommand } = await import("./operator-commands.ts");
+		hooks.exit(await actorsCommand(config, flags as never));
+	});
+}
+
+function addHistory(program: Command, hooks: ProgramHooks): void {
+	const command = program
+		.command("history")
+		.description("show an actor's messages and what each did")
+		.addArgument(address())
+		.addOption(offset("--from", "first offset shown"))
+		.addOption(offset("--to", "last offset shown"))
+		.addOption(limit(1_000, "most messages shown"))
+		.option("--all", "also queries and frames, which change nothing");
+	addPlace(command).addHelpText(
+		"after",
+		`
+With --json each message comes with its decoded event, the whole state after it and its effects.
+
+Examples:
+  mycelog history workspace/my-workspace
+  mycelog history client/my-workspace/alice --all --from 1200 --limit 50
+  mycelog history workspace/my-workspace --json --kafka-uri kafka-1:9092`,
+	);
+	command.action(async (of: string, flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { historyCommand } = await import("./operator-commands.ts");
+		hooks.exit(await historyCommand(config, of, flags as never));
+	});
+}
+
+function addReplay(program: Command, hooks: ProgramHooks): void {
+	const command = program
+		.command("replay")
+		.description("fold an actor anew from the log and show its state; sends nothing, writes nothing")
+		.addArgument(address())
+		.addOption(offset("--to", "last offset folded (default: the newest)"));
+	addPlace(command).addHelpText(
+		"after",
+		`
+Examples:
+  mycelog replay workspace/my-workspace
+  mycelog replay workspace/my-workspace --to 1234 --json`,
+	);
+	command.action(async (of: string, flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { replayCommand } = await import("./operator-commands.ts");
+		hooks.exit(await replayCommand(config, of, flags as never));
+	});
+}
+
+function addVerify(program: Command, hooks: ProgramHooks): void {
+	const command = program
+		.command("verify")
+		.description("compare an actor's stored snapshot with a fresh fold of the log")
+		.addArgument(address())
+		.option("--rebuild", "write a fresh snapshot if it is not right (only on stopped data)");
+	addPlace(command).addHelpText(
+		"after",
+		`${EXIT_CODES}
+
+Examples:
+  mycelog verify workspace/my-workspace
+  mycelog verify workspace/my-workspace --rebuild --data-dir /var/lib/mycelog`,
+	);
+	command.action(async (of: string, flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { verifyCommand } = await import("./operator-commands.ts");
+		hooks.exit(await verifyCommand(config, of, flags as never));
+	});
+}
+
+function resolve(hooks: ProgramHooks, flags: Flags): ResolvedConfig {
+	const texts = Object.entries(flags).filter((flag): flag is [string, string] => typeof flag[1] === "string");
+	const resolved = resolveConfig({ flags: Object.fromEntries(texts), environment: hooks.environment });
+	hooks.resolved(resolved);
+	return resolved;
+}
+
+function addPlace(command: Command): Command {
+	command.option("--json", "one JSON document for programs");
+	return addOptions(command, PLACE_KEYS);
+}
+
+function addOptions(command: Command, keys: readonly OptionKey[]): Command {
+	for (const key of keys) {
+		const { placeholder, description } = OPTIONS[key];
+		const origin = `(default: ${fallbackTextOf(key)}; env: ${variableOf(key)})`;
+		command.addOption(new Option(`--${flagOf(key)} <${placeholder}>`, `${description} ${origin}`));
+	}
+	return command.option(
+		"--config <file>",
+		"JSON file with options by their names above (env: MYCELOG_CONFIG)",
+	);
+}
+
+function address(): Argument {
+	return new Argument("<address>", "type/id, for example workspace/my-workspace");
+}
+
+function offset(flag: string, description: string): Option {
+	return new Option(`${flag} <offset>`, description).argParser(wholeNumber);
+}
+
+function limit(most: number, description: string): Option {
+	return new Option("--limit <number>", description).default(most).argParser(wholeNumber);
+}
+
+function wholeNumber(text: string): number {
+	try {
+		return integer(0, Number.MAX_SAFE_INTEGER)(text);
+	} catch (error) {
+		throw new InvalidArgumentError(`It must be ${(error as Error).message}.`);
+	}
+}

@@ -1,0 +1,105 @@
+/** The command as a process: help, exit codes and how errors read. Nodes with clients are test/acceptance. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { flagOf, OPTION_KEYS } from "../../cli/options.ts";
+import { VERSION } from "../../cli/version.ts";
+import { mycelog } from "../kit/mycelog.ts";
+
+let directory: string;
+beforeAll(() => {
+	directory = mkdtempSync(join(tmpdir(), "mycelog-command-"));
+});
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+describe("help", () => {
+	test("the program's help lists its commands and exit codes", async () => {
+		const { exitCode, stdout } = await mycelog(["--help"]);
+		expect(exitCode).toBe(0);
+		for (const word of ["start", "actors", "history", "replay", "verify", "Exit codes"]) {
+			expect(stdout).toContain(word);
+		}
+	});
+
+	test("the help of start has every option and examples", async () => {
+		const { exitCode, stdout } = await mycelog(["start", "--help"]);
+		expect(exitCode).toBe(0);
+		for (const key of OPTION_KEYS) expect(stdout).toContain(`--${flagOf(key)}`);
+		expect(stdout).toContain("Examples:");
+	});
+
+	test("--version prints the package's version", async () => {
+		expect(await mycelog(["--version"])).toMatchObject({ exitCode: 0, stdout: `${VERSION}\n` });
+	});
+
+	test("no command at all shows the help and fails as misuse", async () => {
+		const { exitCode, stderr } = await mycelog([]);
+		expect(exitCode).toBe(2);
+		expect(stderr).toContain("Usage: mycelog");
+	});
+});
+
+describe("misuse ends with 2, says what to do, and shows no stack", () => {
+	test.each([
+		[["start", "--prot", "1"], "config.unknown-option", /unknown option '--prot'.*--port/],
+		[["start", "--port", "x"], "config.invalid-value", /port cannot be "x" \(flag --port\)/],
+		[
+			["start", "--kafka-uri", "a:1", "--durability", "power"],
+			"config.contradiction",
+			/durability.*kafka-uri/,
+		],
+		[["history"], "config.invalid-value", /missing required argument 'address'/],
+		[["replay", "x/y", "--to", "-"], "config.invalid-value", /--to.*whole number/],
+		[["reboot"], "config.invalid-value", /unknown command 'reboot'/],
+	])("%j", async (args, code, words) => {
+		const { exitCode, stderr, stdout } = await mycelog(args);
+		expect(exitCode).toBe(2);
+		expect(stderr).toMatch(words);
+		expect(stderr).toMatch(new RegExp(`^error: .*\nfix: .*\ncode: ${code}\n$`));
+		expect(stdout).toBe("");
+	});
+
+	test("an unknown variable in the environment", async () => {
+		const { exitCode, stderr } = await mycelog(["start"], { MYCELOG_PROT: "1" });
+		expect(exitCode).toBe(2);
+		expect(stderr).toContain('unknown option "MYCELOG_PROT" in the environment');
+	});
+
+	test("a data directory without a log", async () => {
+		const { exitCode, stderr } = await mycelog(["actors", "--data-dir", directory]);
+		expect(exitCode).toBe(2);
+		expect(stderr).toContain(directory);
+		expect(stderr).not.toContain("    at ");
+	});
+});
+
+test("a root token that can be guessed is refused without being printed", async () => {
+	const { exitCode, stderr } = await mycelog(
+		["start", "--data-dir", join(directory, "weak"), "--port", "0"],
+		{
+			MYCELOG_ROOT_TOKEN: "changeme",
+		},
+	);
+	expect(exitCode).toBe(2);
+	expect(stderr).toMatch(/root token/);
+	expect(stderr).not.toContain("changeme");
+});
+
+test("--log-level debug shows the stack of an error", async () => {
+	const { stderr } = await mycelog(["actors", "--data-dir", directory, "--log-level", "debug"]);
+	expect(stderr).toContain("    at ");
+});
+
+test("a Kafka that is not there ends with 1, its address and what to do", async () => {
+	const { exitCode, stderr } = await mycelog([
+		"actors",
+		"--kafka-uri",
+		"127.0.0.1:1",
+		"--data-dir",
+		directory,
+	]);
+	expect(exitCode).toBe(1);
+	expect(stderr).toContain("127.0.0.1:1");
+	expect(stderr).toContain("code: log.unreachable");
+});

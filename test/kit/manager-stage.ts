@@ -1,0 +1,48 @@
+/** The manager's methods before real workspace and directory actors, without a log and without sockets. */
+import type { User } from "../../actors/user.ts";
+import { managerMethods, managerObject, type ManagerContext } from "../../gateway/manager.ts";
+import { Tokens } from "../../gateway/tokens.ts";
+import { WorkspaceStage } from "./workspace-stage.ts";
+
+interface ClientCall {
+	readonly workspace: string;
+	readonly client: string;
+	readonly method: string;
+	readonly args: readonly unknown[];
+}
+
+/** A user `x` calls as the client `x-client` of its own workspace. */
+export class ManagerStage extends WorkspaceStage {
+	readonly methods = Object.keys(managerMethods);
+	readonly #tokens = new Tokens({ secret: "a secret for tests", rootToken: undefined, now: () => this.now });
+	#client: (call: ClientCall) => unknown = ({ workspace, client }) => {
+		throw new Error(`Target peer ${workspace}/${client} is not connected`);
+	};
+
+	/** How clients answer calls of the manager. */
+	onClient(answer: (call: ClientCall) => unknown): void {
+		this.#client = answer;
+	}
+
+	async call(user: User, method: string, args: Record<string, unknown> = {}): Promise<unknown> {
+		return managerMethods[method]?.run(args, this.#context(user));
+	}
+
+	object(): Readonly<Record<string, unknown>> {
+		return managerObject(this.#context({ id: "nobody" } as User));
+	}
+
+	#context(user: User): ManagerContext {
+		return {
+			caller: { workspace: `ws-user-${user.id}`, client: `${user.id}-client`, user },
+			node: { ask: async (address, event, { kind }) => this.ask(address, event, kind) },
+			callClient: async (workspace, client, method, args) => this.#client({ workspace, client, method, args }),
+			tokens: this.#tokens,
+			baseUrl: "http://127.0.0.1:1",
+			managerId: "manager-test",
+			random: () => 0,
+			now: () => this.now,
+			serverInfo: { hypha_version: "1" },
+		};
+	}
+}
