@@ -23,6 +23,8 @@ export interface Claim {
 	readonly from: number;
 	/** Newest mailbox offset that the client is known to have; -1: none. */
 	readonly acked: number;
+	/** The gateway's note of what the client had seen then, given back to the session that resumes. */
+	readonly seen: string | null;
 }
 
 interface Pending extends Claim {
@@ -58,9 +60,7 @@ type ClientEvent =
 	| ConnectEvent
 	| { type: "client.admitted"; meta: EventMeta; generation: number; admission?: unknown }
 	| { type: "client.refused"; meta: EventMeta; generation: number; reason: string }
-	| { type: "client.acked"; meta: EventMeta; connection: string; offset: number }
-	| { type: "client.left"; meta: EventMeta; connection: string; acked: number }
-	| { type: "client.cut"; meta: EventMeta; connection: string; acked: number }
+	| { type: "client.acked" | "client.left" | "client.cut"; meta: EventMeta; connection: string; acked: number; seen?: string }
 	| { type: "client.claimLost"; meta: EventMeta; claim: string }
 	| { type: "client.kicked"; meta: EventMeta; reason: string };
 
@@ -129,16 +129,17 @@ const admit = machineSetup.enqueueActions(({ context, event, enqueue }) => {
 		enqueue({ type: "signal", params: { outlet: claim.outlet, signal: { type: "superseded" } } });
 	}
 	// What was acknowledged while the admission was under way counts too.
-	const acked = recovered && claim ? Math.max(next.acked, claim.acked) : next.acked;
+	const { acked, seen } = recovered && claim && claim.acked > next.acked ? claim : next;
 	// A new session starts here: what came before was refused while the client was not there.
 	const from = recovered ? acked + 1 : event.meta.offset;
-	enqueue.assign({ claim: { ...next, from: recovered ? next.from : from, acked }, pending: null });
+	enqueue.assign({ claim: { ...next, from: recovered ? next.from : from, acked, seen }, pending: null });
 	if (replyTo) {
 		const value = {
 			generation: next.generation,
 			from,
 			upTo: event.meta.offset,
 			recovered,
+			seen,
 			admission: event.admission,
 		};
 		enqueue({ type: "reply", params: { to: replyTo, result: { ok: true, value } } });
@@ -174,8 +175,8 @@ const rememberAcked = machineSetup.assign({
 	claim: ({ context, event }) => {
 		const { claim } = context;
 		if (!claim) return null;
-		const offset = "offset" in event ? event.offset : "acked" in event ? event.acked : -1;
-		return { ...claim, acked: Math.max(claim.acked, offset) };
+		if (!("acked" in event) || event.acked <= claim.acked) return claim;
+		return { ...claim, acked: event.acked, seen: event.seen ?? null };
 	},
 });
 
@@ -328,6 +329,8 @@ function pendingOf(event: ConnectEvent, resumed: Claim | null): Pending {
 		resumeWindowMs: event.resumeWindowMs,
 		from: resumed ? resumed.from : generation,
 		acked: resumed ? Math.max(resumed.acked, resumed.from - 1, event.cursor ?? -1) : -1,
+		// A client's own cursor may be ahead of this note; then a repeat may pass, and nothing is lost.
+		seen: resumed ? resumed.seen : null,
 		replyTo: event.meta.replyTo,
 		recovered: resumed !== null,
 	};

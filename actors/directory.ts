@@ -10,9 +10,9 @@ import { type EventMeta, machineBehaviour } from "../runtime/machine-behaviour.t
 import type { ReplyTo } from "../runtime/message.ts";
 import { ACTORS_TOPIC } from "../runtime/topics.ts";
 import type { DirectoryAnswer } from "./directory-address.ts";
+import { matches } from "./glob.ts";
 import { atLeast, permissionOf } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
-import { matches } from "./glob.ts";
 import type { User } from "./user.ts";
 import { isMap, type WorkspaceSummary } from "./workspace-record.ts";
 import { get, putInner, type Table, withoutInner } from "./workspace-table.ts";
@@ -82,7 +82,8 @@ export const directoryBehaviour: Behaviour<AnyMachineSnapshot> = machineBehaviou
 /** Workspaces the user may read, by id. Throws Refusal. */
 function listWorkspaces(context: DirectoryContext, query: WorkspaceListQuery): readonly WorkspaceSummary[] {
 	const { user, match, offset = 0, limit = LISTED_WORKSPACES_MAX } = query;
-	if (match !== undefined && match !== null && !isMap(match)) throw new Refusal("ValueError: match must be a map");
+	if (match !== undefined && match !== null && !isMap(match))
+		throw new Refusal("ValueError: match must be a map");
 	if (!Number.isInteger(offset) || offset < 0) throw new Refusal("ValueError: offset must be 0 or more");
 	if (!Number.isInteger(limit) || limit < 1 || limit > LISTED_WORKSPACES_MAX) {
 		throw new Refusal(`ValueError: limit must be from 1 to ${LISTED_WORKSPACES_MAX}`);
@@ -98,8 +99,9 @@ function listWorkspaces(context: DirectoryContext, query: WorkspaceListQuery): r
 /** How many workspaces count against the user's quota: its own one is free. */
 function ownedBy(context: DirectoryContext, user: User): number {
 	const ids = new Set([user.id, ...(user.parent ? [user.parent] : [])]);
-	return all(context).filter(({ id, owners }) => !id.startsWith("ws-user-") && owners.some((owner) => ids.has(owner)))
-		.length;
+	return all(context).filter(
+		({ id, owners }) => !id.startsWith("ws-user-") && owners.some((owner) => ids.has(owner)),
+	).length;
 }
 
 /** Ids that match, the first of them in order. */

@@ -8,7 +8,8 @@ export function matches(pattern: string, text: string): boolean {
 	const first = parts[0] as string;
 	if (parts.length === 1) return first === text;
 	const last = parts.at(-1) as string;
-	if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last)) return false;
+	if (text.length < first.length + last.length || !text.startsWith(first) || !text.endsWith(last))
+		return false;
 	const end = text.length - last.length;
 	let at = first.length;
 	for (const part of parts.slice(1, -1)) {

@@ -2,8 +2,9 @@
  * The query of `list_services` (services.md §5.2): a workspace name, an id or a map, made into one form.
  * Owns the grammar; the manager sends it to the workspaces it names, each workspace matches its own services.
  */
-import { Refusal } from "./refusal.ts";
+
 import { matches } from "./glob.ts";
+import { Refusal } from "./refusal.ts";
 import { ID_CHARACTERS_MAX, parseServiceId, type ServiceId } from "./service-id.ts";
 import { isMap } from "./workspace-record.ts";
 import type { ServiceRecord } from "./workspace-service-record.ts";
@@ -45,7 +46,12 @@ export function parseServiceQuery(query: unknown, ownWorkspace: string): Service
 	return parsed;
 }
 
-export function isMatch({ match }: Pick<ServiceQuery, "match">, client: string, service: string, record: ServiceRecord) {
+export function isMatch(
+	{ match }: Pick<ServiceQuery, "match">,
+	client: string,
+	service: string,
+	record: ServiceRecord,
+) {
 	const fits = (pattern: string | undefined, text: string) => pattern === undefined || matches(pattern, text);
 	return (
 		fits(match.client_id, client) &&

@@ -37,7 +37,11 @@ export type SystemEvent =
 	| "workspace_deleted";
 
 /** One post a subscriber. */
-export function announce(context: WorkspaceContext, event: SystemEvent, data: unknown): readonly WorkspaceEffect[] {
+export function announce(
+	context: WorkspaceContext,
+	event: SystemEvent,
+	data: unknown,
+): readonly WorkspaceEffect[] {
 	return announceTo(context, event, () => data);
 }
 
@@ -79,9 +83,7 @@ export function subscribe(context: WorkspaceContext, { types, caller, meta }: Su
 		if (!clients.includes(caller.client)) subscribers = put(subscribers, type, [...clients, caller.client]);
 	}
 	if (subscriptionsOf(subscribers, caller.client) > SUBSCRIPTIONS_PER_CLIENT_MAX) {
-		throw new Refusal(
-			`ValueError: A client may subscribe to at most ${SUBSCRIPTIONS_PER_CLIENT_MAX} events`,
-		);
+		throw new Refusal(`ValueError: A client may subscribe to at most ${SUBSCRIPTIONS_PER_CLIENT_MAX} events`);
 	}
 	return { change: { subscribers }, effects: answer(meta, true) };
 }
@@ -94,8 +96,14 @@ export function unsubscribe(context: WorkspaceContext, { types, caller, meta }: 
 	return { change: { subscribers }, effects: answer(meta, true) };
 }
 
-export function withoutSubscriptions(subscribers: Table<readonly string[]>, client: string): Table<readonly string[]> {
-	return Object.keys(subscribers).reduce((table, type) => withoutSubscriber(table, type, client), subscribers);
+export function withoutSubscriptions(
+	subscribers: Table<readonly string[]>,
+	client: string,
+): Table<readonly string[]> {
+	return Object.keys(subscribers).reduce(
+		(table, type) => withoutSubscriber(table, type, client),
+		subscribers,
+	);
 }
 
 /** A client's broadcast: this very frame to every subscriber of its type, the sender included. */
@@ -136,7 +144,8 @@ function eventNames(types: unknown): readonly string[] {
 /** A name that speaks of another workspace could carry its news here. */
 function checkSubscription(type: string, workspace: string): void {
 	const slash = type.indexOf("/");
-	const named = slash >= 0 ? type.slice(0, slash) : type.startsWith("ws-") ? (type.split(":")[0] as string) : workspace;
+	const named =
+		slash >= 0 ? type.slice(0, slash) : type.startsWith("ws-") ? (type.split(":")[0] as string) : workspace;
 	if (named === workspace) return;
 	throw new Refusal(
 		`ValueError: Subscription to event '${type}' is forbidden. Event workspace '${named}' does not match ` +

@@ -11,8 +11,8 @@ import type { User } from "./user.ts";
 import { broughtRecord } from "./workspace-members.ts";
 import { summaryOf, type WorkspaceRecord, workspaceRecord } from "./workspace-record.ts";
 import {
-	clientAddress,
 	type CreateEvent,
+	clientAddress,
 	type DeleteEvent,
 	homeOf,
 	type JoinEvent,
@@ -46,7 +46,10 @@ export function createProblem(context: WorkspaceContext, event: CreateEvent): st
 export function create(context: WorkspaceContext, event: CreateEvent): Outcome {
 	const { user } = event.caller;
 	const given = workspaceRecord(context.name, event.record);
-	const record = { ...given, owners: withOwner(context.record ? [...context.record.owners, ...given.owners] : given.owners, user) };
+	const record = {
+		...given,
+		owners: withOwner(context.record ? [...context.record.owners, ...given.owners] : given.owners, user),
+	};
 	const home = addressOf("workspace", homeOf(user));
 	const { id, name, description } = record;
 	return {
@@ -59,7 +62,10 @@ export function create(context: WorkspaceContext, event: CreateEvent): Outcome {
 	};
 }
 
-export function deleteProblem({ record, name }: WorkspaceContext, { caller }: DeleteEvent): string | undefined {
+export function deleteProblem(
+	{ record, name }: WorkspaceContext,
+	{ caller }: DeleteEvent,
+): string | undefined {
 	return record && atLeast(permissionOf(caller.user, record), "a") ? undefined : deniedText(name);
 }
 

@@ -2,9 +2,10 @@
  * What a workspace answers without changing: look-ups, lists, settings.
  * Owns what each asker may see; answers come from the state as it is in mailbox order.
  */
+
+import { matches } from "./glob.ts";
 import { atLeast, deniedText, permissionOf } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
-import { matches } from "./glob.ts";
 import { isMatch, type ServiceMatch } from "./service-query.ts";
 import type { Permission, User } from "./user.ts";
 import type { WorkspaceRecord } from "./workspace-record.ts";
@@ -76,7 +77,10 @@ export function listServices(context: WorkspaceContext, query: ListQuery): reado
 /** Members with their full user records: readers of the workspace only. */
 export function listClients(context: WorkspaceContext, { caller }: { caller: Caller }) {
 	readable(context, caller);
-	return Object.entries(context.members).map(([client, { user }]) => ({ id: `${context.name}/${client}`, user }));
+	return Object.entries(context.members).map(([client, { user }]) => ({
+		id: `${context.name}/${client}`,
+		user,
+	}));
 }
 
 export function workspaceInfo(context: WorkspaceContext, { caller }: { caller: Caller }): WorkspaceRecord {
@@ -92,7 +96,13 @@ export function workspaceSummary(context: WorkspaceContext, { caller }: { caller
 		client_count: size(context.members),
 		clients: Object.keys(context.members).map((client) => `${context.name}/${client}`),
 		service_count: services.length,
-		services: services.map(({ id, name, type, description, config }) => ({ id, name, type, description, config })),
+		services: services.map(({ id, name, type, description, config }) => ({
+			id,
+			name,
+			type,
+			description,
+			config,
+		})),
 	};
 }
 
@@ -105,7 +115,10 @@ export function workspaceStatus(context: WorkspaceContext, { caller }: { caller:
 	};
 }
 
-export function getEnv(context: WorkspaceContext, { key, caller }: { key?: unknown; caller: Caller }): unknown {
+export function getEnv(
+	context: WorkspaceContext,
+	{ key, caller }: { key?: unknown; caller: Caller },
+): unknown {
 	const record = readable(context, caller);
 	if (!atLeast(permissionOf(caller.user, record), "rw")) throw new Refusal(deniedText(context.name));
 	const environs = environment(record);
@@ -135,11 +148,17 @@ function matching({ services }: WorkspaceContext, match: ServiceMatch): readonly
 
 function choose(found: readonly Found[], mode: ResolveMode, seed: number, id: string): Found {
 	if (mode === "exact" && found.length > 1) {
-		const ids = found.map(({ record }) => record.id).slice(0, 10).join(", ");
-		throw new Refusal(`AssertionError: Multiple services found for ${id}, e.g. ${ids}. Name the client or a mode.`);
+		const ids = found
+			.map(({ record }) => record.id)
+			.slice(0, 10)
+			.join(", ");
+		throw new Refusal(
+			`AssertionError: Multiple services found for ${id}, e.g. ${ids}. Name the client or a mode.`,
+		);
 	}
 	const last = found.length - 1;
-	const index = mode === "random" ? Math.min(Math.floor(seed * found.length), last) : mode === "last" ? last : 0;
+	const index =
+		mode === "random" ? Math.min(Math.floor(seed * found.length), last) : mode === "last" ? last : 0;
 	return found[index] as Found;
 }
 

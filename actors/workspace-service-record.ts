@@ -41,7 +41,12 @@ export interface ServiceRecord {
 }
 
 /** A complete record from what a client sent. Throws Refusal. */
-export function serviceRecord(id: string, service: string, given: Record<string, unknown>, caller: Caller): ServiceRecord {
+export function serviceRecord(
+	id: string,
+	service: string,
+	given: Record<string, unknown>,
+	caller: Caller,
+): ServiceRecord {
 	const record: ServiceRecord = {
 		config: configOf(given["config"] ?? {}, caller),
 		id,
@@ -63,14 +68,17 @@ function configOf(given: unknown, { workspace, user }: Caller): ServiceConfig {
 	if (!isMap(given)) throw new Refusal("ValueError: config must be a map");
 	const visibility = given["visibility"] ?? "protected";
 	if (!isVisibility(visibility)) {
-		throw new Refusal(`ValueError: Invalid visibility: ${String(visibility)}; use ${VISIBILITIES.join(", ")}`);
+		throw new Refusal(
+			`ValueError: Invalid visibility: ${String(visibility)}; use ${VISIBILITIES.join(", ")}`,
+		);
 	}
 	const authorized = given["authorized_workspaces"] ?? null;
 	if (authorized !== null) {
 		if (visibility !== "protected") {
 			throw new Refusal("ValueError: authorized_workspaces can only be set when visibility is 'protected'");
 		}
-		if (!isTextList(authorized)) throw new Refusal("ValueError: authorized_workspaces must be a list of workspaces");
+		if (!isTextList(authorized))
+			throw new Refusal("ValueError: authorized_workspaces must be a list of workspaces");
 	}
 	const requireContext = given["require_context"] ?? false;
 	if (typeof requireContext !== "boolean" && !isTextList(requireContext)) {
@@ -134,4 +142,3 @@ function text(given: Readonly<Record<string, unknown>>, key: string): string | n
 	if (value !== null && typeof value !== "string") throw new Refusal(`ValueError: ${key} must be a string`);
 	return value;
 }
-

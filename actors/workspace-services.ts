@@ -2,7 +2,7 @@
  * The registry of services: registering, replacing, removing (services.md §5.1).
  * Owns who may change which entry; looking entries up is in workspace-queries.ts.
  */
-import { deniedText, permissionOf, atLeast, granted } from "./permission.ts";
+import { atLeast, deniedText, granted, permissionOf } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import type { ServiceId } from "./service-id.ts";
 import { serviceId } from "./service-query.ts";
@@ -59,7 +59,10 @@ export function register(context: WorkspaceContext, { service, caller, meta }: R
 	return { change, effects: [...changeEvents(context, before, record), ...answer(meta, registered)] };
 }
 
-export function unregister(context: WorkspaceContext, { service_id, caller, meta }: UnregisterEvent): Outcome {
+export function unregister(
+	context: WorkspaceContext,
+	{ service_id, caller, meta }: UnregisterEvent,
+): Outcome {
 	const id = serviceId(service_id);
 	const notFound = `KeyError: 'Service not found: ${String(service_id)}'`;
 	if (id.workspace !== undefined && id.workspace !== context.name) {
@@ -102,7 +105,11 @@ function appOf({ app }: ServiceId): { app_id?: string } {
 
 function isLocal(name: string, service: Readonly<Record<string, unknown>>): boolean {
 	const { config } = service;
-	return name.startsWith("_rintf_") || service["_local_only"] === true || (isMap(config) && config["_local_only"] === true);
+	return (
+		name.startsWith("_rintf_") ||
+		service["_local_only"] === true ||
+		(isMap(config) && config["_local_only"] === true)
+	);
 }
 
 function mayWrite(context: WorkspaceContext, caller: Caller): boolean {
@@ -125,7 +132,12 @@ function checkQuota(others: Readonly<Record<string, ServiceRecord>>, service: st
 }
 
 /** Two clients must not both believe that they alone serve this id. */
-function checkSingleton(context: WorkspaceContext, record: ServiceRecord, service: string, client: string): void {
+function checkSingleton(
+	context: WorkspaceContext,
+	record: ServiceRecord,
+	service: string,
+	client: string,
+): void {
 	for (const [other, services] of Object.entries(context.services)) {
 		const rival = other === client ? undefined : get(services, service);
 		if (!rival) continue;

@@ -25,7 +25,8 @@ export const BOOKMARKS_MAX = 1_000;
 export function setEnv(context: WorkspaceContext, { key, value, caller, meta }: SetEnvEvent): Outcome {
 	const record = writable(context, caller);
 	if (typeof key !== "string" || key === "") throw new Refusal("ValueError: key must be a non-empty string");
-	if (value !== null && typeof value !== "string") throw new Refusal("ValueError: value must be a string or null");
+	if (value !== null && typeof value !== "string")
+		throw new Refusal("ValueError: value must be a string or null");
 	const before = environment(record);
 	const environs = value === null ? without(before, key) : put(before, key, value);
 	return changed(context, record, { ...record.config, environs }, meta);

@@ -10,7 +10,13 @@ import { machineBehaviour } from "../runtime/machine-behaviour.ts";
 import type { Event, ReplyTo } from "../runtime/message.ts";
 import { ACTORS_TOPIC } from "../runtime/topics.ts";
 import { Refusal } from "./refusal.ts";
-import { announceFromElsewhere, logEvent, passBroadcast, subscribe, unsubscribe } from "./workspace-events.ts";
+import {
+	announceFromElsewhere,
+	logEvent,
+	passBroadcast,
+	subscribe,
+	unsubscribe,
+} from "./workspace-events.ts";
 import { create, createProblem, deleteProblem, end, found, remove } from "./workspace-life.ts";
 import { isLast, isLate, join, joinProblem, leave, refuseJoin } from "./workspace-members.ts";
 import * as queries from "./workspace-queries.ts";
@@ -81,7 +87,9 @@ const refuseCreate = act<CreateEvent>((context, event) => ({
 const refuseDelete = act<DeleteEvent>((context, event) => ({
 	effects: refuse(event.meta, deleteProblem(context, event) as string),
 }));
-const refuseAbsent = act(({ name }, { meta }) => ({ effects: refuse(meta, `KeyError: 'Workspace not found: ${name}'`) }));
+const refuseAbsent = act(({ name }, { meta }) => ({
+	effects: refuse(meta, `KeyError: 'Workspace not found: ${name}'`),
+}));
 const dropLate = act(() => ({ effects: [{ type: "drop", reason: "late-leave" }] }));
 
 /** A workspace that is not there can be founded by its first member or made by request. */

@@ -118,10 +118,11 @@ export class Connection {
 
 	/** Tell the client actor what the client has, so that a resume after a crash starts there. */
 	report(): void {
-		const acked = this.#session?.acked ?? -1;
-		if (!this.#identity || acked <= this.#reported || this.#phase !== "open") return;
+		const session = this.#session;
+		if (!this.#identity || !session || session.acked <= this.#reported || this.#phase !== "open") return;
+		const { acked, ackedSeen } = session;
 		this.#reported = acked;
-		this.#tellActor({ type: "client.acked", connection: this.id, offset: acked });
+		this.#tellActor({ type: "client.acked", connection: this.id, acked, seen: ackedSeen });
 	}
 
 	/** Close from this side; the client may come back and resume. */
@@ -138,7 +139,8 @@ export class Connection {
 		this.#session?.close();
 		if (!joined || !this.#identity) return;
 		const type = goodbye && !this.#ended ? "client.left" : "client.cut";
-		this.#tellActor({ type, connection: this.id, acked: this.#session?.acked ?? -1 });
+		const { acked = -1, ackedSeen: seen } = this.#session ?? {};
+		this.#tellActor({ type, connection: this.id, acked, seen });
 	}
 
 	async #join(text: string): Promise<void> {
@@ -156,13 +158,13 @@ export class Connection {
 		}
 	}
 
-	#open({ info, identity, from, upTo }: Admitted): void {
+	#open({ info, identity, from, upTo, seen }: Admitted): void {
 		this.#phase = "open";
 		this.#identity = identity;
 		this.#reported = from - 1;
 		this.#parts.metrics.handshakes.inc({ outcome: "admitted" });
 		this.#socket.sendText(JSON.stringify(info));
-		this.#session?.start(from, upTo);
+		this.#session?.start(from, upTo, seen);
 	}
 
 	#newSession(identity: Identity): Session {

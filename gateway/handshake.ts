@@ -8,6 +8,7 @@ import { clientIdProblem } from "../actors/service-id.ts";
 import type { Permission, User } from "../actors/user.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import { RefusedError } from "../runtime/node.ts";
+import { NOTHING_SEEN } from "../runtime/watermarks.ts";
 import { clientAddress, type Identity } from "./connection.ts";
 import { type GatewayParts, MANAGER_ID } from "./gateway.ts";
 import { chooseWorkspace } from "./workspace-choice.ts";
@@ -36,12 +37,15 @@ export interface Admitted {
 	/** Mailbox offset to deliver from, and the one from which messages come live. */
 	readonly from: number;
 	readonly upTo: number;
+	/** What the session before this one had seen at `from`: a note for Session. */
+	readonly seen: string;
 }
 
 /** The client actor's answer to a connect. */
 interface GrantedClaim {
 	readonly from: number;
 	readonly upTo: number;
+	readonly seen: string | null;
 	readonly admission?: { readonly permission: Permission };
 }
 
@@ -88,7 +92,8 @@ export async function shakeHands(
 	const claim = await admit(identity, hello, connection, workspace.ensure, parts);
 	const permission = claim.admission?.permission ?? "r";
 	const info = await connectionInfo(identity, parts);
-	return { identity: { ...identity, permission }, info, from: claim.from, upTo: claim.upTo };
+	const { from, upTo, seen } = claim;
+	return { identity: { ...identity, permission }, info, from, upTo, seen: seen ?? NOTHING_SEEN };
 }
 
 async function admit(

@@ -6,6 +6,7 @@
 import type { Log, PartitionId } from "../persistence/log.ts";
 import type { Address } from "../runtime/address.ts";
 import { type Message, messageOf } from "../runtime/message.ts";
+import { NOTHING_SEEN, Watermarks } from "../runtime/watermarks.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { wireBytes } from "./outgoing.ts";
 
@@ -43,7 +44,14 @@ export class Session {
 	#liveTo = 0;
 	#lastSent = -1;
 	#acked = -1;
-	#pingUnderWay = false;
+	/**
+	 * What the log holds twice after a crash (outputs made again) goes to the socket once: live messages are free of
+	 * repeats, those read from the log are not.
+	 */
+	#seen = new Watermarks();
+	/** What had been seen when the ping under way was sent, and at `#acked`. */
+	#pinged: { readonly offset: number; readonly seen: string } | undefined;
+	#ackedSeen = NOTHING_SEEN;
 	#drained: (() => void) | undefined;
 	#catchingUp = false;
 	#closed = false;
@@ -58,9 +66,15 @@ export class Session {
 		return this.#acked;
 	}
 
+	/** What the client had seen at `acked`, for the session that resumes from there. */
+	get ackedSeen(): string {
+		return this.#ackedSeen;
+	}
+
 	/** Deliver from `from`; records before `upTo` are in the log already and are read from there. */
-	start(from: number, upTo: number): void {
+	start(from: number, upTo: number, seen: string): void {
 		this.#next = from;
+		this.#seen = Watermarks.decode(seen);
 		this.#liveTo = Math.max(this.#liveTo, upTo);
 		this.#catchUp();
 	}
@@ -80,8 +94,10 @@ export class Session {
 
 	/** The client has everything before and at `offset`. */
 	pong(offset: number): void {
-		this.#pingUnderWay = false;
-		if (offset > this.#acked && offset <= this.#lastSent) this.#acked = offset;
+		if (this.#pinged?.offset !== offset) return;
+		this.#acked = offset;
+		this.#ackedSeen = this.#pinged.seen;
+		this.#pinged = undefined;
 		this.#pingIfNeeded();
 	}
 
@@ -97,6 +113,7 @@ export class Session {
 
 	#send(message: Message): void {
 		this.#next = message.offset + 1;
+		if (message.origin && this.#seen.seen(message.origin, message.timestamp)) return;
 		if (message.expiresAt !== undefined && message.expiresAt < this.#parts.now()) {
 			this.#parts.metrics.expiredFrames.inc();
 			return;
@@ -111,8 +128,8 @@ export class Session {
 
 	/** One ping under way at a time: under load its pong covers everything written meanwhile. */
 	#pingIfNeeded(): void {
-		if (this.#pingUnderWay || this.#closed || this.#lastSent <= this.#acked) return;
-		this.#pingUnderWay = true;
+		if (this.#pinged || this.#closed || this.#lastSent <= this.#acked) return;
+		this.#pinged = { offset: this.#lastSent, seen: this.#seen.encode(this.#parts.now()) };
 		this.#parts.wire.ping(String(this.#lastSent));
 	}
 

@@ -78,6 +78,11 @@ export const ERROR_CATALOGUE = {
 		retryable: false,
 		fix: "None needed: it is rebuilt from the log. `mycelog verify ADDRESS` shows the actor.",
 	},
+	"snapshot.not-written": {
+		meaning: "Snapshots could not be stored; the ones before are whole.",
+		retryable: true,
+		fix: "Check the space and permissions of the data directory. Nothing is lost: the log has it all.",
+	},
 	"snapshot.version-mismatch": {
 		meaning: "A stored snapshot was written by another version of the actor's behaviour.",
 		retryable: false,

@@ -54,7 +54,8 @@ async function topicsWithLeaders(admin: Admin, names: readonly string[]): Promis
 		const late = performance.now() > deadline;
 		try {
 			const { topics } = await admin.fetchTopicMetadata({ topics: [...names] });
-			if (late || topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))) return topics;
+			if (late || topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0)))
+				return topics;
 		} catch (error) {
 			if (late || (error as { type?: string }).type !== "UNKNOWN_TOPIC_OR_PARTITION") throw error;
 		}

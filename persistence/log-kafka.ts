@@ -27,6 +27,9 @@ const OPEN_DEADLINE_MS_DEFAULT = 10_000;
 /** One try to connect, one request, milliseconds. */
 const CONNECT_MS = 2_000;
 const REQUEST_MS = 10_000;
+const REQUEST_TRIES_MAX = 5;
+/** The first group of a fresh broker waits some seconds for its coordinator. */
+const COORDINATOR_TRIES_MAX = 15;
 /** Produce requests under way at once; what waits meanwhile shares the next one. */
 const PRODUCES_UNDER_WAY_MAX = 2;
 
@@ -73,21 +76,7 @@ export class KafkaLog implements Log {
 
 	constructor(options: KafkaLogOptions) {
 		this.#options = options;
-		const report = options.onLog;
-		this.#kafka = new Kafka({
-			brokers: [...options.brokers],
-			clientId: options.clientId,
-			connectionTimeout: CONNECT_MS,
-			requestTimeout: REQUEST_MS,
-			retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries: 5 },
-			logLevel: report ? logLevel.WARN : logLevel.NOTHING,
-			logCreator:
-				() =>
-				({ level, log }) => {
-					const { message, ...fields } = log;
-					report?.(level === logLevel.ERROR ? "error" : "warn", message, fields);
-				},
-		});
+		this.#kafka = kafkaClient(options, REQUEST_TRIES_MAX);
 		this.#admin = this.#kafka.admin();
 		this.#producer = this.#kafka.producer({
 			idempotent: true,
@@ -137,7 +126,7 @@ export class KafkaLog implements Log {
 	async own(topics: readonly string[], owner: PartitionOwner): Promise<void> {
 		const { prefix, onOwnerError = () => {} } = this.#options;
 		this.#membership = new KafkaMembership({
-			kafka: this.#kafka,
+			kafka: kafkaClient(this.#options, COORDINATOR_TRIES_MAX),
 			group: prefix,
 			prefix,
 			onError: onOwnerError,
@@ -254,4 +243,21 @@ function stored(records: readonly NewRecord[], base: number): LogRecord[] {
 function tooLarge(bytes: number, limit: number): MycelogError {
 	const text = `a record of ${bytes} bytes is over the limit of ${limit}`;
 	return new MycelogError("log.record-too-large", text, { bytes, limit });
+}
+
+function kafkaClient({ brokers, clientId, onLog }: KafkaLogOptions, retries: number): Kafka {
+	return new Kafka({
+		brokers: [...brokers],
+		clientId,
+		connectionTimeout: CONNECT_MS,
+		requestTimeout: REQUEST_MS,
+		retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries },
+		logLevel: onLog ? logLevel.WARN : logLevel.NOTHING,
+		logCreator:
+			() =>
+			({ level, log }) => {
+				const { message, ...fields } = log;
+				onLog?.(level === logLevel.ERROR ? "error" : "warn", message, fields);
+			},
+	});
 }

@@ -95,7 +95,8 @@ export class SqliteLog implements Log {
 			for (const { value } of records)
 				if (value.length > this.maxRecordBytes) throw this.#oversize(value.length);
 			// What the event loop brings in one turn leaves in one transaction: one flush to disk for all of it.
-			if (this.#waiting.push({ id, records, resolve, reject }) === 1) setImmediate(() => this.#commitWaiting());
+			if (this.#waiting.push({ id, records, resolve, reject }) === 1)
+				setImmediate(() => this.#commitWaiting());
 		});
 	}
 

@@ -44,16 +44,15 @@ export interface SqliteSnapshotsOptions {
 export class SqliteSnapshots implements SnapshotStore {
 	readonly #database: Sqlite;
 	readonly #load: Statement;
-	readonly #put: Statement | undefined;
+	readonly #put: Statement;
 	readonly #checkpoint: Statement;
-	readonly #putCheckpoint: Statement | undefined;
+	readonly #putCheckpoint: Statement;
 
 	constructor({ directory, readOnly = false }: SqliteSnapshotsOptions) {
 		const options = { readOnly, synchronous: "NORMAL", schema: SCHEMA } as const;
 		this.#database = openDatabase(directory, "snapshots.db", options);
 		this.#load = this.#database.prepare("SELECT * FROM snapshots WHERE address = ?");
 		this.#checkpoint = this.#database.prepare("SELECT * FROM checkpoints WHERE topic = ? AND partition = ?");
-		if (readOnly) return;
 		this.#put = this.#database.prepare("REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
 		this.#putCheckpoint = this.#database.prepare("REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?)");
 	}
@@ -89,13 +88,14 @@ export class SqliteSnapshots implements SnapshotStore {
 		return { partition, next: row.next, watermarks: row.watermarks };
 	}
 
+	/** Throws `snapshot.not-written`; the checkpoint before stays. */
 	save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): void {
-		const { partition: id, next, watermarks } = checkpoint;
-		this.#database.transaction(() => {
-			for (const snapshot of changed) this.#write(id, snapshot);
-			const checksum = crc32(`${next}\n${watermarks}`);
-			this.#putCheckpoint?.run(id.topic, id.partition, next, watermarks, checksum);
-		})();
+		try {
+			this.#database.transaction(() => this.#write(checkpoint, changed))();
+		} catch (cause) {
+			const text = `snapshots could not be stored: ${(cause as Error).message}`;
+			throw new MycelogError("snapshot.not-written", text, {}, { cause });
+		}
 	}
 
 	timers({ topic, partition }: PartitionId): PendingTimer[] {
@@ -129,15 +129,15 @@ export class SqliteSnapshots implements SnapshotStore {
 		this.#database.close();
 	}
 
-	#write({ topic, partition }: PartitionId, snapshot: StoredSnapshot): void {
-		const { address, offset, version, state, claim = null } = snapshot;
-		const timers = JSON.stringify(snapshot.timers);
-		const timerAt = snapshot.timers.reduce<number | null>(
-			(least, { at }) => (least === null || at < least ? at : least),
-			null,
-		);
-		const checksum = checksumOf({ address, topic, partition, offset, version, state, timers, claim });
-		this.#put?.run(address, topic, partition, offset, version, state, timers, timerAt, claim, checksum);
+	#write({ partition: id, next, watermarks }: Checkpoint, changed: readonly StoredSnapshot[]): void {
+		const { topic, partition } = id;
+		for (const { address, offset, version, state, timers: list, claim = null } of changed) {
+			const timers = JSON.stringify(list);
+			const timerAt = list.length === 0 ? null : Math.min(...list.map(({ at }) => at));
+			const checksum = checksumOf({ address, topic, partition, offset, version, state, timers, claim });
+			this.#put.run(address, topic, partition, offset, version, state, timers, timerAt, claim, checksum);
+		}
+		this.#putCheckpoint.run(topic, partition, next, watermarks, crc32(`${next}\n${watermarks}`));
 	}
 }
 

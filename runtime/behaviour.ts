@@ -11,6 +11,7 @@ export interface Step<State> {
 	readonly effects: readonly Effect[];
 }
 
+// biome-ignore lint/suspicious/noExplicitAny: a registry holds behaviours of unrelated states
 export interface Behaviour<State = any> {
 	/** First part of the addresses of such actors. */
 	readonly type: string;

@@ -8,7 +8,7 @@ export { type HistoryEntry, type HistoryOptions, type HistoryOutcome, history } 
 export type { Logger } from "./logger.ts";
 export { type EventMeta, type MachineBehaviourOptions, machineBehaviour } from "./machine-behaviour.ts";
 export { type Draft, type Event, encodeBody, eventOf, type Message, type MessageKind } from "./message.ts";
-export { type RuntimeMetrics } from "./metrics.ts";
+export type { RuntimeMetrics } from "./metrics.ts";
 export { type AskOptions, Node, type NodeOptions, RefusedError } from "./node.ts";
 export { mailboxOf, type OperatorParts, type ScanProgress } from "./operator.ts";
 export type { LocalOutlets } from "./partition-effects.ts";

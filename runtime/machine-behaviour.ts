@@ -100,6 +100,7 @@ function effectsOf(scope: CollectingScope, timestamp: number): Effect[] {
 }
 
 function effectOf(action: ExecutableActionObject, timestamp: number): Effect {
+	// biome-ignore lint/suspicious/noExplicitAny: params are typed where the machine is set up
 	const params = action.params as any;
 	switch (action.type) {
 		case "xstate.raise":

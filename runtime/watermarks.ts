@@ -10,6 +10,9 @@ import type { Origin } from "./message.ts";
  */
 export const SOURCE_IDLE_MS_MAX = 3_600_000;
 
+/** Encoded form of watermarks that have seen nothing. */
+export const NOTHING_SEEN = "[]";
+
 interface Mark {
 	major: number;
 	minor: number;

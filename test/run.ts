@@ -55,14 +55,17 @@ async function readReport(file: string): Promise<Report | undefined> {
 function judge(report: Report | undefined, exitCode: number): Verdict {
 	if (!report) return { passed: 0, failed: 1, complaints: ["the run ended before any test had a result"] };
 	const complaints: string[] = [];
-	const broken = report.testResults.filter((file) => file.status === "failed" && file.assertionResults.length === 0);
+	const broken = report.testResults.filter(
+		(file) => file.status === "failed" && file.assertionResults.length === 0,
+	);
 	if (broken.length > 0) complaints.push(`${broken.length} test files could not be run`);
 	const skipped = report.numPendingTests + report.numTodoTests;
 	if (skipped > 0) complaints.push(`${skipped} tests were skipped, which counts as failed`);
 	const passed = report.numPassedTests;
 	let failed = report.numFailedTests + broken.length + skipped;
 	if (passed + failed === 0) complaints.push("no test was found");
-	if (exitCode !== 0 && failed === 0) complaints.push(`vitest ended with ${exitCode} although no test failed`);
+	if (exitCode !== 0 && failed === 0)
+		complaints.push(`vitest ended with ${exitCode} although no test failed`);
 	if (failed === 0 && complaints.length > 0) failed = 1;
 	return { passed, failed, complaints };
 }

@@ -41,11 +41,22 @@ onEachLog("services", (node) => {
 
 		test("the service is found by its bare name and by its full id", async () => {
 			const full = `${team.id}/${provider}:${id}`;
-			const byName = await clients[consumer].run<{ id: string; methods: string[] }>("find", { name: consumer, id });
+			const byName = await clients[consumer].run<{ id: string; methods: string[] }>("find", {
+				name: consumer,
+				id,
+			});
 			expect(byName.id).toBe(full);
-			expect(byName.methods).toEqual(
-				["add", "count", "each", "echo", "fail", "greet", "hang", "record", "reverse"],
-			);
+			expect(byName.methods).toEqual([
+				"add",
+				"count",
+				"each",
+				"echo",
+				"fail",
+				"greet",
+				"hang",
+				"record",
+				"reverse",
+			]);
 			const byId = await clients[consumer].run("find", { name: consumer, id: full });
 			expect(byId).toEqual(byName);
 		});
@@ -94,7 +105,12 @@ onEachLog("services", (node) => {
 		await clients.python.run("find", { name: "python", id: "flooded" });
 		const raw = await RawClient.connect(node().url, { clientId: "raw-flood", ...credentials(team) });
 
-		const fromPython = clients.python.run("flood", { name: "python", id: "flooded", sender: "python", count: CALLS });
+		const fromPython = clients.python.run("flood", {
+			name: "python",
+			id: "flooded",
+			sender: "python",
+			count: CALLS,
+		});
 		const fromRaw = Promise.all(
 			Array.from({ length: CALLS }, (_, seq) => {
 				const target = `${team.id}/javascript`;

@@ -100,26 +100,39 @@ onEachLog("a node killed under traffic", (node) => {
 		await expect(refused).rejects.toThrow(RefusedHandshake);
 	});
 
-	test.each(["notice", "tick"])("the resumed client has every %s in order: none missing, none applied twice", async (type) => {
-		const again = await RawClient.connect(node().url, inTeam(`sender-of-last-${type}`));
-		const to = type === "tick" ? "*" : "receiver";
-		again.send({ type, to, data: "last" });
-		await resumed.frames.first(({ main }) => main["type"] === type && main["data"] === "last", `the last ${type}`);
-		await again.leave();
-		const first = sequenceOf(receiver.frames.all, type);
-		const rest = sequenceOf(resumed.frames.all, type);
-		expectContiguous(first);
-		expectContiguous(rest);
-		expect(first[0]).toBe(0);
-		const start = rest[0] ?? first.length;
-		expect(start).toBeLessThanOrEqual(first.length);
-		expect(Math.max(first.length, rest.at(-1) ?? 0)).toBeLessThanOrEqual(traffic.sent);
-	});
+	test.each(["notice", "tick"])(
+		"the resumed client has every %s in order: none missing, none applied twice",
+		async (type) => {
+			const again = await RawClient.connect(node().url, inTeam(`sender-of-last-${type}`));
+			const to = type === "tick" ? "*" : "receiver";
+			again.send({ type, to, data: "last" });
+			await resumed.frames.first(
+				({ main }) => main["type"] === type && main["data"] === "last",
+				`the last ${type}`,
+			);
+			await again.leave();
+			const first = sequenceOf(receiver.frames.all, type);
+			const rest = sequenceOf(resumed.frames.all, type);
+			expectContiguous(first);
+			expectContiguous(rest);
+			expect(first[0]).toBe(0);
+			const start = rest[0] ?? first.length;
+			expect(start).toBeLessThanOrEqual(first.length);
+			expect(Math.max(first.length, rest.at(-1) ?? 0)).toBeLessThanOrEqual(traffic.sent);
+		},
+	);
 
 	test("every call that was answered is in its callee's mailbox exactly once, and its answer in the caller's", async () => {
 		const calls = await sessionsIn(node(), `client/${team.id}/callee`);
 		for (const { session } of traffic.answered.all) expect(calls.get(session)).toBe(1);
-		const history = await askOperator<HistoryLine[]>(node(), "history", `client/${team.id}/sender`, "--all", "--limit", "1000000");
+		const history = await askOperator<HistoryLine[]>(
+			node(),
+			"history",
+			`client/${team.id}/sender`,
+			"--all",
+			"--limit",
+			"1000000",
+		);
 		const answers = history.filter(({ kind }) => kind === "frame");
 		expect(answers.length).toBeGreaterThanOrEqual(traffic.answered.all.length);
 	});
@@ -219,7 +232,9 @@ async function expectAllVerified(node: NodeProcess, wanted: readonly string[]): 
 	for (const address of wanted) expect(addresses).toContain(address);
 	for (let i = 0; i < addresses.length; i += VERIFIED_AT_ONCE) {
 		const some = addresses.slice(i, i + VERIFIED_AT_ONCE);
-		const verdicts = await Promise.all(some.map((address) => askOperator<VerifyLine>(node, "verify", address)));
+		const verdicts = await Promise.all(
+			some.map((address) => askOperator<VerifyLine>(node, "verify", address)),
+		);
 		expect(verdicts).toMatchObject(some.map((address) => ({ address, ok: true })));
 	}
 }
@@ -227,7 +242,14 @@ async function expectAllVerified(node: NodeProcess, wanted: readonly string[]): 
 /** How often each call session is in a client's mailbox. */
 async function sessionsIn(node: NodeProcess, address: string): Promise<Map<string, number>> {
 	const counts = new Map<string, number>();
-	for (const { event } of await askOperator<HistoryLine[]>(node, "history", address, "--all", "--limit", "1000000")) {
+	for (const { event } of await askOperator<HistoryLine[]>(
+		node,
+		"history",
+		address,
+		"--all",
+		"--limit",
+		"1000000",
+	)) {
 		const { session } = event;
 		if (typeof session === "string") counts.set(session, (counts.get(session) ?? 0) + 1);
 	}

@@ -70,65 +70,76 @@ onEachLog("forgery", (node) => {
 	test("the same holds for a broadcast", async () => {
 		await victim.manage("subscribe", "broadcast-greeting");
 		attacker.send({ type: "broadcast-greeting", to: "*", ...ROOT_CLAIMS, ctx: ROOT_CLAIMS });
-		const { main } = await victim.frames.first((frame) => frame.main["type"] === "broadcast-greeting", "broadcast");
+		const { main } = await victim.frames.first(
+			(frame) => frame.main["type"] === "broadcast-greeting",
+			"broadcast",
+		);
 		expect(main).toMatchObject({ from: attacker.peer, ws: team.id });
 		expect(main["user"]).toEqual(attacker.info.user);
 		expect(main).not.toHaveProperty("ctx");
 	});
 
-	test.each(Object.keys(OVERRIDES))("a second segment with `%s` reaches nobody, and a caller is told", async (key) => {
-		const before = (await victimHeard(`before the notice with ${key}`)).length;
-		attacker.send({ type: "overridden", to: "victim" }, { data: 1, [key]: OVERRIDES[key] });
-		expect(await victimHeard(`after the notice with ${key}`)).toHaveLength(before);
+	test.each(Object.keys(OVERRIDES))(
+		"a second segment with `%s` reaches nobody, and a caller is told",
+		async (key) => {
+			const before = (await victimHeard(`before the notice with ${key}`)).length;
+			attacker.send({ type: "overridden", to: "victim" }, { data: 1, [key]: OVERRIDES[key] });
+			expect(await victimHeard(`after the notice with ${key}`)).toHaveLength(before);
 
-		const { session, answer } = attacker.startCall();
-		const head = { type: "method", to: `${team.id}/python`, method: "services.who-python.whoami", session };
-		attacker.send(head, { args: [], promise: "*", t: 15, [key]: OVERRIDES[key] });
-		const error = await answer.catch((thrown: unknown) => thrown);
-		expect(error).toBeInstanceOf(RejectedError);
-		expect((error as Error).message).toContain(`"${key}"`);
-	});
-
-	describe.each(["python", "javascript"] as const)("a %s service that asks for its caller's context", (provider) => {
-		const method = `services.who-${provider}.whoami`;
-		const truth = () => ({
-			from: attacker.peer,
-			to: `${team.id}/${provider}`,
-			ws: team.id,
-			user: attacker.info.user,
-		});
-
-		test("gets the truth although the caller claims to be root", async () => {
-			const claims = { ...ROOT_CLAIMS, ctx: { ...ROOT_CLAIMS, to: "x/y" } };
-			expect(await attacker.call(`${team.id}/${provider}`, method, [], claims)).toEqual(truth());
-		});
-
-		test("gets the truth although the claim hides in a chunked message", async () => {
 			const { session, answer } = attacker.startCall();
-			const head = { type: "method", to: `${team.id}/${provider}`, method, session };
-			const hidden = { args: [], promise: "*", t: 15, ...ROOT_CLAIMS, ctx: ROOT_CLAIMS };
-			const chunks = sendInChunks(attacker, `${team.id}/${provider}`, frameBytes(head, hidden));
-			const outcome = await Promise.race([answer, chunks.then(() => answer)]).catch((error: Error) => error);
-			if (outcome instanceof Error) expect(outcome).toBeInstanceOf(RejectedError);
-			else expect(outcome).toEqual(truth());
-		});
+			const head = { type: "method", to: `${team.id}/python`, method: "services.who-python.whoami", session };
+			attacker.send(head, { args: [], promise: "*", t: 15, [key]: OVERRIDES[key] });
+			const error = await answer.catch((thrown: unknown) => thrown);
+			expect(error).toBeInstanceOf(RejectedError);
+			expect((error as Error).message).toContain(`"${key}"`);
+		},
+	);
 
-		test("is not run for another workspace, with or without forged claims", async () => {
-			const target = `${team.id}/${provider}`;
-			const sneak = `services.secret-${provider}.record`;
-			const claims = { ...ROOT_CLAIMS, from: `${team.id}/victim`, ws: team.id, ctx: { ws: team.id } };
-			await expect(stranger.call(target, sneak, ["stranger", 1])).rejects.toThrow(RejectedError);
-			await expect(stranger.call(target, sneak, ["stranger", 2], claims)).rejects.toThrow(RejectedError);
-			stranger.send({ type: "method", to: target, method: sneak, ...claims }, { args: ["stranger", 3] });
-			const frame = frameBytes(
-				{ type: "method", to: target, method: sneak },
-				{ args: ["stranger", 4], ws: team.id, from: `${team.id}/victim` },
-			);
-			await sendInChunks(stranger, target, frame).catch((error: Error) => error);
-			await stranger.manage("echo", "everything before is settled");
-			expect(await clients[provider].run("order", { id: `secret-${provider}` })).toEqual([]);
-		});
-	});
+	describe.each(["python", "javascript"] as const)(
+		"a %s service that asks for its caller's context",
+		(provider) => {
+			const method = `services.who-${provider}.whoami`;
+			const truth = () => ({
+				from: attacker.peer,
+				to: `${team.id}/${provider}`,
+				ws: team.id,
+				user: attacker.info.user,
+			});
+
+			test("gets the truth although the caller claims to be root", async () => {
+				const claims = { ...ROOT_CLAIMS, ctx: { ...ROOT_CLAIMS, to: "x/y" } };
+				expect(await attacker.call(`${team.id}/${provider}`, method, [], claims)).toEqual(truth());
+			});
+
+			test("gets the truth although the claim hides in a chunked message", async () => {
+				const { session, answer } = attacker.startCall();
+				const head = { type: "method", to: `${team.id}/${provider}`, method, session };
+				const hidden = { args: [], promise: "*", t: 15, ...ROOT_CLAIMS, ctx: ROOT_CLAIMS };
+				const chunks = sendInChunks(attacker, `${team.id}/${provider}`, frameBytes(head, hidden));
+				const outcome = await Promise.race([answer, chunks.then(() => answer)]).catch(
+					(error: Error) => error,
+				);
+				if (outcome instanceof Error) expect(outcome).toBeInstanceOf(RejectedError);
+				else expect(outcome).toEqual(truth());
+			});
+
+			test("is not run for another workspace, with or without forged claims", async () => {
+				const target = `${team.id}/${provider}`;
+				const sneak = `services.secret-${provider}.record`;
+				const claims = { ...ROOT_CLAIMS, from: `${team.id}/victim`, ws: team.id, ctx: { ws: team.id } };
+				await expect(stranger.call(target, sneak, ["stranger", 1])).rejects.toThrow(RejectedError);
+				await expect(stranger.call(target, sneak, ["stranger", 2], claims)).rejects.toThrow(RejectedError);
+				stranger.send({ type: "method", to: target, method: sneak, ...claims }, { args: ["stranger", 3] });
+				const frame = frameBytes(
+					{ type: "method", to: target, method: sneak },
+					{ args: ["stranger", 4], ws: team.id, from: `${team.id}/victim` },
+				);
+				await sendInChunks(stranger, target, frame).catch((error: Error) => error);
+				await stranger.manage("echo", "everything before is settled");
+				expect(await clients[provider].run("order", { id: `secret-${provider}` })).toEqual([]);
+			});
+		},
+	);
 
 	test("a broadcast into another workspace reaches nobody there, and its sender is told", async () => {
 		await victim.manage("subscribe", "invasion");

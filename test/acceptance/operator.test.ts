@@ -159,11 +159,16 @@ function stepOf({ value }: ReplayLine): unknown {
 /** A bad sector in the middle of one row. */
 function damageSnapshot(node: NodeProcess, address: string): void {
 	const database = new Database(join(node.dataDir, "snapshots.db"));
-	const state = database.prepare("SELECT state FROM snapshots WHERE address = ?").pluck().get(address) as string;
+	const state = database
+		.prepare("SELECT state FROM snapshots WHERE address = ?")
+		.pluck()
+		.get(address) as string;
 	const middle = Math.floor(state.length / 2);
 	const flipped = String.fromCharCode(state.charCodeAt(middle) ^ 1);
 	const damaged = state.slice(0, middle) + flipped + state.slice(middle + 1);
-	const { changes } = database.prepare("UPDATE snapshots SET state = ? WHERE address = ?").run(damaged, address);
+	const { changes } = database
+		.prepare("UPDATE snapshots SET state = ? WHERE address = ?")
+		.run(damaged, address);
 	database.close();
 	expect(changes).toBe(1);
 }

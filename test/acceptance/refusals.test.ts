@@ -7,12 +7,12 @@ import { ClientProcess } from "../kit/client-process.ts";
 import { mycelog } from "../kit/mycelog.ts";
 import { JWT_SECRET } from "../kit/node-process.ts";
 import { connectRoot, makeWorkspace, onEachLog, type TestWorkspace } from "../kit/on-each-log.ts";
-import { frameBytes, RawClient, rawSocket, RefusedHandshake } from "../kit/raw-client.ts";
+import { frameBytes, RawClient, RefusedHandshake, rawSocket } from "../kit/raw-client.ts";
 
 const MALFORMED: Readonly<Record<string, Uint8Array>> = {
 	"an empty frame": Uint8Array.of(),
 	"a byte that msgpack does not know": Uint8Array.of(0xc1),
-	"noise": Uint8Array.from({ length: 1_000 }, (_, index) => (index * 167 + 13) % 256),
+	noise: Uint8Array.from({ length: 1_000 }, (_, index) => (index * 167 + 13) % 256),
 	"an array": frameBytes(["type", "method"]),
 	"a number": frameBytes(7),
 	"a map cut in its middle": frameBytes({ type: "method", to: "x", method: "y" }).subarray(0, 12),
@@ -187,7 +187,9 @@ describe("options that make no sense", () => {
 	});
 
 	test("a wrong environment variable is refused by name", async () => {
-		const { exitCode, stderr } = await mycelog(["start", "--port", "0"], { MYCELOG_RESUME_WINDOW_MS: "soon" });
+		const { exitCode, stderr } = await mycelog(["start", "--port", "0"], {
+			MYCELOG_RESUME_WINDOW_MS: "soon",
+		});
 		expect(exitCode).not.toBe(0);
 		expect(stderr).toContain("MYCELOG_RESUME_WINDOW_MS");
 	});

@@ -18,36 +18,36 @@ const receivers = [
 ] as const;
 
 onEachLog("a cut connection", (node) => {
-	test.each(receivers)("a $language client has all 1,000 notices, in order and once, after 3 s without network", async ({
-		language,
-		start,
-	}) => {
-		const team = await makeWorkspace(node(), `cut-${language}`);
-		const credentials = { workspace: team.id, token: team.token };
-		const network = await CutProxy.to(node().url);
-		const receiver = start();
-		await receiver.connect("receiver", network.url, credentials);
-		await receiver.run("on", { name: "receiver", event: "notice" });
-		const sender = await RawClient.connect(node().url, { clientId: "sender", ...credentials });
+	test.each(receivers)(
+		"a $language client has all 1,000 notices, in order and once, after 3 s without network",
+		async ({ language, start }) => {
+			const team = await makeWorkspace(node(), `cut-${language}`);
+			const credentials = { workspace: team.id, token: team.token };
+			const network = await CutProxy.to(node().url);
+			const receiver = start();
+			await receiver.connect("receiver", network.url, credentials);
+			await receiver.run("on", { name: "receiver", event: "notice" });
+			const sender = await RawClient.connect(node().url, { clientId: "sender", ...credentials });
 
-		// The node writes the first half into a socket that swallows it, the second half finds no socket.
-		network.swallow();
-		sendNotices(sender, "receiver", 0, NOTICES / 2);
-		await sleep(HALF_OUTAGE_MS);
-		await network.cut();
-		sendNotices(sender, "receiver", NOTICES / 2, NOTICES);
-		await sleep(HALF_OUTAGE_MS);
-		await network.mend();
+			// The node writes the first half into a socket that swallows it, the second half finds no socket.
+			network.swallow();
+			sendNotices(sender, "receiver", 0, NOTICES / 2);
+			await sleep(HALF_OUTAGE_MS);
+			await network.cut();
+			sendNotices(sender, "receiver", NOTICES / 2, NOTICES);
+			await sleep(HALF_OUTAGE_MS);
+			await network.mend();
 
-		// One more: whatever was repeated would have come before it.
-		await receiver.heard("receiver", "notice", NOTICES);
-		sendNotices(sender, "receiver", NOTICES, NOTICES + 1);
-		const heard = await receiver.heard("receiver", "notice", NOTICES + 1);
-		expect(heard.map(({ data }) => data)).toEqual(numbers(0, NOTICES + 1));
-		await sender.leave();
-		await receiver.stop();
-		await network.cut();
-	});
+			// One more: whatever was repeated would have come before it.
+			await receiver.heard("receiver", "notice", NOTICES);
+			sendNotices(sender, "receiver", NOTICES, NOTICES + 1);
+			const heard = await receiver.heard("receiver", "notice", NOTICES + 1);
+			expect(heard.map(({ data }) => data)).toEqual(numbers(0, NOTICES + 1));
+			await sender.leave();
+			await receiver.stop();
+			await network.cut();
+		},
+	);
 
 	test("exactly the window that was not acknowledged is repeated, then everything newer, in order", async () => {
 		const team = await makeWorkspace(node(), "window");

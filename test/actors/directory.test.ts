@@ -8,7 +8,15 @@ const DIRECTORY = "directory/workspaces";
 const ann = user("ann");
 
 function put(stage: WorkspaceStage, id: string, more: Record<string, unknown> = {}): void {
-	const summary = { id, name: id, description: null, read_only: false, persistent: false, owners: [], ...more };
+	const summary = {
+		id,
+		name: id,
+		description: null,
+		read_only: false,
+		persistent: false,
+		owners: [],
+		...more,
+	};
 	stage.tell(DIRECTORY, { type: "directory.put", summary });
 }
 
@@ -66,7 +74,8 @@ describe("the directory", () => {
 		const stage = new WorkspaceStage();
 		for (let i = 0; i < LISTED_WORKSPACES_MAX + 10; i++) put(stage, `lab-${String(i).padStart(4, "0")}`);
 		put(stage, "other-1");
-		const names = (pattern: string) => stage.ask(DIRECTORY, { type: "directory.names", pattern }, "query") as string[];
+		const names = (pattern: string) =>
+			stage.ask(DIRECTORY, { type: "directory.names", pattern }, "query") as string[];
 		expect(names("lab-*")).toHaveLength(LISTED_WORKSPACES_MAX);
 		expect(names("lab-*")[0]).toBe("lab-0000");
 		expect(names("*-1")).toEqual(["other-1"]);

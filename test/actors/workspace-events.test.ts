@@ -89,7 +89,8 @@ describe("settings", () => {
 		);
 		expect(toReader).toMatchObject(posted("my-lab", "r1", "workspace_changed", { id: "my-lab" }));
 		expect(JSON.stringify(toReader)).not.toContain("environs");
-		const get = (who: typeof inLab, key?: string) => stage.ask(LAB, { type: "env.get", key, caller: who }, "query");
+		const get = (who: typeof inLab, key?: string) =>
+			stage.ask(LAB, { type: "env.get", key, caller: who }, "query");
 		expect([get(inLab, "K"), get(inLab)]).toEqual(["V", { K: "V" }]);
 		expect(() => get(inLab, "ZZ")).toThrow(
 			new Error(`KeyError: "Environment variable 'ZZ' not found in workspace my-lab"`),

@@ -31,7 +31,13 @@ describe("registering", () => {
 	test("the record is completed; its maker is named by id alone, also on the built-in service", () => {
 		const stage = lab();
 		stage.register("my-lab", "a1", ann, { id: "hello", config: { visibility: "public", colour: "red" } });
-		const event = { type: "service.list", caller: inLab, match: {}, includeUnlisted: false, everywhere: false };
+		const event = {
+			type: "service.list",
+			caller: inLab,
+			match: {},
+			includeUnlisted: false,
+			everywhere: false,
+		};
 		const [builtIn, hello] = stage.ask(LAB, event, "query") as { config: unknown }[];
 		expect(hello).toEqual({
 			config: {
@@ -69,7 +75,9 @@ describe("registering", () => {
 			posted("my-lab", "a1", "client_connected", who),
 			posted("my-lab", "a1", "client_updated", who),
 		]);
-		expect(stage.register("my-lab", "a1", ann, { id: "hello", name: "one" })).toMatchObject({ outcome: "added" });
+		expect(stage.register("my-lab", "a1", ann, { id: "hello", name: "one" })).toMatchObject({
+			outcome: "added",
+		});
 		stage.register("my-lab", "a1", ann, { id: "hello", name: "two" });
 		expect(unregister(stage, "hello")).toBeNull();
 		expect(stage.take()).toMatchObject([
@@ -81,7 +89,10 @@ describe("registering", () => {
 	});
 
 	test.each([
-		["other-ws/a1:x", "PermissionError: Service ID workspace prefix 'other-ws' does not match the workspace 'my-lab'"],
+		[
+			"other-ws/a1:x",
+			"PermissionError: Service ID workspace prefix 'other-ws' does not match the workspace 'my-lab'",
+		],
 		["my-lab/w1:x", "PermissionError: Service ID client 'w1' does not match the client 'a1'"],
 		["x", "ValueError: Service id must contain ':': x"],
 		["a1:*", "ValueError: Invalid service id: a1:*"],
@@ -100,7 +111,10 @@ describe("registering", () => {
 	test("a read-only client's built-in service is ignored, its others are refused", () => {
 		const stage = lab();
 		stage.join("my-lab", "r1", reader);
-		expect(stage.register("my-lab", "r1", reader, { id: "built-in" })).toEqual({ outcome: "ignored", id: null });
+		expect(stage.register("my-lab", "r1", reader, { id: "built-in" })).toEqual({
+			outcome: "ignored",
+			id: null,
+		});
 		expect(() => stage.register("my-lab", "r1", reader, { id: "x" })).toThrow(
 			new Error("PermissionError: Permission denied for workspace my-lab"),
 		);
@@ -244,7 +258,11 @@ describe("finding", () => {
 		const config = { visibility: "protected", authorized_workspaces: ["ws-user-bob"] };
 		stage.register("my-lab", "a1", ann, { id: "shared", config });
 		const record = (who: typeof inLab) =>
-			stage.ask(LAB, { type: "service.resolve", service: "shared", mode: "exact", seed: 0, caller: who }, "query");
+			stage.ask(
+				LAB,
+				{ type: "service.resolve", service: "shared", mode: "exact", seed: 0, caller: who },
+				"query",
+			);
 		expect(record(inLab)).toMatchObject({ record: { config: { authorized_workspaces: ["ws-user-bob"] } } });
 		expect(record(outside)).toMatchObject({ record: { config: { authorized_workspaces: null } } });
 	});

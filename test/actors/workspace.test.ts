@@ -52,7 +52,9 @@ describe("admission", () => {
 	test("a stranger is refused and founds nothing", () => {
 		const stage = new WorkspaceStage();
 		stage.tell(LAB, joinEvent("b1", 7, bob, { ensure: { record: { owners: ["ann"] } } }));
-		expect(stage.take()).toEqual([refused("b1", 7, "PermissionError: Permission denied for workspace my-lab")]);
+		expect(stage.take()).toEqual([
+			refused("b1", 7, "PermissionError: Permission denied for workspace my-lab"),
+		]);
 		expect(stage.state(LAB)).toBe("absent");
 	});
 
@@ -133,7 +135,10 @@ describe("leaving", () => {
 		stage.register("my-lab", "a1", ann, { id: "hello" });
 		stage.subscribe("my-lab", "a1", ann, "custom");
 		stage.tell(LAB, joinEvent("a1", generation + 1));
-		expect(stage.list("my-lab", caller("a1", "my-lab", ann))).toEqual(["my-lab/a1:built-in", "my-lab/a1:hello"]);
+		expect(stage.list("my-lab", caller("a1", "my-lab", ann))).toEqual([
+			"my-lab/a1:built-in",
+			"my-lab/a1:hello",
+		]);
 		expect(stage.pass(LAB, "custom", "client/my-lab/a1")).toMatchObject([{ type: "forward" }]);
 	});
 
@@ -202,7 +207,10 @@ describe("making and deleting", () => {
 		const bookmark = { bookmark_type: "workspace", id: "my-lab", name: "my-lab", description: "d" };
 		expect(stage.take()).toMatchObject([
 			posted("ws-user-ann", "a1", "workspace_loaded", record),
-			posted("ws-user-ann", "a1", "workspace_changed", { id: "ws-user-ann", config: { bookmarks: [bookmark] } }),
+			posted("ws-user-ann", "a1", "workspace_changed", {
+				id: "ws-user-ann",
+				config: { bookmarks: [bookmark] },
+			}),
 		]);
 		expect(stage.state(LAB)).toBe("active.empty");
 	});
@@ -237,7 +245,9 @@ describe("making and deleting", () => {
 		expect(() => stage.ask(LAB, createEvent({}, bob, true))).toThrow(
 			new Error("PermissionError: Permission denied for workspace my-lab"),
 		);
-		expect(stage.ask(LAB, createEvent({ description: "two" }, ann, true))).toMatchObject({ description: "two" });
+		expect(stage.ask(LAB, createEvent({ description: "two" }, ann, true))).toMatchObject({
+			description: "two",
+		});
 		const another = createEvent({ owners: ["bob"] }, root(), true);
 		expect(stage.ask(LAB, another)).toMatchObject({ owners: ["ann", "bob", "root"] });
 	});

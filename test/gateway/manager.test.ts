@@ -9,7 +9,11 @@ describe("the manager object", () => {
 	test("has a method that points back for everything the manager can do, and stays small", () => {
 		const stage = new ManagerStage();
 		const object = stage.object();
-		expect(object["config"]).toMatchObject({ visibility: "public", require_context: true, hypha_version: "1" });
+		expect(object["config"]).toMatchObject({
+			visibility: "public",
+			require_context: true,
+			hypha_version: "1",
+		});
 		for (const name of stage.methods) {
 			expect(object[name]).toMatchObject({
 				_rtype: "method",
@@ -61,7 +65,12 @@ describe("services", () => {
 		stage.connect("ws-user-ann", "ann-client", ann);
 		const service = { id: "ann-client:hello", config: { visibility: "public" } };
 		await stage.call(ann, "register_service", { service });
-		const method = { _rtype: "method", _rtarget: "ann-client", _rmethod: "services.hello.hi", _rpromise: "*" };
+		const method = {
+			_rtype: "method",
+			_rtarget: "ann-client",
+			_rmethod: "services.hello.hi",
+			_rpromise: "*",
+		};
 		stage.onClient(({ method: called, args }) => {
 			expect([called, args]).toEqual(["services.built-in.get_service", ["hello"]]);
 			return { id: "hello", config: { visibility: "public" }, hi: method, deep: [{ hi: method }] };
@@ -136,7 +145,9 @@ describe("clients", () => {
 		expect(await stage.call(ann, "list_clients")).toMatchObject([
 			{ id: "ws-user-ann/ann-client", user: { id: "ann" } },
 		]);
-		await expect(stage.call(bob, "list_clients", { workspace: "ws-user-ann" })).rejects.toThrow(/^PermissionError/);
+		await expect(stage.call(bob, "list_clients", { workspace: "ws-user-ann" })).rejects.toThrow(
+			/^PermissionError/,
+		);
 	});
 
 	test("subscribe, unsubscribe, echo and log answer as upstream does", async () => {
@@ -154,11 +165,19 @@ describe("workspaces", () => {
 		const stage = new ManagerStage();
 		stage.connect("ws-user-ann", "ann-client", ann);
 		const config = { name: "my-lab", description: "d" };
-		expect(await stage.call(ann, "create_workspace", { config })).toMatchObject({ id: "my-lab", owners: ["ann"] });
-		const ids = async () => ((await stage.call(ann, "list_workspaces")) as { id: string }[]).map(({ id }) => id);
+		expect(await stage.call(ann, "create_workspace", { config })).toMatchObject({
+			id: "my-lab",
+			owners: ["ann"],
+		});
+		const ids = async () =>
+			((await stage.call(ann, "list_workspaces")) as { id: string }[]).map(({ id }) => id);
 		expect(await ids()).toEqual(["my-lab", "ws-user-ann"]);
-		expect(await stage.call(ann, "get_workspace_info", { workspace: "my-lab" })).toMatchObject({ description: "d" });
-		await expect(stage.call(bob, "get_workspace_info", { workspace: "my-lab" })).rejects.toThrow(/^PermissionError/);
+		expect(await stage.call(ann, "get_workspace_info", { workspace: "my-lab" })).toMatchObject({
+			description: "d",
+		});
+		await expect(stage.call(bob, "get_workspace_info", { workspace: "my-lab" })).rejects.toThrow(
+			/^PermissionError/,
+		);
 		expect(await stage.call(ann, "delete_workspace", { workspace: "my-lab" })).toBeNull();
 		expect(await ids()).toEqual(["ws-user-ann"]);
 		await expect(stage.call(ann, "get_workspace_info", { workspace: "my-lab" })).rejects.toThrow(
@@ -176,13 +195,19 @@ describe("workspaces", () => {
 		await expect(stage.call(ann, "create_workspace", { config: { id: "noh" } })).rejects.toThrow(
 			"ValueError: Workspace name must contain at least one hyphen (e.g. my-workspace).",
 		);
-		expect(await stage.call(root(), "create_workspace", { config: { id: "noh" } })).toMatchObject({ id: "noh" });
+		expect(await stage.call(root(), "create_workspace", { config: { id: "noh" } })).toMatchObject({
+			id: "noh",
+		});
 	});
 
 	test("status, settings and summary are those of the caller's workspace", async () => {
 		const stage = new ManagerStage();
 		stage.connect("ws-user-ann", "ann-client", ann);
-		expect(await stage.call(ann, "check_status")).toEqual({ status: "ready", errors: null, user_permission: "a" });
+		expect(await stage.call(ann, "check_status")).toEqual({
+			status: "ready",
+			errors: null,
+			user_permission: "a",
+		});
 		expect(await stage.call(ann, "set_env", { key: "K", value: "V" })).toBeNull();
 		expect(await stage.call(ann, "get_env", { key: "K" })).toBe("V");
 		expect(await stage.call(ann, "get_env")).toEqual({ K: "V" });
@@ -207,16 +232,18 @@ describe("tokens", () => {
 			scope: { current_workspace: "ws-user-ann", workspaces: { "ws-user-ann": "r" } },
 		});
 		expect(await stage.call(ann, "revoke_token", { token })).toBeNull();
-		await expect(stage.call(ann, "parse_token", { token })).rejects.toThrow("ValueError: Token has been revoked");
+		await expect(stage.call(ann, "parse_token", { token })).rejects.toThrow(
+			"ValueError: Token has been revoked",
+		);
 	});
 
 	test("no token holds more than the one that asks for it", async () => {
 		const stage = new ManagerStage();
 		stage.connect("ws-user-ann", "ann-client", ann);
 		const reader = user("child", { "ws-user-ann": "r" }, { parent: "ann" });
-		await expect(generate(stage, reader, { workspace: "ws-user-ann", permission: "read_write" })).rejects.toThrow(
-			"PermissionError: Only admin can generate token.",
-		);
+		await expect(
+			generate(stage, reader, { workspace: "ws-user-ann", permission: "read_write" }),
+		).rejects.toThrow("PermissionError: Only admin can generate token.");
 		await expect(generate(stage, bob, { workspace: "ws-user-ann" })).rejects.toThrow(
 			"PermissionError: You do not have any permission for workspace: ws-user-ann",
 		);

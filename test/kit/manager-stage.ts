@@ -1,6 +1,6 @@
 /** The manager's methods before real workspace and directory actors, without a log and without sockets. */
 import type { User } from "../../actors/user.ts";
-import { managerMethods, managerObject, type ManagerContext } from "../../gateway/manager.ts";
+import { type ManagerContext, managerMethods, managerObject } from "../../gateway/manager.ts";
 import { Tokens } from "../../gateway/tokens.ts";
 import { WorkspaceStage } from "./workspace-stage.ts";
 
@@ -36,7 +36,8 @@ export class ManagerStage extends WorkspaceStage {
 		return {
 			caller: { workspace: `ws-user-${user.id}`, client: `${user.id}-client`, user },
 			node: { ask: async (address, event, { kind }) => this.ask(address, event, kind) },
-			callClient: async (workspace, client, method, args) => this.#client({ workspace, client, method, args }),
+			callClient: async (workspace, client, method, args) =>
+				this.#client({ workspace, client, method, args }),
 			tokens: this.#tokens,
 			baseUrl: "http://127.0.0.1:1",
 			managerId: "manager-test",

@@ -30,7 +30,8 @@ export function mycelog(args: readonly string[], env: NodeJS.ProcessEnv = {}): P
 /** A command about the log of a node, live or stopped, with `--json`. Throws with its stderr when it fails. */
 export async function askOperator<T>(node: NodeProcess, command: string, ...args: string[]): Promise<T> {
 	const { exitCode, stdout, stderr } = await mycelog([command, ...args, "--json", ...node.place]);
-	if (exitCode !== 0) throw new Error(`mycelog ${command} ${args.join(" ")} ended with ${exitCode}:\n${stderr}`);
+	if (exitCode !== 0)
+		throw new Error(`mycelog ${command} ${args.join(" ")} ended with ${exitCode}:\n${stderr}`);
 	return JSON.parse(stdout) as T;
 }
 

@@ -7,7 +7,11 @@ import { LOGS, NodeProcess, ROOT_TOKEN } from "./node-process.ts";
 import { RawClient } from "./raw-client.ts";
 
 /** `body` runs once a log; the node it is given is up as soon as its tests and hooks run. */
-export function onEachLog(title: string, body: (node: () => NodeProcess) => void, ...options: string[]): void {
+export function onEachLog(
+	title: string,
+	body: (node: () => NodeProcess) => void,
+	...options: string[]
+): void {
 	describe.each(LOGS)(`${title}, on the %s log`, (driver) => {
 		let node: NodeProcess | undefined;
 		beforeAll(async () => {

@@ -19,7 +19,8 @@ const run = promisify(execFile);
 
 /** Path of a Python interpreter that can `import hypha_rpc`. */
 export function pythonWithClient(): string {
-	if (!existsSync(INTERPRETER)) throw new Error(`no Python environment at ${ENVIRONMENT}: run through vitest`);
+	if (!existsSync(INTERPRETER))
+		throw new Error(`no Python environment at ${ENVIRONMENT}: run through vitest`);
 	return INTERPRETER;
 }
 
@@ -47,7 +48,10 @@ export async function setup(): Promise<void> {
 
 async function requirePython(): Promise<void> {
 	const advice = "The tests run the published Python client: install Python 3.9 or newer as python3.";
-	const version = await run("python3", ["-c", "import sys; print(sys.version_info >= (3, 9), sys.version)"]).then(
+	const version = await run("python3", [
+		"-c",
+		"import sys; print(sys.version_info >= (3, 9), sys.version)",
+	]).then(
 		({ stdout }) => stdout.trim(),
 		(cause) => {
 			throw new Error(`python3 does not run (${(cause as Error).message}). ${advice}`, { cause });

@@ -1,8 +1,13 @@
 /** Users as tokens give them, for tests of permissions. */
-import type { Caller } from "../../actors/workspace-state.ts";
-import type { Permission, User } from "../../actors/user.ts";
 
-export function user(id: string, workspaces: Readonly<Record<string, Permission>> = {}, more: Partial<User> = {}): User {
+import type { Permission, User } from "../../actors/user.ts";
+import type { Caller } from "../../actors/workspace-state.ts";
+
+export function user(
+	id: string,
+	workspaces: Readonly<Record<string, Permission>> = {},
+	more: Partial<User> = {},
+): User {
 	return {
 		id,
 		roles: [],

@@ -13,7 +13,12 @@ export class WorkspaceStage extends Stage {
 	}
 
 	/** Ends with an empty list of effects. Gives the generation. */
-	join(workspace: string, client: string, user: User, options: { readonly persistent?: boolean } = {}): number {
+	join(
+		workspace: string,
+		client: string,
+		user: User,
+		options: { readonly persistent?: boolean } = {},
+	): number {
 		const generation = this.#generation++;
 		const { persistent = false } = options;
 		const ensure = { record: { persistent, owners: [user.id] } };
@@ -25,14 +30,22 @@ export class WorkspaceStage extends Stage {
 	/** A client with its built-in service, as published clients are after connecting. */
 	connect(workspace: string, client: string, user: User): number {
 		const generation = this.join(workspace, client, user);
-		this.register(workspace, client, user, { id: "built-in", type: "built-in", config: { visibility: "public" } });
+		this.register(workspace, client, user, {
+			id: "built-in",
+			type: "built-in",
+			config: { visibility: "public" },
+		});
 		this.take();
 		return generation;
 	}
 
 	register(workspace: string, client: string, user: User, service: Record<string, unknown>): unknown {
 		const id = `${workspace}/${client}:${service["id"]}`;
-		const event = { type: "service.register", service: { ...service, id }, caller: caller(client, workspace, user) };
+		const event = {
+			type: "service.register",
+			service: { ...service, id },
+			caller: caller(client, workspace, user),
+		};
 		return this.ask(`workspace/${workspace}`, event);
 	}
 
@@ -42,7 +55,14 @@ export class WorkspaceStage extends Stage {
 	}
 
 	list(workspace: string, who: ReturnType<typeof caller>, more: Record<string, unknown> = {}): string[] {
-		const event = { type: "service.list", caller: who, match: {}, includeUnlisted: false, everywhere: false, ...more };
+		const event = {
+			type: "service.list",
+			caller: who,
+			match: {},
+			includeUnlisted: false,
+			everywhere: false,
+			...more,
+		};
 		return (this.ask(`workspace/${workspace}`, event, "query") as { id: string }[]).map(({ id }) => id);
 	}
 }

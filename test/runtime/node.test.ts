@@ -44,9 +44,8 @@ describe("a node on the embedded log", () => {
 		await Promise.all(sent.map((by) => node.tell("counter/order", { type: "add", by })));
 		const actor = await eventually(async () => {
 			const found = await node.actor("counter/order");
-			return (found?.state as { context: { log: number[] } }).context.log.length === 2_000
-				? found
-				: undefined;
+			const state = found?.state as { context: { log: number[] } } | undefined;
+			return state?.context.log.length === 2_000 ? found : undefined;
 		});
 		expect((actor.state as { context: { log: number[] } }).context.log).toEqual(sent);
 		await node.stop(STOP_MS);
@@ -120,8 +119,8 @@ describe("a node on the embedded log", () => {
 		const second = await startNode(directory.path, [counterBehaviour], { clock });
 		const state = await eventually(async () => {
 			const actor = await second.node.actor("counter/a");
-			const { value, context } = actor?.state as { value: string; context: { bells: number } };
-			return value === "idle" ? context : undefined;
+			const state = actor?.state as { value: string; context: { bells: number } } | undefined;
+			return state?.value === "idle" ? state.context : undefined;
 		});
 		expect(state.bells).toBe(1);
 		expect(second.node.metrics.timer).toBe(1);
