@@ -60,7 +60,13 @@ type ClientEvent =
 	| ConnectEvent
 	| { type: "client.admitted"; meta: EventMeta; generation: number; admission?: unknown }
 	| { type: "client.refused"; meta: EventMeta; generation: number; reason: string }
-	| { type: "client.acked" | "client.left" | "client.cut"; meta: EventMeta; connection: string; acked: number; seen?: string }
+	| {
+			type: "client.acked" | "client.left" | "client.cut";
+			meta: EventMeta;
+			connection: string;
+			acked: number;
+			seen?: string;
+	  }
 	| { type: "client.claimLost"; meta: EventMeta; claim: string }
 	| { type: "client.kicked"; meta: EventMeta; reason: string };
 

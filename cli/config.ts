@@ -49,7 +49,7 @@ export function resolveConfig({ flags, environment }: ConfigSources): ResolvedCo
 		...fromEnvironment(variables),
 		...fromFlags(flags),
 	};
-	const config = Object.fromEntries(OPTION_KEYS.map((key) => [key, valueOf(key, given[key])]));
+	const config = Object.fromEntries(OPTION_KEYS.map((key) => [key, valueGiven(key, given[key])]));
 	refuseContradictions(given, variables);
 	const origins = Object.fromEntries(
 		OPTION_KEYS.flatMap((key) => (given[key] ? [[key, given[key].origin]] : [])),
@@ -64,7 +64,7 @@ export function describeConfig({ config, origins }: ResolvedConfig): Record<stri
 	);
 }
 
-function valueOf(key: OptionKey, given: Given | undefined): unknown {
+function valueGiven(key: OptionKey, given: Given | undefined): unknown {
 	if (!given) return OPTIONS[key].fallback;
 	try {
 		return OPTIONS[key].parse(given.text);

@@ -4,6 +4,7 @@
  */
 import type { Consumer, EachBatchPayload, Kafka } from "kafkajs";
 import { coPartitionedAssigner } from "./kafka-assigner.ts";
+import type { KafkaProgress } from "./kafka-progress.ts";
 import { toRecord } from "./kafka-records.ts";
 import type { LogRecord, PartitionId, PartitionOwner } from "./log.ts";
 import { partitionName } from "./log.ts";
@@ -24,6 +25,9 @@ export interface MembershipParts {
 	readonly kafka: Kafka;
 	readonly group: string;
 	readonly prefix: string;
+	readonly progress: KafkaProgress;
+	/** First offset that is still kept. */
+	readonly startOf: (id: PartitionId) => Promise<number>;
 	readonly onError: (error: unknown) => void;
 }
 
@@ -58,9 +62,16 @@ export class KafkaMembership {
 		await this.#consumer.subscribe({ topics: topics.map((name) => `${this.#parts.prefix}.${name}`) });
 		const first = new Promise<void>((resolve, reject) => {
 			this.#consumer.on(this.#consumer.events.GROUP_JOIN, ({ payload }) => {
+				this.#parts.progress.heard();
 				this.#take(payload.memberAssignment).then(resolve, reject);
 			});
-			this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => reject(payload.error));
+			this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => {
+				const { error, restart } = payload;
+				if (restart) this.#parts.progress.failed(error.message);
+				else this.#parts.progress.stopped(`the consumer group was left: ${error.message}`);
+				if (!restart) reject(error);
+			});
+			this.#consumer.on(this.#consumer.events.HEARTBEAT, () => this.#parts.progress.heard());
 		});
 		await this.#consumer.run({
 			autoCommit: false,
@@ -73,7 +84,7 @@ export class KafkaMembership {
 
 	/** Records this process appended itself: no need to wait until they are fetched back. */
 	appended(id: PartitionId, records: readonly LogRecord[]): void {
-		this.#owned.get(partitionName(id))?.offer(records, true);
+		this.#owned.get(partitionName(id))?.offer(records, false);
 	}
 
 	/** Let the owner make everything safe, then leave, so that the next owner finds it so. */
@@ -90,16 +101,21 @@ export class KafkaMembership {
 		const fresh = ids.filter((id) => !this.#assigned.has(partitionName(id)));
 		this.#assigned = names;
 		for (const id of fresh) this.#consumer.pause([this.#topicPartitions(id)]);
-		this.#serving = this.#serving.then(async () => {
+		// kafkajs starts every generation where the group committed, which is nowhere: go on where the owner stands.
+		for (const { id, next } of this.#owned.values()) if (names.has(partitionName(id))) this.#seek(id, next);
+		const served = this.#serving.then(async () => {
 			await this.#release([...this.#owned.values()].filter(({ id }) => !names.has(partitionName(id))));
 			await Promise.all(fresh.map((id) => this.#serve(id)));
 		});
-		return this.#serving;
+		// What fails is told once; later assignments are still served.
+		this.#serving = served.catch(this.#parts.onError);
+		return served;
 	}
 
 	async #serve(id: PartitionId): Promise<void> {
 		if (!this.#assigned.has(partitionName(id))) return;
-		const next = (await this.#owner?.assigned(id)) ?? 0;
+		const wanted = (await this.#owner?.assigned(id)) ?? 0;
+		const next = Math.max(wanted, await this.#parts.startOf(id));
 		const owned = new OwnedPartition(id, next, this.#owner as PartitionOwner, this.#parts.onError);
 		this.#owned.set(partitionName(id), owned);
 		this.#seek(id, next);
@@ -124,14 +140,15 @@ export class KafkaMembership {
 		const first = batch.messages[0];
 		if (!first) return;
 		const fetchedFrom = Number((batch as unknown as { fetchedOffset: string }).fetchedOffset);
-		// A fetch that began past what the owner has would open a hole: fetch again from where it stands.
-		if (fetchedFrom > owned.next) {
+		// A fetch that began past what the owner has would open a hole: fetch again from where it stands, unless
+		// what lies between is no longer kept.
+		if (fetchedFrom > owned.next && fetchedFrom > (await this.#parts.startOf(id))) {
 			this.#seek(id, owned.next);
 			return;
 		}
 		const records = batch.messages.map(toRecord);
 		while (isRunning() && this.#owned.get(partitionName(id)) === owned) {
-			if (owned.offer(records, false)) {
+			if (owned.offer(records, true)) {
 				resolveOffset(batch.lastOffset());
 				return;
 			}

@@ -6,7 +6,7 @@ import { MycelogError } from "./errors.ts";
 import type { TopicSpec } from "./log.ts";
 
 /** Bytes; above the runtime's record limit, because a batch carries keys and headers too. */
-const MESSAGE_BYTES_MAX = 1_048_588;
+export const MESSAGE_BYTES_MAX = 1_048_588;
 const TIMEOUT_MS = 10_000;
 /** Between two looks at topics that a broker is still setting up, milliseconds. */
 const LOOK_AGAIN_MS = 100;

@@ -1,13 +1,14 @@
 /**
- * The Kafka log on kafkajs: the port's promises over a broker. Owns appending, health and the order of closing;
+ * The Kafka log on kafkajs: the port's promises over a broker. Owns opening and the order of closing; writing,
  * group membership, reading and topics have files of their own.
  */
-import { type Admin, Kafka, logLevel, Partitioners, type Producer } from "kafkajs";
+import { type Admin, Kafka, logLevel } from "kafkajs";
 import { MycelogError } from "./errors.ts";
 import { KafkaMembership } from "./kafka-membership.ts";
+import { KafkaProgress } from "./kafka-progress.ts";
 import { KafkaReader } from "./kafka-reader.ts";
-import { toMessage } from "./kafka-records.ts";
-import { ensureKafkaTopics } from "./kafka-topics.ts";
+import { ensureKafkaTopics, MESSAGE_BYTES_MAX } from "./kafka-topics.ts";
+import { KafkaWriter } from "./kafka-writer.ts";
 import type {
 	Log,
 	LogHealth,
@@ -24,14 +25,18 @@ import type {
 export const KAFKA_RECORD_BYTES_MAX = 1_000_000;
 /** Time for the broker to answer at start, milliseconds. */
 const OPEN_DEADLINE_MS_DEFAULT = 10_000;
-/** One try to connect, one request, milliseconds. */
+/** One try at start, and the pause before the next, milliseconds. */
+const OPEN_TRY_MS = 2_000;
+const OPEN_PAUSE_MS = 200;
+const REQUEST_DEADLINE_MS_DEFAULT = 30_000;
+/** One try to connect, milliseconds. */
 const CONNECT_MS = 2_000;
-const REQUEST_MS = 10_000;
-const REQUEST_TRIES_MAX = 5;
+/** One request, milliseconds; less where the deadline would leave no time for another try. */
+const REQUEST_MS_MAX = 5_000;
+/** Tries inside kafkajs; the writer and the reader have their own around it. */
+const REQUEST_RETRIES_MAX = 1;
 /** The first group of a fresh broker waits some seconds for its coordinator. */
 const COORDINATOR_TRIES_MAX = 15;
-/** Produce requests under way at once; what waits meanwhile shares the next one. */
-const PRODUCES_UNDER_WAY_MAX = 2;
 
 export interface KafkaLogOptions {
 	/** `host:port` of at least one broker. */
@@ -43,70 +48,81 @@ export interface KafkaLogOptions {
 	readonly replicationFactor?: number;
 	/** Milliseconds until an unreachable broker is reported at start. */
 	readonly openDeadlineMs?: number;
+	/** Milliseconds until an append that is not acknowledged rejects. */
+	readonly requestDeadlineMs?: number;
 	/** kafkajs' own log lines; silent by default. */
 	readonly onLog?: (level: "warn" | "error", message: string, fields: object) => void;
 	/** Told when an owner's handler failed and its partition has stopped. */
 	readonly onOwnerError?: (error: unknown) => void;
 }
 
-interface Waiting {
-	readonly id: PartitionId;
-	readonly records: readonly NewRecord[];
-	readonly resolve: (base: number) => void;
-	readonly reject: (error: unknown) => void;
-}
-
 export class KafkaLog implements Log {
 	readonly driver = "kafka";
 	readonly maxRecordBytes = KAFKA_RECORD_BYTES_MAX;
 	readonly #options: KafkaLogOptions;
-	readonly #kafka: Kafka;
-	readonly #admin: Admin;
-	readonly #producer: Producer;
+	readonly #progress = new KafkaProgress();
+	readonly #writer: KafkaWriter;
 	readonly #reader: KafkaReader;
 	/** Long polls hold a connection, so they have their own. */
 	readonly #tail: KafkaReader;
 	#membership: KafkaMembership | undefined;
-	#waiting: Waiting[] = [];
-	#flushPlanned = false;
-	#producing = 0;
-	#failingSince: number | undefined;
-	#failure = "";
 	#state: "new" | "open" | "closed" = "new";
+	#closing: Promise<void> | undefined;
 
 	constructor(options: KafkaLogOptions) {
 		this.#options = options;
-		this.#kafka = kafkaClient(options, REQUEST_TRIES_MAX);
-		this.#admin = this.#kafka.admin();
-		this.#producer = this.#kafka.producer({
-			idempotent: true,
-			allowAutoTopicCreation: false,
-			createPartitioner: Partitioners.DefaultPartitioner,
-			retry: { initialRetryTime: 50, maxRetryTime: 1_000, retries: 5 },
+		const { requestDeadlineMs = REQUEST_DEADLINE_MS_DEFAULT } = options;
+		const requestMs = Math.min(REQUEST_MS_MAX, requestDeadlineMs / 3);
+		const kafka = kafkaClient(options, { retries: REQUEST_RETRIES_MAX, requestMs });
+		this.#reader = new KafkaReader(kafka);
+		this.#tail = new KafkaReader(kafka);
+		this.#writer = new KafkaWriter({
+			kafka,
+			brokers: options.brokers,
+			topicName: (id) => this.#topic(id),
+			requestDeadlineMs,
+			maxBatchBytes: MESSAGE_BYTES_MAX,
+			progress: this.#progress,
+			onStored: (id, records, base) => this.#membership?.appended(id, stored(records, base)),
 		});
-		this.#reader = new KafkaReader(this.#kafka);
-		this.#tail = new KafkaReader(this.#kafka);
 	}
 
 	async open(topics: readonly TopicSpec[]): Promise<void> {
-		await this.#reach();
-		const { prefix, replicationFactor = 1 } = this.#options;
-		await ensureKafkaTopics(this.#admin, prefix, topics, replicationFactor);
-		await Promise.all([this.#producer.connect(), this.#reader.connect(), this.#tail.connect()]);
-		this.#state = "open";
+		const {
+			brokers,
+			prefix,
+			replicationFactor = 1,
+			openDeadlineMs = OPEN_DEADLINE_MS_DEFAULT,
+		} = this.#options;
+		const since = Date.now();
+		for (let attempts = 1; ; attempts++) {
+			const leftMs = since + openDeadlineMs - Date.now();
+			try {
+				const prepare = (admin: Admin) => ensureKafkaTopics(admin, prefix, topics, replicationFactor);
+				await within(leftMs, this.#connect(Math.min(OPEN_TRY_MS, leftMs), prepare));
+				this.#state = "open";
+				return;
+			} catch (cause) {
+				if (MycelogError.is(cause)) throw cause;
+				const elapsedMs = Date.now() - since;
+				if (elapsedMs + OPEN_PAUSE_MS < openDeadlineMs) {
+					await new Promise((resolve) => setTimeout(resolve, OPEN_PAUSE_MS));
+					continue;
+				}
+				const text = `no Kafka broker answered at ${brokers.join(", ")}: ${attempts} attempts in ${elapsedMs} ms; last: ${(cause as Error).message}`;
+				throw new MycelogError("log.unreachable", text, { brokers, attempts, elapsedMs }, { cause });
+			}
+		}
 	}
 
 	append(id: PartitionId, records: readonly NewRecord[]): Promise<number> {
 		const oversize = records.find((record) => record.value.length > this.maxRecordBytes);
 		if (oversize) return Promise.reject(tooLarge(oversize.value.length, this.maxRecordBytes));
-		return new Promise((resolve, reject) => {
-			if (this.#state !== "open") return reject(new MycelogError("log.closed", "the Kafka log is not open"));
-			this.#waiting.push({ id, records, resolve, reject });
-			this.#planFlush();
-		});
+		return this.#state === "open" ? this.#writer.append(id, records) : Promise.reject(notOpen());
 	}
 
 	async read(id: PartitionId, from: number, limit: ReadLimit): Promise<LogRecord[]> {
+		if (this.#state !== "open") throw notOpen();
 		const reader = limit.waitMs > 0 ? this.#tail : this.#reader;
 		try {
 			return await reader.read(this.#topic(id), id.partition, from, limit);
@@ -119,16 +135,19 @@ export class KafkaLog implements Log {
 		}
 	}
 
-	bounds(id: PartitionId): Promise<PartitionBounds> {
+	async bounds(id: PartitionId): Promise<PartitionBounds> {
+		if (this.#state !== "open") throw notOpen();
 		return this.#reader.bounds(this.#topic(id), id.partition);
 	}
 
 	async own(topics: readonly string[], owner: PartitionOwner): Promise<void> {
 		const { prefix, onOwnerError = () => {} } = this.#options;
 		this.#membership = new KafkaMembership({
-			kafka: kafkaClient(this.#options, COORDINATOR_TRIES_MAX),
+			kafka: kafkaClient(this.#options, { retries: COORDINATOR_TRIES_MAX, requestMs: REQUEST_MS_MAX }),
 			group: prefix,
 			prefix,
+			progress: this.#progress,
+			startOf: async (id) => (await this.bounds(id)).start,
 			onError: onOwnerError,
 		});
 		await this.#membership.join(topics, owner);
@@ -136,104 +155,58 @@ export class KafkaLog implements Log {
 
 	health(): LogHealth {
 		if (this.#state !== "open") return { status: "unavailable", cause: "the log is not open", sinceMs: 0 };
-		if (this.#failingSince === undefined) return { status: "healthy" };
-		return { status: "unavailable", cause: this.#failure, sinceMs: Date.now() - this.#failingSince };
+		return this.#progress.health();
 	}
 
-	async close(deadlineMs: number): Promise<void> {
-		if (this.#state === "closed") return;
-		const work = async () => {
-			await this.#membership?.leave();
-			this.#state = "closed";
-			const parts = [this.#producer, this.#reader, this.#tail, this.#admin];
-			await Promise.allSettled(parts.map((part) => part.disconnect()));
-		};
+	close(deadlineMs: number): Promise<void> {
+		this.#closing ??= this.#close(deadlineMs);
+		return this.#closing;
+	}
+
+	async #close(deadlineMs: number): Promise<void> {
 		let timer: NodeJS.Timeout | undefined;
 		const deadline = new Promise<void>((resolve) => {
 			timer = setTimeout(resolve, deadlineMs);
 		});
-		await Promise.race([work(), deadline]);
-		clearTimeout(timer);
+		// Appends still work while the owner lets go: its last checkpoint waits for its outputs.
+		await Promise.race([this.#membership?.leave(), deadline]);
 		this.#state = "closed";
-		for (const { reject } of this.#waiting.splice(0)) {
-			reject(new MycelogError("log.closed", "the Kafka log was closed before this record was appended"));
-		}
+		const parts = [this.#writer.close(deadline), this.#reader.disconnect(), this.#tail.disconnect()];
+		await Promise.race([Promise.allSettled(parts), deadline]);
+		clearTimeout(timer);
 	}
 
-	async #reach(): Promise<void> {
-		const { brokers, openDeadlineMs = OPEN_DEADLINE_MS_DEFAULT } = this.#options;
-		const since = Date.now();
-		for (let attempts = 1; ; attempts++) {
-			try {
-				await this.#admin.connect();
-				return;
-			} catch (cause) {
-				const elapsedMs = Date.now() - since;
-				if (elapsedMs < openDeadlineMs) continue;
-				const text = `no Kafka broker answered at ${brokers.join(", ")}: ${attempts} attempts in ${elapsedMs} ms; last: ${(cause as Error).message}`;
-				throw new MycelogError("log.unreachable", text, { brokers, attempts, elapsedMs }, { cause });
-			}
-		}
-	}
-
-	#planFlush(): void {
-		if (this.#flushPlanned || this.#producing >= PRODUCES_UNDER_WAY_MAX) return;
-		this.#flushPlanned = true;
-		setImmediate(() => {
-			this.#flushPlanned = false;
-			void this.#flush();
-		});
-	}
-
-	/** All partitions' waiting batches in one call: kafkajs makes it one request a broker. */
-	async #flush(): Promise<void> {
-		const batches = this.#waiting;
-		if (batches.length === 0) return;
-		this.#waiting = [];
-		this.#producing++;
+	/** `requestMs`: a frozen broker takes connections and never answers. */
+	async #connect(requestMs: number, prepare: (admin: Admin) => Promise<void>): Promise<void> {
+		const admin = kafkaClient(this.#options, { retries: 0, requestMs }).admin();
 		try {
-			const bases = await this.#produce(batches);
-			this.#failingSince = undefined;
-			for (const [i, batch] of batches.entries()) {
-				const base = bases[i] as number;
-				batch.resolve(base);
-				this.#membership?.appended(batch.id, stored(batch.records, base));
-			}
-		} catch (cause) {
-			this.#failed(batches, cause as Error);
+			await admin.connect();
+			await prepare(admin);
+			await Promise.all([this.#writer.connect(), this.#reader.connect(), this.#tail.connect()]);
 		} finally {
-			this.#producing--;
-			if (this.#waiting.length > 0) this.#planFlush();
+			await admin.disconnect();
 		}
-	}
-
-	async #produce(batches: readonly Waiting[]): Promise<number[]> {
-		const byTopic = Map.groupBy(batches, ({ id }) => this.#topic(id));
-		const metadata = await this.#producer.sendBatch({
-			acks: -1,
-			topicMessages: [...byTopic].map(([topic, waiting]) => ({
-				topic,
-				messages: waiting.flatMap(({ id, records }) =>
-					records.map((record) => toMessage(record, id.partition)),
-				),
-			})),
-		});
-		const bases = new Map(metadata.map((m) => [`${m.topicName}/${m.partition}`, Number(m.baseOffset)]));
-		return batches.map(({ id }) => bases.get(`${this.#topic(id)}/${id.partition}`) ?? -1);
-	}
-
-	#failed(batches: readonly Waiting[], cause: Error): void {
-		this.#failingSince ??= Date.now();
-		this.#failure = cause.message;
-		const { brokers } = this.#options;
-		const text = `Kafka at ${brokers.join(", ")} did not acknowledge: ${cause.message}`;
-		for (const { reject } of batches)
-			reject(new MycelogError("log.append-failed", text, { brokers }, { cause }));
 	}
 
 	#topic({ topic }: PartitionId): string {
 		return `${this.#options.prefix}.${topic}`;
 	}
+}
+
+async function within<T>(ms: number, work: Promise<T>): Promise<T> {
+	let timer: NodeJS.Timeout | undefined;
+	const late = new Promise<never>((_, reject) => {
+		timer = setTimeout(() => reject(new Error("no answer within the deadline")), ms);
+	});
+	try {
+		return await Promise.race([work, late]);
+	} finally {
+		clearTimeout(timer);
+	}
+}
+
+function notOpen(): MycelogError {
+	return new MycelogError("log.closed", "the Kafka log is not open");
 }
 
 function stored(records: readonly NewRecord[], base: number): LogRecord[] {
@@ -245,12 +218,18 @@ function tooLarge(bytes: number, limit: number): MycelogError {
 	return new MycelogError("log.record-too-large", text, { bytes, limit });
 }
 
-function kafkaClient({ brokers, clientId, onLog }: KafkaLogOptions, retries: number): Kafka {
+interface Patience {
+	readonly retries: number;
+	/** Milliseconds. */
+	readonly requestMs: number;
+}
+
+function kafkaClient({ brokers, clientId, onLog }: KafkaLogOptions, { retries, requestMs }: Patience): Kafka {
 	return new Kafka({
 		brokers: [...brokers],
 		clientId,
 		connectionTimeout: CONNECT_MS,
-		requestTimeout: REQUEST_MS,
+		requestTimeout: requestMs,
 		retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries },
 		logLevel: onLog ? logLevel.WARN : logLevel.NOTHING,
 		logCreator:

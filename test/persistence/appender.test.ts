@@ -137,6 +137,23 @@ test("the pause between tries doubles from 50 ms to 2 s, and starts anew after a
 	expect(Math.round(time.delays.at(-1) as number)).toBe(50);
 });
 
+test("what is appended during a pause waits for its end, behind the batch that failed", async () => {
+	const { log, time, appender } = setUp();
+	let failures = 1;
+	log.fault = () => {
+		if (failures-- > 0) throw unreachable();
+	};
+	const failed = appender.append(PARTITION, record("failed"));
+	await settled();
+	const later = appender.append(PARTITION, record("later"));
+	await settled();
+	expect(log.appends.length).toBe(1);
+	await time.advance(50);
+	expect(await Promise.all([failed, later])).toEqual([0, 1]);
+	expect(texts(log)).toEqual(["failed", "later"]);
+	expect(log.underWayMost).toBe(1);
+});
+
 test("at its deadline a caller is told elapsed time, attempts and cause; the runtime's outputs stay", async () => {
 	const { log, time, appender } = setUp();
 	log.fault = () => {

@@ -210,6 +210,8 @@ describe("verify", () => {
 			const verification = await verify(parts, A);
 			expect(verification).toMatchObject({ ok: true });
 			checkpoints.add(verification.checkpoint);
+			// Reading the embedded log never leaves the process: without this the node would get no turn.
+			await new Promise((resolve) => setImmediate(resolve));
 		}
 		going = false;
 		await traffic;

@@ -1,0 +1,57 @@
+/**
+ * The targets of the figures, as the issue that asked for them states them. Owns nothing but the list.
+ */
+import type { Summary, Unit } from "./figures.ts";
+
+interface Target {
+	readonly benchmark: string;
+	readonly variant: string;
+	readonly metric: string;
+	readonly bound: "≤" | "≥";
+	readonly value: number;
+	readonly unit: Unit;
+}
+
+const TARGETS: readonly Target[] = [
+	call("Kafka", "one at a time: p50", "≤", 4, "ms"),
+	call("Kafka", "1 pair × 64 in flight: calls", "≥", 10_000, "/s"),
+	call("embedded (power)", "one at a time: p50", "≤", 1, "ms"),
+	call("embedded (power)", "1 pair × 64 in flight: calls", "≥", 15_000, "/s"),
+	{
+		benchmark: "fold",
+		variant: "re-fold of one actor",
+		metric: "records",
+		bound: "≥",
+		value: 100_000,
+		unit: "/s",
+	},
+	{
+		benchmark: "connections",
+		variant: "embedded (power)",
+		metric: "per connection",
+		bound: "≤",
+		value: 8,
+		unit: "KB",
+	},
+	{
+		benchmark: "start",
+		variant: "idle actors",
+		metric: "ready after",
+		bound: "≤",
+		value: 1_000,
+		unit: "ms",
+	},
+];
+
+export function targetOf(benchmark: string, variant: string, metric: string): Target | undefined {
+	return TARGETS.find((t) => t.benchmark === benchmark && t.variant === variant && t.metric === metric);
+}
+
+/** Judged by the median. */
+export function isMet({ bound, value }: Target, { median }: Summary): boolean {
+	return bound === "≤" ? median <= value : median >= value;
+}
+
+function call(variant: string, metric: string, bound: "≤" | "≥", value: number, unit: Unit): Target {
+	return { benchmark: "calls", variant, metric, bound, value, unit };
+}

@@ -1,0 +1,298 @@
+/** Claims of the Kafka log, on a real broker that is also killed, frozen and started again. */
+import { randomBytes } from "node:crypto";
+import { Kafka, logLevel } from "kafkajs";
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
+import type { Log, LogRecord, PartitionId, PartitionOwner } from "../../persistence/log.ts";
+import { partitionName } from "../../persistence/log.ts";
+import { KafkaLog, type KafkaLogOptions } from "../../persistence/log-kafka.ts";
+import { OWNED_QUEUE_RECORDS_MAX } from "../../persistence/owned-partition.ts";
+import { freePorts, type LocalBroker, startLocalBroker } from "../kit/kafka-broker.ts";
+import {
+	CONTRACT_TOPICS,
+	Collector,
+	describeLogContract,
+	describeUnreachable,
+	many,
+	numbers,
+	readAll,
+	record,
+	texts,
+} from "./log-contract.ts";
+
+const ACTORS: PartitionId = { topic: "actors", partition: 1 };
+const CLIENTS: PartitionId = { topic: "clients", partition: 2 };
+const NOW = { waitMs: 0, maxRecords: 1_000 };
+
+function kafkaLog(options: Partial<KafkaLogOptions> = {}): KafkaLog {
+	const brokers = inject("kafkaBrokers").split(",");
+	return new KafkaLog({ brokers, prefix: newPrefix(), clientId: "test", ...options });
+}
+
+async function opened(options: Partial<KafkaLogOptions> = {}): Promise<KafkaLog> {
+	const log = kafkaLog(options);
+	onTestFinished(() => log.close(5_000));
+	await log.open(CONTRACT_TOPICS);
+	return log;
+}
+
+function newPrefix(): string {
+	return `test-${randomBytes(6).toString("hex")}`;
+}
+
+async function admin() {
+	const brokers = inject("kafkaBrokers").split(",");
+	const client = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
+	await client.connect();
+	onTestFinished(() => client.disconnect());
+	return client;
+}
+
+describeLogContract("kafka", () => {
+	const prefix = newPrefix();
+	return {
+		open: async (topics = CONTRACT_TOPICS) => {
+			const log = kafkaLog({ prefix });
+			onTestFinished(() => log.close(5_000));
+			await log.open(topics);
+			return log;
+		},
+		dispose: async () => {},
+	};
+});
+
+const [deadPort] = await freePorts(1);
+describeUnreachable("kafka", () => {
+	const broker = `127.0.0.1:${deadPort}`;
+	return { log: kafkaLog({ brokers: [broker], openDeadlineMs: 2_000 }), broker, deadlineMs: 2_000 };
+});
+
+test("a batch the broker finds too large fails its own caller only, and is not written", async () => {
+	const prefix = newPrefix();
+	const log = await opened({ prefix });
+	const configEntries = [{ name: "max.message.bytes", value: "1000" }];
+	const resources = [{ type: 2, name: `${prefix}.clients`, configEntries }];
+	await (await admin()).alterConfigs({ validateOnly: false, resources });
+	const large = { ...record(""), value: new Uint8Array(5_000) };
+	const [refused, accepted] = await Promise.allSettled([
+		log.append(CLIENTS, [large]),
+		log.append(ACTORS, many(3)),
+	]);
+	expect(refused).toMatchObject({ reason: { code: "log.record-too-large" } });
+	expect(accepted).toEqual({ status: "fulfilled", value: 0 });
+	await log.append(CLIENTS, many(2));
+	await log.append(ACTORS, many(2, 3));
+	expect(texts(await readAll(log, CLIENTS))).toEqual(numbers(2));
+	expect(texts(await readAll(log, ACTORS))).toEqual(numbers(5));
+});
+
+test("what retention took is named by a read, and an owner that asks for it gets what is left", async () => {
+	const prefix = newPrefix();
+	const log = await opened({ prefix });
+	await log.append(ACTORS, many(10));
+	const partitions = [{ partition: ACTORS.partition, offset: "6" }];
+	const client = await admin();
+	// kafkajs deletes from topics only whose leaders it has looked up.
+	await client.fetchTopicOffsets(`${prefix}.actors`);
+	await client.deleteTopicRecords({ topic: `${prefix}.actors`, partitions });
+	const trimmed = { code: "log.offset-trimmed", details: { offset: 2, start: 6 } };
+	await expect(log.read(ACTORS, 2, NOW)).rejects.toMatchObject(trimmed);
+	const owner = new Collector(2);
+	await log.own(["actors"], owner);
+	await owner.until(4);
+	expect(texts(owner.taken)).toEqual(numbers(4, 6));
+});
+
+/** Nothing announces a change of health: it is looked at. */
+function becomes(log: Log, status: "healthy" | "unavailable"): Promise<void> {
+	const { promise, resolve } = Promise.withResolvers<void>();
+	const watch = setInterval(() => log.health().status === status && resolve(), 20);
+	onTestFinished(() => clearInterval(watch));
+	return promise;
+}
+
+/** Owners that hand over by a checkpoint both can see, as nodes do. */
+class SharedPlace {
+	readonly next = new Map<string, number>();
+	readonly seen = new Map<string, Set<number>>();
+	#wanted = Infinity;
+	#reached: () => void = () => {};
+
+	/** `gate`: what every hand-over to this owner waits for. */
+	owner(gate?: Promise<void>): PartitionOwner & { readonly owned: Set<string> } {
+		const owned = new Set<string>();
+		const at = new Map<string, number>();
+		return {
+			owned,
+			assigned: async (id) => {
+				owned.add(partitionName(id));
+				at.set(partitionName(id), this.next.get(partitionName(id)) ?? 0);
+				return at.get(partitionName(id)) as number;
+			},
+			revoked: async (id) => {
+				owned.delete(partitionName(id));
+				this.next.set(partitionName(id), at.get(partitionName(id)) as number);
+			},
+			records: (id, batch) => {
+				this.#take(partitionName(id), batch, at);
+				return gate;
+			},
+		};
+	}
+
+	until(count: number): Promise<void> {
+		this.#wanted = count;
+		if (this.#count() >= count) return Promise.resolve();
+		return new Promise((resolve) => {
+			this.#reached = resolve;
+		});
+	}
+
+	#take(name: string, batch: readonly LogRecord[], at: Map<string, number>): void {
+		const offsets = batch.map(({ offset }) => offset);
+		const from = at.get(name) as number;
+		expect(offsets).toEqual(offsets.map((_, i) => from + i));
+		at.set(name, from + offsets.length);
+		const seen = this.seen.get(name) ?? new Set();
+		this.seen.set(name, seen);
+		for (const offset of offsets) seen.add(offset);
+		if (this.#count() >= this.#wanted) this.#reached();
+	}
+
+	#count(): number {
+		let count = 0;
+		for (const { size } of this.seen.values()) count += size;
+		return count;
+	}
+}
+
+test("members share partitions, the same numbers of every topic, and no record is lost as they come and go", async () => {
+	const prefix = newPrefix();
+	const [writer, first, second] = await Promise.all([
+		opened({ prefix }),
+		opened({ prefix }),
+		opened({ prefix }),
+	]);
+	const place = new SharedPlace();
+	const [one, two] = [place.owner(), place.owner()];
+	let written = 0;
+	const writeAll = async (log: Log) => {
+		const ids = CONTRACT_TOPICS.flatMap(({ name: topic }) =>
+			[0, 1, 2, 3].map((partition) => ({ topic, partition })),
+		);
+		await Promise.all(ids.map((id) => log.append(id, many(5))));
+		written += 5 * ids.length;
+	};
+	await first.own(["actors", "clients"], one);
+	await writeAll(writer);
+	// By a process that owns nothing, while the group is rebalanced: nothing later brings these to light.
+	await Promise.all([second.own(["actors", "clients"], two), writeAll(writer), writeAll(writer)]);
+	await place.until(written);
+	for (const { owned } of [one, two]) {
+		expect(owned.size).toBe(4);
+		for (const name of owned) expect(owned).toContain(name.replace(/^\w+/, "clients"));
+	}
+	await Promise.all([first.close(5_000), writeAll(writer)]);
+	await writeAll(second);
+	await place.until(written);
+	expect(two.owned.size).toBe(8);
+});
+
+test("a member that is behind when another joins still gets all of what it keeps", async () => {
+	const prefix = newPrefix();
+	const [writer, first, second] = await Promise.all([
+		opened({ prefix }),
+		opened({ prefix }),
+		opened({ prefix }),
+	]);
+	const place = new SharedPlace();
+	const gate = Promise.withResolvers<void>();
+	const one = place.owner(gate.promise);
+	await first.own(["actors"], one);
+	const ids = [0, 1, 2, 3].map((partition) => ({ topic: "actors", partition }));
+	// More than an owner's queue holds, so that the rest is still in the log when the group is rebalanced.
+	const perPartition = 2 * OWNED_QUEUE_RECORDS_MAX;
+	const write = async (id: PartitionId) => {
+		for (let i = 0; i < perPartition; i += 512) await writer.append(id, many(512, i));
+	};
+	await Promise.all(ids.map(write));
+	await second.own(["actors"], place.owner());
+	gate.resolve();
+	await place.until(ids.length * perPartition);
+	expect(one.owned.size).toBe(2);
+});
+
+describe("with a broker that fails", () => {
+	let broker: LocalBroker;
+	beforeAll(async () => {
+		broker = await startLocalBroker();
+	});
+	afterAll(() => broker.stop());
+	const open = (options: Partial<KafkaLogOptions> = {}) => opened({ brokers: [broker.brokers], ...options });
+
+	test("everything acknowledged before, while and after it is killed is there once, and reaches its owner", async () => {
+		const prefix = newPrefix();
+		const log = await open({ prefix });
+		const owner = new Collector();
+		await log.own(["actors", "clients"], owner);
+		let written = 0;
+		let stop = false;
+		const writing = (async () => {
+			for (; !stop; written += 10) await log.append(ACTORS, many(10, written));
+		})();
+		await owner.until(200);
+		broker.signal("SIGKILL");
+		await becomes(log, "unavailable");
+		const before = written;
+		await broker.restart();
+		await owner.until(before + 200);
+		stop = true;
+		await writing;
+		await owner.until(written);
+		expect(texts(await readAll(log, ACTORS))).toEqual(numbers(written));
+		expect(texts(owner.taken)).toEqual(numbers(written));
+		// The group, too: records of others come by it alone.
+		await becomes(log, "healthy");
+		await (await open({ prefix })).append(ACTORS, many(1, written));
+		await owner.until(written + 1);
+	});
+
+	test("after an append with unknown outcome the next one acknowledged is really written", async () => {
+		const log = await open({ requestDeadlineMs: 1_500 });
+		await log.append(ACTORS, [record("first")]);
+		broker.signal("SIGSTOP");
+		onTestFinished(() => broker.signal("SIGCONT"));
+		const since = performance.now();
+		const failure = { code: "log.append-failed", message: expect.stringContaining(broker.brokers) };
+		await expect(log.append(ACTORS, [record("unknown")])).rejects.toMatchObject(failure);
+		expect(performance.now() - since).toBeLessThan(2_500);
+		expect(log.health().status).toBe("unavailable");
+		// As long again: kafkajs gives up the first one in the meantime and takes its sequence number back.
+		await expect(log.append(CLIENTS, [record("other")])).rejects.toMatchObject(failure);
+		broker.signal("SIGCONT");
+		const offset = await log.append(ACTORS, [record("next")]);
+		const [read] = await log.read(ACTORS, offset, NOW);
+		expect(texts(read ? [read] : [])).toEqual(["next"]);
+		expect(log.health()).toEqual({ status: "healthy" });
+	});
+
+	test("one that takes connections and never answers is refused at start, within the deadline", async () => {
+		broker.signal("SIGSTOP");
+		onTestFinished(() => broker.signal("SIGCONT"));
+		const log = kafkaLog({ brokers: [broker.brokers], openDeadlineMs: 3_000 });
+		const since = performance.now();
+		await expect(log.open(CONTRACT_TOPICS)).rejects.toMatchObject({ code: "log.unreachable" });
+		expect(performance.now() - since).toBeLessThan(3_500);
+	});
+
+	test("closing ends at its deadline, and what waits is told", async () => {
+		const log = await open();
+		await log.own(["actors"], new Collector());
+		broker.signal("SIGSTOP");
+		onTestFinished(() => broker.signal("SIGCONT"));
+		const waiting = log.append(ACTORS, many(1)).catch((error: unknown) => error);
+		const since = performance.now();
+		await log.close(1_000);
+		expect(performance.now() - since).toBeLessThan(1_500);
+		expect(await waiting).toMatchObject({ code: "log.append-failed" });
+	});
+});
