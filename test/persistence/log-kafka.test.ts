@@ -68,10 +68,12 @@ describeUnreachable("kafka", () => {
 
 test("a batch the broker finds too large fails its own caller only, and is not written", async () => {
 	const prefix = newPrefix();
-	const log = await opened({ prefix });
+	// Set when the topic is made: a broker puts a later change into force at a moment of its own.
 	const configEntries = [{ name: "max.message.bytes", value: "1000" }];
-	const resources = [{ type: 2, name: `${prefix}.clients`, configEntries }];
-	await (await admin()).alterConfigs({ validateOnly: false, resources });
+	const numPartitions = CONTRACT_TOPICS.find(({ name }) => name === CLIENTS.topic)?.partitions as number;
+	const topics = [{ topic: `${prefix}.${CLIENTS.topic}`, numPartitions, configEntries }];
+	await (await admin()).createTopics({ topics });
+	const log = await opened({ prefix });
 	const large = { ...record(""), value: new Uint8Array(5_000) };
 	const [refused, accepted] = await Promise.allSettled([
 		log.append(CLIENTS, [large]),
