@@ -59,10 +59,3 @@ export function workspaceIdProblem(id: string, root: boolean): string | undefine
 	}
 	return undefined;
 }
-
-/** A pattern with `*` anywhere, as list queries use it. */
-export function matches(pattern: string, text: string): boolean {
-	if (!pattern.includes("*")) return pattern === text;
-	const parts = pattern.split("*").map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, "\\$&"));
-	return new RegExp(`^${parts.join(".*")}$`).test(text);
-}

@@ -1,3 +1,6 @@
+/**
+ * The manager's methods one by one, before real workspace and directory actors but without a log or sockets.
+ */
 import { describe, expect, test } from "vitest";
 import { ManagerStage } from "../kit/manager-stage.ts";
 import { root, user } from "../kit/users.ts";
@@ -111,7 +114,9 @@ describe("services", () => {
 			"AssertionError: Only public services can be listed across all workspaces.",
 		],
 	])("a query that cannot be is refused: %j", async (args, text) => {
-		await expect(new ManagerStage().call(ann, "list_services", args)).rejects.toThrow(new Error(text));
+		await expect(new ManagerStage().call(ann, "list_services", args)).rejects.toMatchObject({
+			message: text,
+		});
 	});
 
 	test("unknown and unoffered modes are told apart", async () => {
