@@ -1,0 +1,106 @@
+/**
+ * What states, events and guards of the machines mean, in words. Owns the prose of docs/concepts/statecharts.md;
+ * charts.ts draws the machines and refuses a note that is missing or has nothing to explain any more.
+ */
+
+export interface ChartNotes {
+	readonly title: string;
+	readonly introduction: string;
+	/** By state, nested ones as `parent.child`. */
+	readonly states: Readonly<Record<string, string>>;
+	/** By event, delays as `after name`. */
+	readonly events: Readonly<Record<string, string>>;
+	readonly guards: Readonly<Record<string, string>>;
+}
+
+export const CLIENT_NOTES: ChartNotes = {
+	title: "The client: `client/<workspace>/<client>`",
+	introduction:
+		"Presence of one client. It holds the *claim*: which connection, on which node process, speaks for the client, " +
+		"and from which mailbox offset on the frames are that session's. A newcomer that the workspace has not admitted " +
+		"yet is kept beside it as *pending*. Frames (calls, answers, events) are no events of this machine: they pass " +
+		"through the actor and change nothing. They go to the socket in `online`, stay in the mailbox in `suspended`, and " +
+		"are refused or dropped in every other state.",
+	states: {
+		absent: "No session yet, and none that could be resumed. The state before the first record.",
+		joining: "A connection asks to speak for the client; the workspace has been asked to admit it.",
+		online: "A socket speaks for the client, and frames go to it.",
+		suspended: "The socket is gone without a goodbye. Frames wait in the mailbox for its return.",
+		closed:
+			"The session is over: on entering, the workspace is told (`member.leave`), and callers are refused from now on.",
+	},
+	events: {
+		"client.connect": "A gateway asks for a new connection, with or without a reconnection token.",
+		"client.admitted": "The workspace lets the client in.",
+		"client.refused": "The workspace does not, and says why.",
+		"client.acked": "The gateway reports how far the client has acknowledged (by pong).",
+		"client.left": "The socket ended with a close frame of the client's own: a goodbye.",
+		"client.cut": "The socket ended in any other way.",
+		"client.claimLost": "The node process that held the connection is gone (it was started anew).",
+		"client.kicked": "The workspace shows the client out: it was deleted.",
+		"after resumeWindow": "The cut connection did not come back within `--resume-window-ms`.",
+	},
+	guards: {
+		resumes: "the connect shows a reconnection token",
+		ofClaim: "it speaks of the connection that holds the claim",
+		ofPending: "it speaks of the connection that waits for admission",
+		ofAwaited: "it answers the newest request for admission",
+		ofClaimedNode: "the node process that is gone held the claim",
+		ofPendingNode: "the node process that is gone held the connection that waits",
+	},
+};
+
+export const WORKSPACE_NOTES: ChartNotes = {
+	title: "The workspace: `workspace/<name>`",
+	introduction:
+		"Members, services, subscriptions and settings of one workspace. The machine owns the lifecycle; what a command " +
+		"does in a state is a pure function in an `actors/workspace-*.ts` file. Two kinds of branches are in the table " +
+		"below and not in the picture: commands that change data but not the state, and refusals, which are answered " +
+		"to whoever asked.",
+	states: {
+		absent:
+			"Never made. A first member that brings a record (a user's own workspace) or a request founds it.",
+		active: "It exists; commands about services, events and settings are taken.",
+		"active.empty": "Kept without members: it is persistent, or was just made by request.",
+		"active.occupied": "At least one member.",
+		deleted: "Gone, but for the tokens that were revoked here. The name can be founded again.",
+	},
+	events: {
+		"member.join": "A client actor asks to admit a connection.",
+		"member.leave": "A client actor says that a connection is over for good.",
+		"workspace.create": "A request to make the workspace, or to overwrite its record.",
+		"workspace.delete": "A request to delete it; the other members are shown out.",
+		"service.register": "A member registers or replaces a service.",
+		"service.unregister": "A member removes a service.",
+		"events.subscribe": "A member wants to hear of event types.",
+		"events.unsubscribe": "A member does not want to any more.",
+		"events.announce": "Another workspace has news for subscribers here (a workspace was made or deleted).",
+		"events.log": "A line for the history: the command itself is the entry.",
+		"env.set": "An environment variable is set or removed.",
+		"bookmark.add": "A link to a workspace or service is kept.",
+		"bookmark.remove": "Such a link is removed.",
+		"token.revoke": "A token must not be let in any more. Works in every state.",
+	},
+	guards: {
+		mayJoin:
+			"token not revoked, workspace there or brought along, read permission, not an older connection, within the quotas",
+		mayCreate: "a registered user, a legal name, and not there yet (or overwriting with admin permission)",
+		mayDelete: "admin permission",
+		isLate: "a newer connection of the client has joined meanwhile, or it is no member",
+		isLastOfTemporary: "the last member leaves, and the workspace is not persistent",
+		isLast: "the last member leaves",
+	},
+};
+
+export const DIRECTORY_NOTES: ChartNotes = {
+	title: "The directory: `directory/workspaces`",
+	introduction:
+		"Which workspaces there are, for lists over all of them. Each workspace is the truth about itself and tells the " +
+		"directory of every change to its record.",
+	states: { listing: "The only state: records come and go." },
+	events: {
+		"directory.put": "A workspace tells of its new or changed record.",
+		"directory.remove": "A workspace has ended.",
+	},
+	guards: {},
+};
