@@ -1,9 +1,10 @@
 /**
- * Reads any partition of a Kafka log from any offset, without a consumer group. kafkajs has no public call for that,
- * so this one file uses its cluster object (kafkajs is pinned to 2.2.4 for it). Owns bounds and long polls too.
+ * Reads any partition of a Kafka log from any offset, on request. Owns bounds and long polls too; what a node owns is
+ * read by kafka-follower.ts.
  */
-import type { Kafka, KafkaMessage } from "kafkajs";
+import type { Kafka } from "kafkajs";
 import { MycelogError } from "./errors.ts";
+import { createCluster, type FetchedPartition, type KafkaCluster, READ_COMMITTED } from "./kafka-cluster.ts";
 import { toRecord } from "./kafka-records.ts";
 import type { LogRecord, PartitionBounds, ReadLimit } from "./log.ts";
 
@@ -12,33 +13,8 @@ const FETCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Times a read is tried when leaders move or start, with metadata refreshed in between: five seconds in all. */
 const READ_TRIES_MAX = 25;
 const READ_RETRY_MS = 200;
-const READ_COMMITTED = 1;
-
-interface FetchedPartition {
-	readonly partition: number;
-	readonly errorCode: number;
-	readonly highWatermark: string;
-	readonly messages: readonly (KafkaMessage & { readonly isControlRecord?: boolean })[];
-}
-
-interface Broker {
-	fetch(request: object): Promise<{ responses: { partitions: FetchedPartition[] }[] }>;
-}
-
-interface Cluster {
-	connect(): Promise<void>;
-	disconnect(): Promise<void>;
-	refreshMetadata(): Promise<void>;
-	addTargetTopic(topic: string): Promise<void>;
-	findLeaderForPartitions(topic: string, partitions: number[]): Record<string, number[]>;
-	findBroker(request: { nodeId: string }): Promise<Broker>;
-	fetchTopicsOffset(
-		topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
-	): Promise<{ partitions: { offset: string }[] }[]>;
-}
-
 export class KafkaReader {
-	readonly #cluster: Cluster;
+	readonly #cluster: KafkaCluster;
 	readonly #topics = new Set<string>();
 
 	constructor(kafka: Kafka) {
@@ -119,17 +95,4 @@ export class KafkaReader {
 			}
 		}
 	}
-}
-
-/** kafkajs keeps the method that makes its cluster objects behind a symbol. */
-function createCluster(kafka: Kafka): Cluster {
-	const prototype = Object.getPrototypeOf(kafka);
-	const symbols = [...Object.getOwnPropertySymbols(kafka), ...Object.getOwnPropertySymbols(prototype)];
-	const create = symbols.find((symbol) => symbol.description === "private:Kafka:createCluster");
-	if (!create) throw new Error("this kafkajs has no createCluster; the version is pinned for that reason");
-	return (kafka as unknown as Record<symbol, (options: object) => Cluster>)[create]?.({
-		allowAutoTopicCreation: false,
-		isolationLevel: READ_COMMITTED,
-		metadataMaxAge: 300_000,
-	}) as Cluster;
 }

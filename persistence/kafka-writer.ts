@@ -83,6 +83,10 @@ export class KafkaWriter {
 		});
 	}
 
+	isWriting(id: PartitionId): boolean {
+		return this.#underWay.has(partitionName(id));
+	}
+
 	/** What is under way has until `deadline`; then its callers are told that nobody knows. */
 	async close(deadline: Promise<void>): Promise<void> {
 		this.#closed = true;

@@ -4,6 +4,7 @@
  */
 import { type Admin, Kafka, logLevel } from "kafkajs";
 import { MycelogError } from "./errors.ts";
+import { KafkaFollower } from "./kafka-follower.ts";
 import { KafkaMembership } from "./kafka-membership.ts";
 import { KafkaProgress } from "./kafka-progress.ts";
 import { KafkaReader } from "./kafka-reader.ts";
@@ -66,6 +67,7 @@ export class KafkaLog implements Log {
 	/** Long polls hold a connection, so they have their own. */
 	readonly #tail: KafkaReader;
 	#membership: KafkaMembership | undefined;
+	#follower: KafkaFollower | undefined;
 	#state: "new" | "open" | "closed" = "new";
 	#closing: Promise<void> | undefined;
 
@@ -141,14 +143,28 @@ export class KafkaLog implements Log {
 	}
 
 	async own(topics: readonly string[], owner: PartitionOwner): Promise<void> {
-		const { prefix, onOwnerError = () => {} } = this.#options;
+		const { prefix, onOwnerError: onError = () => {} } = this.#options;
+		const progress = this.#progress;
+		const startOf = async (id: PartitionId) => (await this.bounds(id)).start;
+		this.#follower = new KafkaFollower({
+			kafka: kafkaClient(this.#options, { retries: REQUEST_RETRIES_MAX, requestMs: REQUEST_MS_MAX }),
+			topicName: (id) => this.#topic(id),
+			boundsOf: (id) => this.bounds(id),
+			isWriting: (id) => this.#writer.isWriting(id),
+			progress,
+			onError,
+		});
+		await this.#follower.connect();
+		const follower = this.#follower;
+		const kafka = kafkaClient(this.#options, { retries: COORDINATOR_TRIES_MAX, requestMs: REQUEST_MS_MAX });
 		this.#membership = new KafkaMembership({
-			kafka: kafkaClient(this.#options, { retries: COORDINATOR_TRIES_MAX, requestMs: REQUEST_MS_MAX }),
+			kafka,
 			group: prefix,
 			prefix,
-			progress: this.#progress,
-			startOf: async (id) => (await this.bounds(id)).start,
-			onError: onOwnerError,
+			progress,
+			follower,
+			startOf,
+			onError,
 		});
 		await this.#membership.join(topics, owner);
 	}
@@ -171,7 +187,12 @@ export class KafkaLog implements Log {
 		// Appends still work while the owner lets go: its last checkpoint waits for its outputs.
 		await Promise.race([this.#membership?.leave(), deadline]);
 		this.#state = "closed";
-		const parts = [this.#writer.close(deadline), this.#reader.disconnect(), this.#tail.disconnect()];
+		const parts = [
+			this.#writer.close(deadline),
+			this.#reader.disconnect(),
+			this.#tail.disconnect(),
+			this.#follower?.disconnect(),
+		];
 		await Promise.race([Promise.allSettled(parts), deadline]);
 		clearTimeout(timer);
 	}

@@ -34,18 +34,22 @@ export class OwnedPartition {
 		return this.#next;
 	}
 
+	/** False: an offer would be refused, whatever it holds. */
+	get hasRoom(): boolean {
+		return !this.#released && this.#queue.length < OWNED_QUEUE_RECORDS_MAX;
+	}
+
 	/**
 	 * Take records whose first offset is the next expected one; records before it are dropped as seen.
 	 * False: there is a gap before them or no room, and the driver must offer them again later from `next`.
 	 */
 	offer(records: readonly LogRecord[], contiguous: boolean): boolean {
-		if (this.#released) return false;
+		if (!this.hasRoom) return false;
 		let first = 0;
 		while (first < records.length && (records[first] as LogRecord).offset < this.#next) first++;
 		if (first === records.length) return true;
 		// A fetch from `next` may skip offsets (transaction markers); an acknowledgement may not.
 		if (!contiguous && (records[first] as LogRecord).offset !== this.#next) return false;
-		if (this.#queue.length >= OWNED_QUEUE_RECORDS_MAX) return false;
 		for (let i = first; i < records.length; i++) this.#queue.push(records[i] as LogRecord);
 		this.#next = (records[records.length - 1] as LogRecord).offset + 1;
 		this.#pump();
