@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import type { ReplyTo } from "../runtime/message.ts";
 import type { Node } from "../runtime/node.ts";
+import { BUILT_IN_FACT, CHUNK_METHOD_PREFIX } from "./built-in-calls.ts";
 import { clientAddress } from "./connection.ts";
 import { MANAGER_ID } from "./gateway.ts";
 import { FRAME } from "./outgoing.ts";
@@ -51,6 +52,8 @@ export class ClientCalls {
 				type: FRAME,
 				body: frameOf(main, { args, promise: "*", t: seconds }),
 				replyTo: expected.replyTo,
+				// So that no client can put chunks of its own among the server's.
+				...(method.startsWith(CHUNK_METHOD_PREFIX) ? { facts: { [BUILT_IN_FACT]: "1" } } : undefined),
 				expiresAt: Date.now() + timeoutMs,
 			});
 		} catch (error) {

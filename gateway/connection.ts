@@ -32,6 +32,9 @@ export interface Identity {
 	readonly peer: string;
 }
 
+/** Nothing to cancel; a cancelled timer would be kept alive by what cancels it. */
+const NO_TIMER = () => {};
+
 type Phase = "waiting" | "joining" | "open" | "closed";
 
 export class Connection {
@@ -65,6 +68,7 @@ export class Connection {
 		this.#lastSign = this.#parts.clock.now();
 		if (this.#phase === "waiting") {
 			this.#cancelTimer();
+			this.#cancelTimer = NO_TIMER;
 			this.#phase = "joining";
 			this.#join(text).catch((err) => {
 				this.#parts.logger.error({ err, connection: this.id }, "handshake failed unexpectedly");
@@ -139,6 +143,7 @@ export class Connection {
 		this.#session?.close();
 		if (!joined || !this.#identity) return;
 		const type = goodbye && !this.#ended ? "client.left" : "client.cut";
+		if (type === "client.left") this.#parts.outgoing.forget(this.#identity.address);
 		const { acked = -1, ackedSeen: seen } = this.#session ?? {};
 		this.#tellActor({ type, connection: this.id, acked, seen });
 	}
@@ -168,12 +173,13 @@ export class Connection {
 	}
 
 	#newSession(identity: Identity): Session {
-		const { node, metrics, clock, logger } = this.#parts;
+		const { node, outgoing, metrics, clock, logger } = this.#parts;
 		return new Session({
 			address: identity.address,
 			mailbox: node.mailbox(identity.address),
 			log: node.log,
 			wire: this.#socket,
+			outgoing,
 			metrics,
 			now: () => clock.now(),
 			onBroken: (err) => {

@@ -4,6 +4,7 @@
  */
 import { decode, Encoder } from "@msgpack/msgpack";
 import { mapHead, shortText, skipValue } from "./msgpack-skip.ts";
+import { isForgeable } from "./reserved.ts";
 
 /** Routing data of a frame; values as the sender said them until the gateway overwrites them. */
 export type Main = Readonly<Record<string, unknown>>;
@@ -12,8 +13,6 @@ export type FrameRead =
 	| { readonly ok: true; readonly main: Main; readonly rest: Uint8Array }
 	| { readonly ok: false; readonly reason: string };
 
-/** Receivers merge extra over main: these keys there would undo what the gateway wrote. */
-const FORGEABLE = new Set(["type", "from", "to", "ws", "user", "ctx", "method", "session", "parent"]);
 /** Bytes; no key of the protocol is longer. */
 const KEY_BYTES_MAX = 256;
 
@@ -42,7 +41,7 @@ export function readFrame(bytes: Uint8Array): FrameRead {
 export function forgedKey(rest: Uint8Array): string | undefined {
 	for (const { key } of topLevel(rest)) {
 		if (key === undefined) return "a key that is not text";
-		if (FORGEABLE.has(key)) return key;
+		if (isForgeable(key)) return key;
 	}
 	return undefined;
 }

@@ -6,6 +6,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Node } from "../runtime/node.ts";
 import type { Connection } from "./connection.ts";
 import type { GatewayMetrics } from "./metrics.ts";
+import type { Outgoing } from "./outgoing.ts";
 import type { Router } from "./router.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -13,6 +14,7 @@ export interface GatewayParts {
 	readonly node: Node;
 	readonly tokens: Tokens;
 	readonly router: Router;
+	readonly outgoing: Outgoing;
 	readonly metrics: GatewayMetrics;
 	readonly clock: Clock;
 	readonly logger: Logger;

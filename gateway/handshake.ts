@@ -82,7 +82,8 @@ export async function shakeHands(
 		workspace: workspace.id,
 		client: hello.clientId,
 		user,
-		userBytes: encode(user, { ignoreUndefined: true }),
+		// A copy of its own size: the encoder's buffer has two kilobytes, and this one lives as long as the connection.
+		userBytes: encode(user, { ignoreUndefined: true }).slice(),
 		// Until the workspace has answered, nothing is granted that a member would not have.
 		permission: "r",
 		address: clientAddress(workspace.id, hello.clientId),

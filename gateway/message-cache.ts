@@ -62,7 +62,7 @@ export class MessageCache {
 			throw new Error(`ValueError: a chunked message must not exceed ${CACHED_MESSAGE_BYTES_MAX} bytes`);
 		}
 		// A view into the frame would keep the whole frame alive and change with its buffer.
-		entry.chunks.set(index, chunk.slice());
+		entry.chunks.set(index, new Uint8Array(chunk));
 		entry.bytes += grown;
 		this.#bytes += grown;
 		entry.touchedAt = this.#now();

@@ -6,66 +6,92 @@
 /** Values inside values; deeper nesting is refused instead of exhausting the stack. */
 export const NESTING_MAX = 512;
 
+/** What a value's first bytes say of it. */
+export interface ValueHead {
+	/** Bytes of the head itself. */
+	bytes: number;
+	/** Bytes of text, bin, number or extension that follow. */
+	payload: number;
+	/** Values that follow: items of a list, keys and values of a map. */
+	values: number;
+}
+
+/** One for all calls of `skipValue`: it is read before the next call, and the hot path allocates nothing. */
+const HEAD: ValueHead = { bytes: 0, payload: 0, values: 0 };
+
 /** End of the value that starts at `at`, or -1 where the bytes end before the value does. */
 export function skipValue(bytes: Uint8Array, at: number, depth = 0): number {
-	if (at >= bytes.length || depth > NESTING_MAX) return -1;
-	const byte = bytes[at] as number;
+	const byte = bytes[at] ?? 0xc1;
 	if (byte <= 0x7f || byte >= 0xe0) return at + 1;
-	if (byte <= 0x8f) return skipValues(bytes, at + 1, 2 * (byte & 0x0f), depth);
-	if (byte <= 0x9f) return skipValues(bytes, at + 1, byte & 0x0f, depth);
-	if (byte <= 0xbf) return within(bytes, at + 1 + (byte & 0x1f));
+	if (depth > NESTING_MAX || !readHead(bytes, at, HEAD)) return -1;
+	let end = at + HEAD.bytes + HEAD.payload;
+	const { values } = HEAD;
+	for (let i = 0; i < values && end >= 0; i++) end = skipValue(bytes, end, depth + 1);
+	return end <= bytes.length ? end : -1;
+}
+
+/** Fills `head`. False: the bytes end inside the head, or it is none (0xc1). */
+export function readHead(bytes: Uint8Array, at: number, head: ValueHead): boolean {
+	if (at >= bytes.length) return false;
+	const byte = bytes[at] as number;
+	if (byte <= 0x7f || byte >= 0xe0) return fill(head, 1, 0, 0);
+	if (byte <= 0x8f) return fill(head, 1, 0, 2 * (byte & 0x0f));
+	if (byte <= 0x9f) return fill(head, 1, 0, byte & 0x0f);
+	if (byte <= 0xbf) return fill(head, 1, byte & 0x1f, 0);
 	switch (byte) {
 		case 0xc0:
 		case 0xc2:
 		case 0xc3:
-			return at + 1;
+			return fill(head, 1, 0, 0);
 		case 0xc4:
 		case 0xd9:
-			return sized(bytes, at + 1, 1, 0);
+			return sized(bytes, at, 1, 0, head);
 		case 0xc5:
 		case 0xda:
-			return sized(bytes, at + 1, 2, 0);
+			return sized(bytes, at, 2, 0, head);
 		case 0xc6:
 		case 0xdb:
-			return sized(bytes, at + 1, 4, 0);
+			return sized(bytes, at, 4, 0, head);
 		case 0xc7:
-			return sized(bytes, at + 1, 1, 1);
+			return sized(bytes, at, 1, 1, head);
 		case 0xc8:
-			return sized(bytes, at + 1, 2, 1);
+			return sized(bytes, at, 2, 1, head);
 		case 0xc9:
-			return sized(bytes, at + 1, 4, 1);
+			return sized(bytes, at, 4, 1, head);
 		case 0xcc:
 		case 0xd0:
-			return within(bytes, at + 2);
+			return fill(head, 1, 1, 0);
 		case 0xcd:
 		case 0xd1:
-			return within(bytes, at + 3);
+			return fill(head, 1, 2, 0);
 		case 0xca:
 		case 0xce:
 		case 0xd2:
-			return within(bytes, at + 5);
+			return fill(head, 1, 4, 0);
 		case 0xcb:
 		case 0xcf:
 		case 0xd3:
-			return within(bytes, at + 9);
+			return fill(head, 1, 8, 0);
 		case 0xd4:
 		case 0xd5:
 		case 0xd6:
 		case 0xd7:
 		case 0xd8:
-			return within(bytes, at + 2 + 2 ** (byte - 0xd4));
+			return fill(head, 1, 1 + 2 ** (byte - 0xd4), 0);
 		case 0xdc:
 		case 0xdd: {
 			const width = byte === 0xdc ? 2 : 4;
-			return skipValues(bytes, at + 1 + width, unsigned(bytes, at + 1, width), depth);
+			if (at + 1 + width > bytes.length) return false;
+			return fill(head, 1 + width, 0, unsigned(bytes, at + 1, width));
 		}
 		case 0xde:
 		case 0xdf: {
 			const width = byte === 0xde ? 2 : 4;
-			return skipValues(bytes, at + 1 + width, 2 * unsigned(bytes, at + 1, width), depth);
+			if (at + 1 + width > bytes.length) return false;
+			return fill(head, 1 + width, 0, 2 * unsigned(bytes, at + 1, width));
 		}
 		default:
-			return -1;
+			return false;
 	}
 }
 
@@ -103,23 +129,20 @@ export function shortText(
 	return { text: Buffer.from(bytes.buffer, bytes.byteOffset + start, length).toString("utf8"), end };
 }
 
-function skipValues(bytes: Uint8Array, at: number, count: number, depth: number): number {
-	let end = at;
-	for (let i = 0; i < count && end >= 0; i++) end = skipValue(bytes, end, depth + 1);
-	return end;
+function sized(bytes: Uint8Array, at: number, width: number, extra: number, head: ValueHead): boolean {
+	if (at + 1 + width > bytes.length) return false;
+	return fill(head, 1 + width, extra + unsigned(bytes, at + 1, width), 0);
 }
 
-function sized(bytes: Uint8Array, at: number, width: number, extra: number): number {
-	if (at + width > bytes.length) return -1;
-	return within(bytes, at + width + extra + unsigned(bytes, at, width));
+function fill(head: ValueHead, bytes: number, payload: number, values: number): boolean {
+	head.bytes = bytes;
+	head.payload = payload;
+	head.values = values;
+	return true;
 }
 
 function unsigned(bytes: Uint8Array, at: number, width: number): number {
 	let value = 0;
 	for (let i = 0; i < width; i++) value = value * 256 + (bytes[at + i] ?? 0);
 	return value;
-}
-
-function within(bytes: Uint8Array, end: number): number {
-	return end <= bytes.length ? end : -1;
 }

@@ -7,11 +7,13 @@ import { addressOf } from "../runtime/address.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Node } from "../runtime/node.ts";
+import { BUILT_IN_FACT, BUILT_IN_PREFIX } from "./built-in-calls.ts";
 import { clientAddress, type Identity } from "./connection.ts";
 import { callTimeoutMs, encodeMain, forgedKey, type Main, readFrame, writeFrame } from "./frame.ts";
 import type { Manager } from "./manager-service.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { FRAME } from "./outgoing.ts";
+import { isServerType, serverTypeText } from "./reserved.ts";
 import { rejectFrame } from "./rpc-value.ts";
 
 /** A call whose caller names no time is worth delivering this long, milliseconds (the clients' default). */
@@ -39,9 +41,14 @@ export class Router {
 			return;
 		}
 		const { main, rest } = frame;
-		const { to } = main;
-		if (typeof to !== "string" || to === "" || typeof main["type"] !== "string") {
+		const { to, type } = main;
+		if (typeof to !== "string" || to === "" || typeof type !== "string") {
 			this.#refused("malformed");
+			return;
+		}
+		if (isServerType(type)) {
+			this.#refused("forged");
+			this.#reject(from, main, to, serverTypeText(type));
 			return;
 		}
 		const forged = forgedKey(rest);
@@ -80,7 +87,8 @@ export class Router {
 			type: FRAME,
 			from: from.address,
 			body: this.#stamped(from, main, absolute, rest),
-			...(session ? { facts: { session, target: to }, expiresAt: this.#expiry(rest) } : undefined),
+			...factsOf(main, session, to),
+			...(session ? { expiresAt: this.#expiry(rest) } : undefined),
 		});
 		submitted.catch((error) => this.#notAccepted(from, main, to, error));
 	}
@@ -130,4 +138,15 @@ export class Router {
 	#refused(reason: string): void {
 		this.#parts.metrics.refusedFrames.inc({ reason });
 	}
+}
+
+/** What others must know of a frame without reading it: where its caller waits, and that it may bring chunks. */
+function factsOf(
+	{ method }: Main,
+	session: string | undefined,
+	target: string,
+): { readonly facts?: Readonly<Record<string, string>> } {
+	const builtIn = typeof method === "string" && method.startsWith(BUILT_IN_PREFIX);
+	if (!builtIn) return session ? { facts: { session, target } } : {};
+	return { facts: { [BUILT_IN_FACT]: "1", ...(session ? { session, target } : undefined) } };
 }

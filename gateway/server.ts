@@ -12,6 +12,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import type { Node } from "../runtime/node.ts";
 import type { LocalOutlets } from "../runtime/partition-effects.ts";
+import { ChunkGuards } from "./chunk-guard.ts";
 import { Connection, type Identity } from "./connection.ts";
 import type { GatewayOptions, GatewayParts } from "./gateway.ts";
 import { MANAGER_ID } from "./gateway.ts";
@@ -19,6 +20,7 @@ import { addRoutes } from "./http.ts";
 import type { ManagerContext } from "./manager.ts";
 import { Manager } from "./manager-service.ts";
 import { createMetrics, exportRuntime, type GatewayMetrics } from "./metrics.ts";
+import { Outgoing } from "./outgoing.ts";
 import { Router } from "./router.ts";
 import { UwsSocket } from "./socket.ts";
 import type { Tokens } from "./tokens.ts";
@@ -102,11 +104,19 @@ export class GatewayServer {
 			this.#context(caller, callClient);
 		const manager = new Manager({ node, metrics, clock, logger, context });
 		const router = new Router({ node, manager, metrics, clock, logger });
+		const guards = new ChunkGuards(() => clock.now());
+		const outgoing = new Outgoing({
+			node,
+			guards,
+			metrics,
+			post: (to, frame) => manager.post(to, frame),
+		});
 		const server = this;
 		this.#shared = {
 			node,
 			tokens,
 			router,
+			outgoing,
 			metrics,
 			clock,
 			logger,

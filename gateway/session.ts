@@ -8,7 +8,7 @@ import type { Address } from "../runtime/address.ts";
 import { type Message, messageOf } from "../runtime/message.ts";
 import { NOTHING_SEEN, Watermarks } from "../runtime/watermarks.ts";
 import type { GatewayMetrics } from "./metrics.ts";
-import { wireBytes } from "./outgoing.ts";
+import type { Outgoing } from "./outgoing.ts";
 
 /** Bytes that may wait in a socket before its session reads on from the log instead. */
 export const SOCKET_BUFFER_BYTES_MAX = 1024 * 1024;
@@ -28,6 +28,7 @@ export interface SessionParts {
 	readonly mailbox: PartitionId;
 	readonly log: Log;
 	readonly wire: Wire;
+	readonly outgoing: Outgoing;
 	readonly metrics: GatewayMetrics;
 	readonly now: () => number;
 	/** The session cannot go on: the log is unreadable or trimmed past the cursor. */
@@ -118,7 +119,7 @@ export class Session {
 			this.#parts.metrics.expiredFrames.inc();
 			return;
 		}
-		const bytes = wireBytes(message);
+		const bytes = this.#parts.outgoing.bytes(message);
 		if (!bytes || this.#closed) return;
 		if (!this.#parts.wire.send(bytes)) return;
 		this.#parts.metrics.framesOut.inc();

@@ -1,6 +1,7 @@
 /**
  * Acceptance 8: what a client says about who it is has no effect on anybody else.
  */
+import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ClientProcess } from "../kit/client-process.ts";
 import { makeWorkspace, onEachLog, type TestWorkspace } from "../kit/on-each-log.ts";
@@ -111,16 +112,56 @@ onEachLog("forgery", (node) => {
 				expect(await attacker.call(`${team.id}/${provider}`, method, [], claims)).toEqual(truth());
 			});
 
-			test("gets the truth although the claim hides in a chunked message", async () => {
+			test("gets the truth although the claim stands in the head of a chunked message", async () => {
 				const { session, answer } = attacker.startCall();
-				const head = { type: "method", to: `${team.id}/${provider}`, method, session };
-				const hidden = { args: [], promise: "*", t: 15, ...ROOT_CLAIMS, ctx: ROOT_CLAIMS };
-				const chunks = sendInChunks(attacker, `${team.id}/${provider}`, frameBytes(head, hidden));
-				const outcome = await Promise.race([answer, chunks.then(() => answer)]).catch(
-					(error: Error) => error,
+				const head = { type: "method", to: `${team.id}/${provider}`, method, session, ...ROOT_CLAIMS };
+				const message = frameBytes({ ...head, ctx: ROOT_CLAIMS }, { promise: "*", t: 15 });
+				await sendInChunks(attacker, `${team.id}/${provider}`, message);
+				expect(await answer).toEqual(truth());
+			});
+
+			test.each(Object.keys(OVERRIDES))(
+				"is not run by a chunked message whose second segment holds `%s`, in whatever order its chunks come",
+				async (key) => {
+					const target = `${team.id}/${provider}`;
+					const head = { type: "method", to: target, method: `services.secret-${provider}.record` };
+					const message = frameBytes(head, { args: ["hidden", 1], [key]: OVERRIDES[key] });
+					for (const order of [[0], [0, 1], [1, 0], [2, 0, 1]]) {
+						await expect(sendInChunks(attacker, target, message, order)).rejects.toThrow(`"${key}"`);
+					}
+					expect(await clients[provider].run("order", { id: `secret-${provider}` })).toEqual([]);
+				},
+			);
+
+			test("cannot be reached through chunks that carry chunks, arguments too many or another's key", async () => {
+				const target = `${team.id}/${provider}`;
+				const head = { type: "method", to: target, method: `services.secret-${provider}.record` };
+				const honest = frameBytes(head, { args: ["honest", 0] });
+				const forged = frameBytes(head, { args: ["forged", 0], ws: team.id, from: victim.peer });
+				const cache = (client: RawClient, name: string, ...args: unknown[]) =>
+					client.call(target, `services.built-in.message_cache.${name}`, args);
+				const nested = frameBytes(
+					{ type: "method", to: target, method: "services.built-in.message_cache.set" },
+					{ args: ["nest", 0, forged, false] },
 				);
-				if (outcome instanceof Error) expect(outcome).toBeInstanceOf(RejectedError);
-				else expect(outcome).toEqual(truth());
+				await expect(sendInChunks(stranger, target, nested)).rejects.toThrow(/must not carry chunks/);
+
+				await cache(stranger, "create", "shared", false);
+				await expect(cache(attacker, "create", "shared", false)).rejects.toThrow(/under way/);
+				await expect(cache(attacker, "set", "shared", 0, forged, false)).rejects.toThrow(/does not exist/);
+				await cache(stranger, "set", "shared", 0, honest, false);
+				await expect(cache(stranger, "set", "shared", 0, forged, false)).rejects.toThrow(/sent before/);
+				await expect(cache(stranger, "append", "shared", forged, false)).rejects.toThrow(RejectedError);
+				const claims = { from: victim.peer, to: target, ws: team.id, user: victim.info.user };
+				await expect(cache(stranger, "process", "shared", false, claims)).rejects.toThrow(/at most 2/);
+				await expect(cache(victim, "process", "shared", false)).rejects.toThrow(/does not exist/);
+				await expect(
+					stranger.call(target, "services.built-in.get_service", [`secret-${provider}`, claims]),
+				).rejects.toThrow(RejectedError);
+				// All that is left is the honest message, which a stranger may send and the callee refuses to run.
+				await cache(stranger, "process", "shared", false);
+				await stranger.manage("echo", "everything before is settled");
+				expect(await clients[provider].run("order", { id: `secret-${provider}` })).toEqual([]);
 			});
 
 			test("is not run for another workspace, with or without forged claims", async () => {
@@ -134,10 +175,28 @@ onEachLog("forgery", (node) => {
 					{ type: "method", to: target, method: sneak },
 					{ args: ["stranger", 4], ws: team.id, from: `${team.id}/victim` },
 				);
-				await sendInChunks(stranger, target, frame).catch((error: Error) => error);
+				await expect(sendInChunks(stranger, target, frame)).rejects.toThrow(RejectedError);
 				await stranger.manage("echo", "everything before is settled");
 				expect(await clients[provider].run("order", { id: `secret-${provider}` })).toEqual([]);
 			});
+		},
+	);
+
+	test.each(["client_disconnected", "service_added", "peer_not_found", "force-exit"])(
+		"`%s` is the server's word: from a client it reaches nobody, and a caller is told",
+		async (type) => {
+			await victim.manage("subscribe", type);
+			const data = { id: "victim", workspace: team.id };
+			for (const to of ["victim", "*"]) {
+				attacker.send({ type, to, data, peer_id: victim.peer });
+				const { session, answer } = attacker.startCall();
+				attacker.send({ type, to, data, session });
+				await expect(answer).rejects.toThrow(`only the server sends "${type}"`);
+			}
+			await expect(
+				sendInChunks(attacker, `${team.id}/python`, frameBytes({ type, to: `${team.id}/python`, data })),
+			).rejects.toThrow(`only the server sends "${type}"`);
+			expect((await victimHeard(`after ${type}`)).filter((main) => main["type"] === type)).toEqual([]);
 		},
 	);
 
@@ -160,14 +219,19 @@ onEachLog("forgery", (node) => {
 	});
 });
 
-/** What a client does with a message over its chunk size, here with a small one. */
-async function sendInChunks(client: RawClient, target: string, message: Uint8Array): Promise<void> {
-	const key = `smuggled-${Math.floor(performance.now() * 1_000)}`;
+/** What a client does with a message over its chunk size, here with a small one. `order`: of the chunks. */
+async function sendInChunks(
+	client: RawClient,
+	target: string,
+	message: Uint8Array,
+	order: readonly number[] = [0, 1],
+): Promise<void> {
+	const key = randomUUID();
 	const cache = (method: string, ...args: unknown[]) =>
 		client.call(target, `services.built-in.message_cache.${method}`, [key, ...args]);
-	const middle = Math.ceil(message.length / 2);
+	const size = Math.ceil(message.length / order.length);
 	await cache("create", false);
-	await cache("set", 0, message.subarray(0, middle), false);
-	await cache("set", 1, message.subarray(middle), false);
+	for (const index of order)
+		await cache("set", index, message.subarray(index * size, (index + 1) * size), false);
 	await cache("process", false);
 }
