@@ -16,7 +16,6 @@ export interface Claim {
 	/** Offset of the connect command: unique, rising, the same in every fold. */
 	readonly generation: number;
 	readonly outlet: Outlet;
-	readonly user: unknown;
 	/** Milliseconds that a cut connection keeps its place. From the command, so that a replay does not depend on options. */
 	readonly resumeWindowMs: number;
 	/** Mailbox offset from which frames are this session's. */
@@ -290,9 +289,6 @@ export const clientBehaviour: Behaviour = machineBehaviour({
 	version: 1,
 	topic: CLIENTS_TOPIC,
 	machine: clientMachine,
-	queries: {
-		"client.presence": (snapshot) => ({ state: snapshot.value, user: snapshot.context.claim?.user ?? null }),
-	},
 	pass: passFrame,
 	claim: (snapshot) => {
 		const { claim, pending } = snapshot.context as ClientContext;
@@ -331,7 +327,6 @@ function pendingOf(event: ConnectEvent, resumed: Claim | null): Pending {
 	return {
 		generation,
 		outlet: { node: event.node, connection: event.connection },
-		user: event.user,
 		resumeWindowMs: event.resumeWindowMs,
 		from: resumed ? resumed.from : generation,
 		acked: resumed ? Math.max(resumed.acked, resumed.from - 1, event.cursor ?? -1) : -1,

@@ -20,14 +20,14 @@ export class Actor {
 	dirty = false;
 	/** The record that failed for good, if the last command did: shown to operators. */
 	failedAt: number | undefined;
-	readonly #timers: Map<string, StoredTimer>;
+	/** Made with the first timer: most actors in memory have none. */
+	#timers: Map<string, StoredTimer> | undefined;
 
 	private constructor(address: Address, behaviour: Behaviour, state: unknown, offset: number) {
 		this.address = address;
 		this.behaviour = behaviour;
 		this.state = state;
 		this.offset = offset;
-		this.#timers = new Map();
 	}
 
 	/** An actor without history. Its first effects are those of entering the initial state. */
@@ -38,18 +38,18 @@ export class Actor {
 	static restore(snapshot: StoredSnapshot, behaviour: Behaviour): Actor {
 		const state = behaviour.decode(snapshot.state);
 		const actor = new Actor(snapshot.address, behaviour, state, snapshot.offset);
-		for (const timer of snapshot.timers) actor.#timers.set(timer.id, timer);
+		for (const timer of snapshot.timers) actor.#keep(timer);
 		return actor;
 	}
 
 	get timers(): Iterable<StoredTimer> {
-		return this.#timers.values();
+		return this.#timers?.values() ?? [];
 	}
 
 	/** Earliest deadline, milliseconds since 1970; undefined without timers. */
 	get nextTimerAt(): number | undefined {
 		let next: number | undefined;
-		for (const { at } of this.#timers.values()) if (next === undefined || at < next) next = at;
+		for (const { at } of this.timers) if (next === undefined || at < next) next = at;
 		return next;
 	}
 
@@ -86,7 +86,7 @@ export class Actor {
 			offset: this.offset,
 			version: this.behaviour.version,
 			state: this.behaviour.encode(this.state),
-			timers: [...this.#timers.values()],
+			timers: [...this.timers],
 			...(this.claim ? { claim: this.claim } : undefined),
 		};
 	}
@@ -101,12 +101,12 @@ export class Actor {
 
 	#fire(message: Message): readonly Effect[] {
 		const id = message.facts?.["timer"] ?? "";
-		const timer = this.#timers.get(id);
+		const timer = this.#timers?.get(id);
 		if (!timer || String(timer.at) !== message.facts?.["at"])
 			return [{ type: "drop", reason: "stale-timer" }];
 		const effects = this.#command(message);
 		// A state that scheduled the same id again on entering keeps the new one.
-		if (this.#timers.get(id) === timer) this.#timers.delete(id);
+		if (this.#timers?.get(id) === timer) this.#timers.delete(id);
 		return effects;
 	}
 
@@ -116,14 +116,19 @@ export class Actor {
 		const rest: Effect[] = [];
 		for (const effect of effects) {
 			if (effect.type === "schedule") {
-				this.#timers.set(effect.id, { id: effect.id, at: effect.at, event: JSON.stringify(effect.event) });
+				this.#keep({ id: effect.id, at: effect.at, event: JSON.stringify(effect.event) });
 			} else if (effect.type === "cancel") {
-				this.#timers.delete(effect.id);
+				this.#timers?.delete(effect.id);
 			} else {
 				rest.push(effect);
 			}
 		}
 		return rest;
+	}
+
+	#keep(timer: StoredTimer): void {
+		this.#timers ??= new Map();
+		this.#timers.set(timer.id, timer);
 	}
 }
 

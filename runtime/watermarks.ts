@@ -21,10 +21,12 @@ interface Mark {
 }
 
 export class Watermarks {
-	readonly #marks = new Map<string, Mark>();
+	/** Made with the first mark: there is one of these for every connection. */
+	#marks: Map<string, Mark> | undefined;
 
 	/** True if this origin was seen before; otherwise it becomes the newest of its source. */
 	seen(origin: Origin, timestamp: number): boolean {
+		this.#marks ??= new Map();
 		const mark = this.#marks.get(origin.source);
 		if (!mark) {
 			this.#marks.set(origin.source, { major: origin.major, minor: origin.minor, at: timestamp });
@@ -39,6 +41,7 @@ export class Watermarks {
 
 	/** Partitions are sources for ever; node processes (marked by `~`) only while they are fresh. */
 	encode(now: number): string {
+		if (!this.#marks) return NOTHING_SEEN;
 		for (const [source, mark] of this.#marks) {
 			if (source.includes("~") && mark.at < now - SOURCE_IDLE_MS_MAX) this.#marks.delete(source);
 		}
@@ -47,6 +50,8 @@ export class Watermarks {
 
 	static decode(text: string): Watermarks {
 		const watermarks = new Watermarks();
+		if (text === NOTHING_SEEN) return watermarks;
+		watermarks.#marks = new Map();
 		for (const [source, major, minor, at] of JSON.parse(text) as [string, number, number, number][]) {
 			watermarks.#marks.set(source, { major, minor, at });
 		}
