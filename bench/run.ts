@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { type KafkaBroker, startKafkaBroker } from "../test/kit/kafka-broker.ts";
+import { JVM_FLAGS_BENCHMARKS, type KafkaBroker, startKafkaBroker } from "../test/kit/kafka-broker.ts";
 import { append } from "./append.ts";
 import { type Benchmark, type Measured, measure, type Surroundings } from "./benchmark.ts";
 import { calls } from "./calls.ts";
@@ -77,7 +77,7 @@ async function run({ benchmarks, rounds, quick, write }: Choice): Promise<void> 
 		quick,
 		seconds: quick ? SECONDS_QUICK : SECONDS,
 		async kafka() {
-			broker ??= await startKafkaBroker();
+			broker ??= await startKafkaBroker(JVM_FLAGS_BENCHMARKS);
 			return broker;
 		},
 		progress: (text) => {

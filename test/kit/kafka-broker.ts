@@ -15,7 +15,9 @@ const KAFKA_VERSION = "4.1.0";
 const START_MS_MAX = 60_000;
 const JARS_MS_MAX = 300_000;
 /** Small and quick to start; throughput is not what tests measure. */
-const JVM_FLAGS = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+const JVM_FLAGS_TESTS = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
+/** As a broker in use is compiled; benchmarks measure against it. */
+export const JVM_FLAGS_BENCHMARKS = ["-Xmx512m", "-XX:+UseSerialGC"];
 const CACHE = join(import.meta.dirname, "../../node_modules/.cache/mycelog-kafka", KAFKA_VERSION);
 
 const run = promisify(execFile);
@@ -36,26 +38,27 @@ export interface LocalBroker extends KafkaBroker {
 	restart(): Promise<void>;
 }
 
-export async function startKafkaBroker(): Promise<KafkaBroker> {
+/** `jvmFlags`: of a local broker. */
+export async function startKafkaBroker(jvmFlags = JVM_FLAGS_TESTS): Promise<KafkaBroker> {
 	const given = process.env["KAFKA_BROKERS"];
 	if (given) {
 		await answers(given, START_MS_MAX);
 		return { brokers: given, source: "environment", stop: async () => {} };
 	}
 	if (await works("docker", ["info"])) return startInDocker();
-	if ((await works("java", ["-version"])) && (await works("mvn", ["-version"]))) return startLocalBroker();
+	if ((await works("java", ["-version"])) && (await works("mvn", ["-version"]))) return startLocalBroker(jvmFlags);
 	throw new Error(
 		"The tests need a real Kafka broker. Set KAFKA_BROKERS=host:port, or start Docker, or install Java 17+ and Maven.",
 	);
 }
 
-export async function startLocalBroker(): Promise<LocalBroker> {
+export async function startLocalBroker(jvmFlags = JVM_FLAGS_TESTS): Promise<LocalBroker> {
 	const libs = await jars();
 	const directory = mkdtempSync(join(tmpdir(), "mycelog-kafka-"));
 	const [port, controllerPort] = await freePorts(2);
 	const config = join(directory, "server.properties");
 	writeFileSync(config, properties(directory, port as number, controllerPort as number));
-	const java = (main: string, ...args: string[]) => [...JVM_FLAGS, "-cp", join(libs, "*"), main, ...args];
+	const java = (main: string, ...args: string[]) => [...jvmFlags, "-cp", join(libs, "*"), main, ...args];
 	const id = Buffer.from(randomUUID().replaceAll("-", ""), "hex").toString("base64url");
 	await run("java", java("kafka.tools.StorageTool", "format", "-t", id, "-c", config));
 	const brokers = `127.0.0.1:${port}`;
