@@ -23,9 +23,19 @@ const HEAD: ValueHead = { bytes: 0, payload: 0, values: 0 };
 export function skipValue(bytes: Uint8Array, at: number, depth = 0): number {
 	const byte = bytes[at] ?? 0xc1;
 	if (byte <= 0x7f || byte >= 0xe0) return at + 1;
-	if (depth > NESTING_MAX || !readHead(bytes, at, HEAD)) return -1;
-	let end = at + HEAD.bytes + HEAD.payload;
-	const { values } = HEAD;
+	// Short texts are most of what there is: keys, ids, addresses.
+	if (byte >= 0xa0 && byte <= 0xbf) {
+		const end = at + 1 + (byte & 0x1f);
+		return end <= bytes.length ? end : -1;
+	}
+	if (depth > NESTING_MAX) return -1;
+	let end = at + 1;
+	let values = byte <= 0x8f ? 2 * (byte & 0x0f) : byte & 0x0f;
+	if (byte > 0x9f) {
+		if (!readHead(bytes, at, HEAD)) return -1;
+		end = at + HEAD.bytes + HEAD.payload;
+		values = HEAD.values;
+	}
 	for (let i = 0; i < values && end >= 0; i++) end = skipValue(bytes, end, depth + 1);
 	return end <= bytes.length ? end : -1;
 }
