@@ -1,0 +1,156 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { beforeAll, describe, expect, test } from "vitest";
+import { parse } from "yaml";
+import { resolveConfig } from "../../cli/config.ts";
+import { mycelogProgram } from "../../cli/program.ts";
+
+const ROOT = fileURLToPath(new URL("../..", import.meta.url));
+const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
+
+interface Service {
+	readonly image?: string;
+	readonly build?: string;
+	readonly environment?: Readonly<Record<string, string>>;
+	readonly ports?: readonly string[];
+	readonly volumes?: readonly string[];
+	readonly healthcheck?: { readonly test: readonly string[] };
+	readonly depends_on?: Readonly<Record<string, { readonly condition: string }>>;
+	readonly command?: readonly string[];
+}
+
+interface Instruction {
+	readonly name: string;
+	readonly rest: string;
+}
+
+/** Lines joined, comments left out. */
+const instructions: readonly Instruction[] = read("Dockerfile")
+	.replace(/^#.*\n/gm, "")
+	.replace(/\\\n/g, " ")
+	.split("\n")
+	.filter(Boolean)
+	.map((line) => ({ name: line.split(" ", 1)[0] as string, rest: line.slice(line.indexOf(" ") + 1) }));
+const only = (name: string) => instructions.filter((instruction) => instruction.name === name);
+
+const imageEnvironment = Object.fromEntries(
+	only("ENV").flatMap(({ rest }) =>
+		rest
+			.trim()
+			.split(/\s+/)
+			.map((pair) => pair.split("=") as [string, string]),
+	),
+);
+
+describe("compose.yaml", () => {
+	let services: Readonly<Record<string, Service>>;
+	let nodes: readonly (readonly [string, Service])[];
+	let volumes: readonly string[];
+
+	beforeAll(() => {
+		const file = parse(read("compose.yaml"), { merge: true });
+		services = file.services;
+		volumes = Object.keys(file.volumes);
+		nodes = Object.entries(services).filter(([, { build }]) => build);
+	});
+
+	/** What the process finds, with the secret that the file leaves to whoever starts it. */
+	const environmentOf = ({ environment = {} }: Service) =>
+		Object.fromEntries(
+			Object.entries({ ...imageEnvironment, ...environment }).map(([name, value]) => [
+				name,
+				String(value).replace(/^\$\{MYCELOG_JWT_SECRET:\?.*\}$/, "a secret from outside"),
+			]),
+		);
+
+	test("every option of both nodes is known and has a value it can take", () => {
+		expect(nodes).toHaveLength(2);
+		for (const [, node] of nodes) {
+			expect(() => resolveConfig({ flags: {}, environment: environmentOf(node) })).not.toThrow();
+		}
+	});
+
+	test("both nodes keep their log at the Kafka service, and start when it is healthy", () => {
+		const [name, kafka] =
+			Object.entries(services).find(([, { image }]) => image?.startsWith("apache/kafka:")) ?? [];
+		expect(kafka?.healthcheck?.test.length).toBeGreaterThan(1);
+		const advertised = kafka?.environment?.["KAFKA_ADVERTISED_LISTENERS"]?.replace(/^\w+:\/\//, "");
+		for (const [, node] of nodes) {
+			const { config } = resolveConfig({ flags: {}, environment: environmentOf(node) });
+			expect(config.kafkaUri).toEqual([advertised]);
+			expect(advertised?.split(":")[0]).toBe(name);
+			expect(node.depends_on?.[name as string]?.condition).toBe("service_healthy");
+		}
+	});
+
+	test("the nodes share the token secret from outside, and each has its own id, port and volume", () => {
+		const secrets = nodes.map(([, { environment }]) => environment?.["MYCELOG_JWT_SECRET"]);
+		expect(new Set(secrets).size).toBe(1);
+		expect(secrets[0]).toMatch(/^\$\{MYCELOG_JWT_SECRET:\?/);
+		const own = nodes.map(([, node]) => ({
+			id: node.environment?.["MYCELOG_NODE_ID"],
+			port: node.ports?.[0]?.split(":")[0],
+			volume: node.volumes?.[0]?.split(":")[0],
+		}));
+		for (const key of ["id", "port", "volume"] as const) {
+			expect(new Set(own.map((node) => node[key])).size, key).toBe(2);
+		}
+		for (const { volume } of own) expect(volumes).toContain(volume);
+	});
+
+	test("ports and volumes meet those of the image", () => {
+		for (const [, node] of nodes) {
+			const { config } = resolveConfig({ flags: {}, environment: environmentOf(node) });
+			expect(node.ports?.[0]?.split(":")[1]).toBe(String(config.port));
+			expect(node.volumes?.[0]?.split(":")[1]).toBe(config.dataDir);
+			expect(config.publicUrl).toContain(`:${node.ports?.[0]?.split(":")[0]}`);
+		}
+	});
+});
+
+describe("the Dockerfile", () => {
+	const copied = only("COPY").filter(({ rest }) => !rest.startsWith("--from="));
+	const sources = new Set(copied.flatMap(({ rest }) => rest.split(" ").slice(0, -1)));
+
+	test("copies paths that exist and that .dockerignore lets through", () => {
+		const allowed = new Set([...read(".dockerignore").matchAll(/^!(.+)$/gm)].map(([, path]) => path));
+		expect(read(".dockerignore")).toMatch(/^\*$/m);
+		for (const source of sources) {
+			expect(existsSync(join(ROOT, source)), source).toBe(true);
+			expect([...allowed], source).toContain(source);
+		}
+		expect(allowed).toEqual(sources);
+	});
+
+	test("copies every folder the build reads, and starts a file the build writes", () => {
+		const { include, compilerOptions } = JSON.parse(read("tsconfig.build.json"));
+		for (const folder of include) expect([...sources]).toContain(folder);
+		const [, entry] = JSON.parse(only("ENTRYPOINT")[0]?.rest as string) as string[];
+		const source = (entry as string).replace(`${compilerOptions.outDir}/`, "").replace(/\.js$/, ".ts");
+		expect(existsSync(join(ROOT, source)), source).toBe(true);
+		expect(JSON.parse(read("package.json")).bin.mycelog).toBe(entry);
+	});
+
+	test("starts a command that exists, with options that are known, on every interface", () => {
+		const [command] = JSON.parse(only("CMD").at(-1)?.rest as string) as string[];
+		const hooks = { environment: {}, resolved: () => {}, exit: () => {} };
+		expect(mycelogProgram(hooks).commands.map((known) => known.name())).toContain(command);
+		expect(resolveConfig({ flags: {}, environment: imageEnvironment }).config.host).toBe("0.0.0.0");
+	});
+
+	test("asks for readiness, runs as a user of its own and with production dependencies only", () => {
+		expect(only("HEALTHCHECK")[0]?.rest).toContain("/health/readiness");
+		expect(only("USER").map(({ rest }) => rest)).toEqual(["node"]);
+		const installs = only("RUN").filter(({ rest }) => rest.startsWith("npm ci"));
+		expect(installs.map(({ rest }) => rest)).toEqual(["npm ci", "npm ci --omit=dev"]);
+		const modules = only("COPY").find(({ rest }) => rest.includes("node_modules"));
+		expect(modules?.rest).toMatch(/^--from=dependencies /);
+	});
+
+	test("is built on a Node that the package supports", () => {
+		const { engines } = JSON.parse(read("package.json"));
+		const majors = only("FROM").map(({ rest }) => /^node:(\d+)-/.exec(rest)?.[1]);
+		expect(new Set(majors)).toEqual(new Set([/\d+/.exec(engines.node)?.[0]]));
+	});
+});
