@@ -37,7 +37,7 @@ interface Resolved {
 }
 
 /** The manager can be fetched as a service too; its object is made where the whole table is known. */
-export type ManagerObject = (context: ManagerContext) => unknown;
+export type ManagerObject = (context: ManagerContext) => Readonly<Record<string, unknown>>;
 
 export const serviceMethods = (managerObject: ManagerObject): ManagerMethods => ({
 	register_service: {
@@ -69,7 +69,10 @@ export const serviceMethods = (managerObject: ManagerObject): ManagerMethods => 
 		parameters: ["service_id", "config"],
 		required: 1,
 		doc: "Get the record of a service, without its methods.",
-		run: async (args, context) => (await resolve(args, context)).record,
+		run: async (args, context) =>
+			isManager(args["service_id"])
+				? managerRecord(managerObject(context))
+				: (await resolve(args, context)).record,
 	},
 	list_services: {
 		parameters: ["query", "include_unlisted", "include_app_services", "prioritize_running_services"],
@@ -81,6 +84,12 @@ export const serviceMethods = (managerObject: ManagerObject): ManagerMethods => 
 
 function isManager(id: unknown): boolean {
 	return id === "~" || (typeof id === "string" && id.endsWith("/~"));
+}
+
+/** The manager is in no registry; its record is made of the object that clients get. */
+function managerRecord(object: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+	const { name, description, type, config } = object;
+	return { id: "~", name, description, type, config, docs: null, app_id: "*", service_schema: null };
 }
 
 async function registerService({ service }: Arguments, context: ManagerContext): Promise<null> {

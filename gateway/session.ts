@@ -130,7 +130,7 @@ export class Session {
 	/** One ping under way at a time: under load its pong covers everything written meanwhile. */
 	#pingIfNeeded(): void {
 		if (this.#pinged || this.#closed || this.#lastSent <= this.#acked) return;
-		this.#pinged = { offset: this.#lastSent, seen: this.#seen.encode(this.#parts.now()) };
+		this.#pinged = { offset: this.#lastSent, seen: this.#seen.encode() };
 		this.#parts.wire.ping(String(this.#lastSent));
 	}
 

@@ -56,6 +56,7 @@ onEachLog("services", (node) => {
 				"hang",
 				"record",
 				"reverse",
+				"setup",
 			]);
 			const byId = await clients[consumer].run("find", { name: consumer, id: full });
 			expect(byId).toEqual(byName);

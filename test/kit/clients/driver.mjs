@@ -70,6 +70,8 @@ function helloService(id, config) {
 			throw new Error(text);
 		},
 		hang: () => new Promise(() => {}),
+		math: { twice: (number) => number * 2, deep: { negate: (number) => -number } },
+		setup: () => order.push(["setup", 0]),
 	};
 }
 
@@ -86,21 +88,24 @@ const commands = {
 		const { workspace, client_id, user } = server.config;
 		return { workspace, client: client_id, user: encoded(user) };
 	},
-	async register({ name, id, config = {} }) {
-		await servers.get(name).registerService(helloService(id, config));
+	/** `more`: further fields of the service. */
+	async register({ name, id, config = {}, more = {} }) {
+		return (await servers.get(name).registerService({ ...helloService(id, config), ...more })).id;
 	},
 	async unregister({ name, id }) {
 		await servers.get(name).unregisterService(id);
 	},
-	async find({ name, id }) {
-		const service = await servers.get(name).getService(id);
+	async find({ name, id, options = {} }) {
+		const service = await servers.get(name).getService(id, options);
 		services.set(`${name} ${id}`, service);
 		const methods = Object.keys(service).filter((key) => typeof service[key] === "function");
 		return { id: service.id, methods: methods.sort() };
 	},
 	async call({ name, id, method, args = [], kwargs }) {
 		const keywords = kwargs ? [{ ...decoded(kwargs), _rkwargs: true }] : [];
-		return encoded(await services.get(`${name} ${id}`)[method](...decoded(args), ...keywords));
+		const path = method.split(".");
+		const owner = path.slice(0, -1).reduce((part, key) => part[key], services.get(`${name} ${id}`));
+		return encoded(await owner[path.at(-1)](...decoded(args), ...keywords));
 	},
 	async manage({ name, method, args = [], kwargs }) {
 		const keywords = kwargs ? [{ ...decoded(kwargs), _rkwargs: true }] : [];
