@@ -125,6 +125,17 @@ export class SqliteSnapshots implements SnapshotStore {
 			.all(after, prefix, `${prefix}\u{10ffff}`, limit) as string[];
 	}
 
+	forget({ topic, partition }: PartitionId, from: number): void {
+		this.#database.transaction(() => {
+			this.#database
+				.prepare('DELETE FROM snapshots WHERE topic = ? AND partition = ? AND "offset" >= ?')
+				.run(topic, partition, from);
+			this.#database
+				.prepare("DELETE FROM checkpoints WHERE topic = ? AND partition = ?")
+				.run(topic, partition);
+		})();
+	}
+
 	close(): void {
 		this.#database.close();
 	}

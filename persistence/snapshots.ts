@@ -52,5 +52,7 @@ export interface SnapshotStore {
 	claims(partition: PartitionId): { readonly address: string; readonly claim: string }[];
 	/** Addresses with a snapshot, ascending, after `after`, at most `limit`; optionally only with a prefix. */
 	addresses(options: { prefix?: string; after?: string; limit: number }): string[];
+	/** Drop the checkpoint of a partition, and its snapshots that contain records at or after `from`. */
+	forget(partition: PartitionId, from: number): void;
 	close(): void;
 }

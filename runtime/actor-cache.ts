@@ -3,11 +3,12 @@
  * passivation; knows nothing of records.
  */
 import { MycelogError } from "../persistence/errors.ts";
-import type { Log, PartitionId } from "../persistence/log.ts";
+import { type Log, type PartitionId, partitionName } from "../persistence/log.ts";
 import type { SnapshotStore, StoredSnapshot } from "../persistence/snapshots.ts";
 import { Actor } from "./actor.ts";
 import { type Address, typeOf } from "./address.ts";
 import type { Behaviour, Behaviours } from "./behaviour.ts";
+import type { Clock } from "./clock.ts";
 import { rebuildActor } from "./fold.ts";
 import type { Logger } from "./logger.ts";
 import type { RuntimeMetrics } from "./metrics.ts";
@@ -16,11 +17,14 @@ import type { RuntimeMetrics } from "./metrics.ts";
 export const ACTORS_IN_MEMORY_MAX = 10_000;
 /** An actor that had no message this long leaves memory after its snapshot, milliseconds. */
 export const PASSIVATE_AFTER_MS = 30_000;
+/** Pause before an actor whose history could not be read is rebuilt again, milliseconds. */
+export const REBUILD_RETRY_MS = 1_000;
 
 export interface ActorCacheParts {
 	readonly log: Log;
 	readonly snapshots: SnapshotStore;
 	readonly behaviours: Behaviours;
+	readonly clock: Clock;
 	readonly metrics: RuntimeMetrics;
 	readonly logger: Logger;
 }
@@ -35,6 +39,12 @@ export class ActorCache {
 	readonly #parts: ActorCacheParts;
 	/** Insertion order is order of use: a used actor is re-inserted at a sweep, not on every message. */
 	readonly #entries = new Map<Address, Entry>();
+	/**
+	 * One rebuild an actor: a second one, begun by a timer that is due, would end after the loop had folded more into
+	 * the first one's actor, and put an older state in its place.
+	 */
+	readonly #rebuilding = new Map<Address, Promise<Actor>>();
+	#closed = false;
 
 	constructor(partition: PartitionId, parts: ActorCacheParts) {
 		this.#partition = partition;
@@ -45,7 +55,10 @@ export class ActorCache {
 		return this.#entries.size;
 	}
 
-	/** In memory, from its snapshot or new; a promise only where a damaged snapshot is rebuilt from the log. */
+	/**
+	 * In memory, from its snapshot or new; a promise only where a damaged snapshot is rebuilt from the log, as of
+	 * `before`: nothing may be folded into this actor until it settles. Throws `actor.unknown-type`.
+	 */
 	get(address: Address, now: number, before: number): Actor | Promise<Actor> {
 		const entry = this.#entries.get(address);
 		if (entry) {
@@ -53,17 +66,13 @@ export class ActorCache {
 			return entry.actor;
 		}
 		const behaviour = this.#behaviour(address);
-		const snapshot = this.#load(address, behaviour);
-		if (snapshot === "damaged") return this.#rebuild(address, behaviour, now, before);
-		const actor = snapshot ? Actor.restore(snapshot, behaviour) : Actor.fresh(address, behaviour);
+		const rebuilding = this.#rebuilding.get(address);
+		if (rebuilding) return rebuilding;
+		const actor = this.#restore(address, behaviour);
+		if (!actor) return this.#rebuild(address, behaviour, now, before);
 		this.#parts.metrics.activations++;
 		this.#entries.set(address, { actor, usedAt: now });
 		return actor;
-	}
-
-	/** Without activating it. */
-	peek(address: Address): Actor | undefined {
-		return this.#entries.get(address)?.actor;
 	}
 
 	*dirty(): Iterable<Actor> {
@@ -86,6 +95,11 @@ export class ActorCache {
 		}
 	}
 
+	/** No rebuild is tried again. */
+	close(): void {
+		this.#closed = true;
+	}
+
 	#behaviour(address: Address): Behaviour {
 		const { behaviours } = this.#parts;
 		const behaviour = behaviours.get(typeOf(address));
@@ -96,31 +110,56 @@ export class ActorCache {
 		);
 	}
 
-	#load(address: Address, behaviour: Behaviour): StoredSnapshot | undefined | "damaged" {
+	/** From its snapshot, or new where there is none; undefined: what is stored cannot be used. */
+	#restore(address: Address, behaviour: Behaviour): Actor | undefined {
+		const { snapshots, logger } = this.#parts;
+		let snapshot: StoredSnapshot | undefined;
 		try {
-			const snapshot = this.#parts.snapshots.load(address);
-			if (snapshot && snapshot.version !== behaviour.version) {
-				this.#parts.logger.warn(
-					{ address, found: snapshot.version, required: behaviour.version },
-					"snapshot of another version: rebuilding the actor from its history",
-				);
-				return "damaged";
-			}
-			return snapshot;
-		} catch (error) {
-			if (!MycelogError.is(error, "snapshot.corrupt")) throw error;
-			this.#parts.logger.error(
-				{ address, err: error },
-				"snapshot damaged: rebuilding the actor from the log",
-			);
-			return "damaged";
+			snapshot = snapshots.load(address);
+			if (!snapshot) return Actor.fresh(address, behaviour);
+			if (snapshot.version === behaviour.version) return Actor.restore(snapshot, behaviour);
+		} catch (err) {
+			// Whatever the reason, the log has it all: a record must not be parked because a cache cannot be read.
+			logger.error({ address, err }, "snapshot damaged: rebuilding the actor from the log");
+			return undefined;
 		}
+		const versions = { address, found: snapshot.version, required: behaviour.version };
+		logger.warn(versions, "snapshot of another version: rebuilding the actor from its history");
+		return undefined;
 	}
 
-	async #rebuild(address: Address, behaviour: Behaviour, now: number, before: number): Promise<Actor> {
-		const actor = await rebuildActor(this.#parts.log, this.#partition, address, behaviour, before);
-		this.#parts.metrics.snapshotsRebuilt++;
-		this.#entries.set(address, { actor, usedAt: now });
-		return actor;
+	#rebuild(address: Address, behaviour: Behaviour, now: number, before: number): Promise<Actor> {
+		const rebuilding = this.#fromLog(address, behaviour, before)
+			.then((actor) => {
+				this.#parts.metrics.snapshotsRebuilt++;
+				this.#entries.set(address, { actor, usedAt: now });
+				return actor;
+			})
+			.finally(() => this.#rebuilding.delete(address));
+		this.#rebuilding.set(address, rebuilding);
+		return rebuilding;
+	}
+
+	/** Tried until the log answers or is closed: a partition must not stop because its broker is away for a while. */
+	async #fromLog(address: Address, behaviour: Behaviour, before: number): Promise<Actor> {
+		const { log, clock, logger } = this.#parts;
+		for (;;) {
+			try {
+				const { start } = await log.bounds(this.#partition);
+				const actor = await rebuildActor(log, this.#partition, address, behaviour, before);
+				if (start > 0) {
+					const partition = partitionName(this.#partition);
+					logger.error(
+						{ address, partition, start },
+						"rebuilt from what the log still keeps: history before it is lost to this actor",
+					);
+				}
+				return actor;
+			} catch (err) {
+				if (this.#closed || MycelogError.is(err, "log.closed")) throw err;
+				logger.warn({ address, err }, "history not readable; trying again");
+				await new Promise<void>((resolve) => clock.after(REBUILD_RETRY_MS, resolve));
+			}
+		}
 	}
 }

@@ -99,7 +99,7 @@ async function foldTail(
 		for (const record of page) {
 			const message = messageOf(record);
 			if ("unreadable" in message) continue;
-			if (message.origin && watermarks.seen(message.origin, record.timestamp)) continue;
+			if (message.origin && watermarks.seen(message.origin, record.offset)) continue;
 			if (!wanted(message.to) || (message.kind !== "command" && message.kind !== "timer")) continue;
 			const actor = loaded.get(message.to) ?? load(parts, message.to);
 			loaded.set(message.to, actor);

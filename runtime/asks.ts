@@ -10,6 +10,7 @@ export const ASKS_WAITING_MAX = 100_000;
 
 interface Waiting {
 	readonly resolve: (result: ReplyResult) => void;
+	readonly reject: (error: MycelogError) => void;
 	readonly cancelTimer: () => void;
 }
 
@@ -17,6 +18,7 @@ export class Asks {
 	readonly #waiting = new Map<string, Waiting>();
 	readonly #clock: Clock;
 	#next = 0;
+	#closed = false;
 
 	constructor(clock: Clock) {
 		this.#clock = clock;
@@ -28,6 +30,7 @@ export class Asks {
 
 	/** A fresh ask: its number, and the promise of its result (rejects with `actor.ask-timeout`). */
 	open(what: string, timeoutMs: number): { ask: string; result: Promise<ReplyResult> } {
+		if (this.#closed) throw closedError();
 		if (this.#waiting.size >= ASKS_WAITING_MAX) {
 			throw new MycelogError("log.overloaded", `${ASKS_WAITING_MAX} asks wait already; ${what} was not sent`);
 		}
@@ -37,8 +40,11 @@ export class Asks {
 				this.#waiting.delete(ask);
 				reject(new MycelogError("actor.ask-timeout", `no reply to ${what} within ${timeoutMs} ms`));
 			});
-			this.#waiting.set(ask, { resolve, cancelTimer });
+			this.#waiting.set(ask, { resolve, reject, cancelTimer });
 		});
+		// The time can be up while its message still waits for the log and nobody listens yet: whoever awaits the
+		// result hears of it then, and an ask given up by everyone must not end the process.
+		result.catch(() => {});
 		return { ask, result };
 	}
 
@@ -57,4 +63,18 @@ export class Asks {
 		this.#waiting.get(ask)?.cancelTimer();
 		this.#waiting.delete(ask);
 	}
+
+	/** The node stops: tell everybody who waits. */
+	close(): void {
+		this.#closed = true;
+		for (const { reject, cancelTimer } of this.#waiting.values()) {
+			cancelTimer();
+			reject(closedError());
+		}
+		this.#waiting.clear();
+	}
+}
+
+function closedError(): MycelogError {
+	return new MycelogError("log.closed", "the node stops; the message may still be handled");
 }

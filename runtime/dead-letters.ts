@@ -3,15 +3,18 @@
  * Owns the parked form; listing and retrying belong to the operator's commands.
  */
 import type { Appender } from "../persistence/appender.ts";
-import type { LogRecord, PartitionId } from "../persistence/log.ts";
+import { type LogRecord, type PartitionId, partitionName } from "../persistence/log.ts";
 import type { Clock } from "./clock.ts";
 import type { Logger } from "./logger.ts";
 import { DEAD_LETTERS_TOPIC } from "./topics.ts";
 
-/** Characters of a stack that are kept. */
+/** Characters of a cause and of a stack that are kept. */
+const CAUSE_CHARACTERS_MAX = 4_000;
 const STACK_CHARACTERS_MAX = 4_000;
 
 export interface DeadLetter {
+	/** The same each time a re-fold parks the record again: a reader takes the first and drops the others. */
+	readonly id: string;
 	readonly topic: string;
 	readonly partition: number;
 	readonly offset: number;
@@ -20,6 +23,15 @@ export interface DeadLetter {
 	readonly cause: string;
 	readonly stack?: string;
 	readonly attempts: number;
+	/** The record itself was handled; what failed is this one of its effects. */
+	readonly output?: number;
+}
+
+/** Why something was parked. */
+export interface Parked {
+	readonly cause: Error | string;
+	readonly attempts: number;
+	readonly output?: number;
 }
 
 export class DeadLetters {
@@ -34,17 +46,20 @@ export class DeadLetters {
 	}
 
 	/** Resolves when the parked record is durable. */
-	park(origin: PartitionId, record: LogRecord, cause: Error | string, attempts: number): Promise<number> {
+	park(origin: PartitionId, record: LogRecord, { cause, attempts, output }: Parked): Promise<number> {
+		const text = typeof cause === "string" ? cause : `${cause.name}: ${cause.message}`;
+		const stack = typeof cause === "object" ? cause.stack?.slice(0, STACK_CHARACTERS_MAX) : undefined;
+		const place = `${partitionName(origin)}@${record.offset}`;
 		const letter: DeadLetter = {
+			id: output === undefined ? place : `${place}.${output}`,
 			...origin,
 			offset: record.offset,
 			address: record.key,
 			type: record.headers["~t"] ?? "",
-			cause: typeof cause === "string" ? cause : `${cause.name}: ${cause.message}`,
-			...(typeof cause === "object" && cause.stack
-				? { stack: cause.stack.slice(0, STACK_CHARACTERS_MAX) }
-				: undefined),
+			cause: text.slice(0, CAUSE_CHARACTERS_MAX),
+			...(stack ? { stack } : undefined),
 			attempts,
+			...(output === undefined ? undefined : { output }),
 		};
 		const { stack: _, ...fields } = letter;
 		this.#logger.warn(fields, "record parked as a dead letter");
@@ -52,7 +67,7 @@ export class DeadLetters {
 		const parked = {
 			key: record.key,
 			value: Buffer.from(JSON.stringify(letter)),
-			headers: {},
+			headers: { id: letter.id },
 			timestamp: this.#clock.now(),
 		};
 		return this.#appender.append(partition, parked, { retryForever: true });

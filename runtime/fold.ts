@@ -56,7 +56,7 @@ export async function* foldActor(
 			const message = messageOf(record);
 			if ("unreadable" in message) continue;
 			// Repeats are recognised over the whole partition, as the live loop does.
-			const repeat = message.origin !== undefined && watermarks.seen(message.origin, message.timestamp);
+			const repeat = message.origin !== undefined && watermarks.seen(message.origin, message.offset);
 			if (record.key !== address) continue;
 			const inHistory = message.kind === "command" || message.kind === "timer";
 			if (!inHistory && !options.everything) continue;

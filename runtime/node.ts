@@ -41,6 +41,8 @@ export interface NodeOptions {
 	readonly cluster: boolean;
 	readonly clientsRetentionMs?: number;
 	readonly clock?: Clock;
+	/** At least 0, below 1; spreads retries. Default: Math.random. */
+	readonly random?: () => number;
 }
 
 export interface AskOptions {
@@ -83,11 +85,17 @@ export class Node implements PartitionOwner {
 		const clock = options.clock ?? systemClock;
 		this.#clock = clock;
 		const { log, logger } = options;
-		this.appender = new Appender(log);
+		const random = options.random ?? Math.random;
+		this.appender = new Appender(log, {
+			now: () => clock.now(),
+			after: (delayMs, callback) => clock.after(delayMs, callback),
+			random: () => random(),
+		});
 		const { appender, name: node, behaviours, metrics } = this;
 		this.#asks = new Asks(clock);
 		this.#outbox = new Outbox({ appender, behaviours, partitions: options.partitions, clock, node });
 		this.#channel = options.cluster ? new NodeChannel({ log, appender, node, clock, logger }) : undefined;
+		const deadLetters = new DeadLetters(appender, clock, logger);
 		const effects = new PartitionEffects({
 			outbox: this.#outbox,
 			asks: this.#asks,
@@ -95,12 +103,12 @@ export class Node implements PartitionOwner {
 			outlets: options.outlets,
 			channel: this.#channel,
 			behaviours,
+			deadLetters,
 			metrics,
 			logger,
 		});
-		const deadLetters = new DeadLetters(appender, clock, logger);
 		const { snapshots } = options;
-		this.#parts = { log, snapshots, behaviours, metrics, logger, clock, node, effects, deadLetters };
+		this.#parts = { log, snapshots, behaviours, metrics, logger, clock, node, effects };
 	}
 
 	/** Resolves when the first partitions are restored; `ready` tells when they caught up. */
@@ -120,7 +128,12 @@ export class Node implements PartitionOwner {
 
 	/** Checkpoint and let go of everything; ends within the deadline even if the log does not answer. */
 	async stop(deadlineMs: number): Promise<void> {
-		await Promise.all([this.log.close(deadlineMs), this.#channel?.stop()]);
+		this.#asks.close();
+		const closed = Promise.allSettled([this.log.close(deadlineMs), this.#channel?.stop()]);
+		const { promise: deadline, resolve } = Promise.withResolvers<void>();
+		const cancelDeadline = this.#clock.after(deadlineMs, resolve);
+		await Promise.race([closed, deadline]);
+		cancelDeadline();
 		await this.appender.close();
 		this.#options.snapshots.close();
 	}
@@ -146,15 +159,15 @@ export class Node implements PartitionOwner {
 			...(options.from ? { from: options.from } : undefined),
 			...(options.kind === "query" ? { expiresAt: this.#clock.now() + options.timeoutMs } : undefined),
 		};
-		try {
-			await this.submit(draft, options.timeoutMs);
-		} catch (error) {
-			this.#asks.forget(ask);
-			throw error;
-		}
-		const reply = await result;
+		const reply = await this.#reply(result, draft, options.timeoutMs).finally(() => this.#asks.forget(ask));
 		if (reply.ok) return reply.value;
 		throw new RefusedError(reply.error);
+	}
+
+	/** A reply may come before the acknowledgement of its own message, and counts without it. */
+	async #reply(result: Promise<ReplyResult>, draft: Draft, timeoutMs: number): Promise<ReplyResult> {
+		const sent = this.submit(draft, timeoutMs);
+		return Promise.race([result, sent.then(() => result)]);
 	}
 
 	/** Somebody outside the actors owes an answer to this: where it must go, and its coming. */

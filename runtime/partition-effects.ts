@@ -2,56 +2,28 @@
  * Carries out what transitions asked for: outputs to the log, replies to asks, deliveries to sockets.
  * Owns the origins of outputs (deterministic, so that a re-fold repeats them) and where an outlet is.
  */
+import { MycelogError } from "../persistence/errors.ts";
+import type { PartitionId } from "../persistence/log.ts";
+import { partitionName } from "../persistence/log.ts";
 import type { Address } from "./address.ts";
 import { typeOf } from "./address.ts";
 import type { Asks } from "./asks.ts";
 import type { Behaviours } from "./behaviour.ts";
+import type { DeadLetters, Parked } from "./dead-letters.ts";
 import type { Effect, Outlet, ReplyResult } from "./effect.ts";
 import type { Logger } from "./logger.ts";
-import { type Draft, type Event, encodeBody, type Message, type Origin, type ReplyTo } from "./message.ts";
+import { type Draft, type Event, encodeBody, type Message, type ReplyTo } from "./message.ts";
 import type { RuntimeMetrics } from "./metrics.ts";
 import type { NodeChannel } from "./node-channel.ts";
 import type { NodeName } from "./node-name.ts";
 import type { Outbox } from "./outbox.ts";
+import type { OutputGroup } from "./output-group.ts";
 
 /** Sockets of this process, as far as the runtime knows them. The gateway implements it. */
 export interface LocalOutlets {
 	/** A message for a connection, in mailbox order. An unknown connection is ignored: its actor will hear. */
 	deliver(connection: string, message: Message): void;
 	signal(connection: string, signal: Event): void;
-}
-
-/** Outputs under way, so that a checkpoint can wait for those it depends on. */
-export class OutputGroup {
-	#pending = 0;
-	#waiting: { readonly limit: number; readonly resolve: () => void }[] = [];
-
-	get pending(): number {
-		return this.#pending;
-	}
-
-	add(output: Promise<unknown>): void {
-		this.#pending++;
-		output.then(this.#settle, this.#settle);
-	}
-
-	settled(): Promise<void> {
-		return this.below(1);
-	}
-
-	/** Resolves when fewer than `limit` outputs are under way. */
-	below(limit: number): Promise<void> {
-		if (this.#pending < limit) return Promise.resolve();
-		return new Promise((resolve) => this.#waiting.push({ limit, resolve }));
-	}
-
-	readonly #settle = (): void => {
-		this.#pending--;
-		if (this.#waiting.length === 0) return;
-		const ready = this.#waiting.filter((w) => this.#pending < w.limit);
-		this.#waiting = this.#waiting.filter((w) => this.#pending >= w.limit);
-		for (const { resolve } of ready) resolve();
-	};
 }
 
 export interface PartitionEffectsParts {
@@ -61,6 +33,7 @@ export interface PartitionEffectsParts {
 	readonly outlets: LocalOutlets;
 	readonly channel: NodeChannel | undefined;
 	readonly behaviours: Behaviours;
+	readonly deadLetters: DeadLetters;
 	readonly metrics: RuntimeMetrics;
 	readonly logger: Logger;
 }
@@ -72,13 +45,13 @@ export class PartitionEffects {
 		this.#parts = parts;
 	}
 
-	/** One effect of `cause`; `index` is its place among that record's effects. */
-	run(effect: Effect, cause: Message, source: string, index: number, outputs: OutputGroup): void {
+	/** One effect of `cause`, a record of `partition`; `index` is its place among that record's effects. */
+	run(effect: Effect, cause: Message, partition: PartitionId, index: number, outputs: OutputGroup): void {
 		switch (effect.type) {
 			case "tell":
 			case "post":
 			case "forward":
-				this.#output(draftOf(effect, cause), { source, major: cause.offset, minor: index }, outputs);
+				this.#output(effect, cause, partition, index, outputs);
 				return;
 			case "reply":
 				this.reply(effect.to, effect.result, outputs);
@@ -101,11 +74,14 @@ export class PartitionEffects {
 	}
 
 	reply(to: ReplyTo, result: ReplyResult, outputs: OutputGroup): void {
-		const { node, asks, channel, metrics } = this.#parts;
+		const { node, asks, channel, metrics, logger } = this.#parts;
 		if (to.node === node.text) {
 			if (!asks.settle(to.ask, result)) metrics.lateReplies++;
 		} else if (channel && !node.isEarlierProcess(to.node)) {
-			outputs.add(channel.sendReply(to, result));
+			outputs.add(channel.sendReply(to, result), (err) => {
+				logger.warn({ err, node: to.node }, "reply not sent");
+				return true;
+			});
 		} else {
 			metrics.lateReplies++;
 		}
@@ -113,7 +89,9 @@ export class PartitionEffects {
 
 	/** A record of this process's own making, such as a timer that is due. */
 	append(draft: Draft): void {
-		this.#watchFailure(this.#parts.outbox.emit(draft), draft);
+		this.#parts.outbox.emit(draft).catch((err) => {
+			this.#parts.logger.error({ to: draft.to, type: draft.type, err }, "record not appended");
+		});
 	}
 
 	claimLost(address: Address, claim: string): void {
@@ -122,41 +100,83 @@ export class PartitionEffects {
 		this.append({ to: address, kind: "command", type, body: encodeBody({ type, claim }) });
 	}
 
-	#output(draft: Draft, origin: Origin, outputs: OutputGroup): void {
-		this.#parts.metrics.outputs++;
-		let output: Promise<number>;
-		try {
-			output = this.#parts.outbox.emit(draft, origin);
-		} catch (err) {
-			// No such mailbox: a re-fold would find the same, so the partition goes on.
-			this.#parts.logger.error({ to: draft.to, type: draft.type, err }, "output has no mailbox; dropped");
-			return;
-		}
-		this.#watchFailure(output, draft);
-		outputs.add(output);
+	/** Park a record, or one output of it; repeated by a re-fold, under the same id. */
+	park(partition: PartitionId, cause: Message["record"], parked: Parked, outputs: OutputGroup): void {
+		this.#parts.metrics.deadLetters++;
+		outputs.add(this.#parts.deadLetters.park(partition, cause, parked), () => false);
 	}
 
-	#watchFailure(output: Promise<number>, draft: Draft): void {
-		output.catch((err) => {
-			this.#parts.logger.error({ to: draft.to, type: draft.type, err }, "output not appended");
+	#output(effect: Output, cause: Message, partition: PartitionId, index: number, outputs: OutputGroup): void {
+		const { outbox, metrics, logger } = this.#parts;
+		metrics.outputs++;
+		const origin = { source: partitionName(partition), major: cause.offset, minor: index };
+		const refused = (error: Error) =>
+			this.park(partition, cause.record, { cause: error, attempts: 1, output: index }, outputs);
+		let output: Promise<number>;
+		try {
+			output = outbox.emit(draftOf(effect, cause), origin);
+		} catch (error) {
+			// No such mailbox, or nothing msgpack can carry: every fold finds the same, so the partition goes on.
+			refused(error as Error);
+			return;
+		}
+		outputs.add(output, (err) => {
+			if (isFinal(err)) {
+				refused(err);
+				return true;
+			}
+			logger.error({ to: effect.to, err }, "output not appended");
+			return false;
 		});
 	}
 
 	#deliver(outlet: Outlet, message: Message, outputs: OutputGroup): void {
-		const { node, outlets, channel } = this.#parts;
-		if (outlet.node === node.text) outlets.deliver(outlet.connection, message);
-		else if (channel && !node.isEarlierProcess(outlet.node))
-			outputs.add(channel.sendDelivery(outlet, message));
+		const { outlets, channel } = this.#parts;
+		if (this.#isHere(outlet)) this.#toSocket(outlet, () => outlets.deliver(outlet.connection, message));
+		else if (channel && this.#isElsewhere(outlet))
+			this.#sent(outlet, channel.sendDelivery(outlet, message), outputs);
 	}
 
 	#signal(outlet: Outlet, signal: Event, outputs: OutputGroup): void {
-		const { node, outlets, channel } = this.#parts;
-		if (outlet.node === node.text) outlets.signal(outlet.connection, signal);
-		else if (channel && !node.isEarlierProcess(outlet.node)) outputs.add(channel.sendSignal(outlet, signal));
+		const { outlets, channel } = this.#parts;
+		if (this.#isHere(outlet)) this.#toSocket(outlet, () => outlets.signal(outlet.connection, signal));
+		else if (channel && this.#isElsewhere(outlet))
+			this.#sent(outlet, channel.sendSignal(outlet, signal), outputs);
+	}
+
+	#isHere(outlet: Outlet): boolean {
+		return outlet.node === this.#parts.node.text;
+	}
+
+	#isElsewhere(outlet: Outlet): boolean {
+		return !this.#parts.node.isEarlierProcess(outlet.node);
+	}
+
+	/** One connection's trouble must not stop the mailboxes of everybody else. */
+	#toSocket({ connection }: Outlet, give: () => void): void {
+		try {
+			give();
+		} catch (err) {
+			this.#parts.logger.error({ connection, err }, "the connection did not take what is for it");
+		}
+	}
+
+	#sent({ node, connection }: Outlet, sending: Promise<number>, outputs: OutputGroup): void {
+		outputs.add(sending, (err) => {
+			this.#parts.logger.error({ node, connection, err }, "not handed to the connection's node");
+			return !MycelogError.is(err, "log.closed");
+		});
 	}
 }
 
-function draftOf(effect: Extract<Effect, { type: "tell" | "post" | "forward" }>, cause: Message): Draft {
+type Output = Extract<Effect, { type: "tell" | "post" | "forward" }>;
+
+/** Nothing was written, and nothing ever will be however often it is tried. */
+function isFinal(error: unknown): error is MycelogError {
+	return MycelogError.is(error, "log.record-too-large") || MycelogError.is(error, "log.topic-mismatch");
+}
+
+function draftOf(effect: Output, cause: Message): Draft {
 	switch (effect.type) {
 		case "tell":
 			return {

@@ -8,12 +8,11 @@ import type { Checkpoint } from "../persistence/snapshots.ts";
 import { type Actor, timerEvent, timerFacts } from "./actor.ts";
 import { ActorCache, type ActorCacheParts } from "./actor-cache.ts";
 import type { Address } from "./address.ts";
-import type { Clock } from "./clock.ts";
-import type { DeadLetters } from "./dead-letters.ts";
 import type { Effect } from "./effect.ts";
 import { encodeBody, type Message, messageOf } from "./message.ts";
 import type { NodeName } from "./node-name.ts";
-import { OutputGroup, type PartitionEffects } from "./partition-effects.ts";
+import { OutputGroup } from "./output-group.ts";
+import type { PartitionEffects } from "./partition-effects.ts";
 import { Timers } from "./timers.ts";
 import { Watermarks } from "./watermarks.ts";
 
@@ -27,10 +26,8 @@ export const OUTPUTS_PENDING_MAX = 10_000;
 export const TRANSITION_TRIES_MAX = 2;
 
 export interface PartitionParts extends ActorCacheParts {
-	readonly clock: Clock;
 	readonly node: NodeName;
 	readonly effects: PartitionEffects;
-	readonly deadLetters: DeadLetters;
 }
 
 export class Partition {
@@ -50,6 +47,10 @@ export class Partition {
 	#foldedSinceCheckpoint = 0;
 	#checkpointing: Promise<void> | undefined;
 	#cancelCheckpoint: (() => void) | undefined;
+	/** The last one failed: the next waits for its time, however much is folded meanwhile. */
+	#checkpointFailed = false;
+	/** An output is not in the log and not on its way: only a new start makes it again, from the last checkpoint. */
+	#outputLost = false;
 	#released = false;
 
 	constructor(id: PartitionId, parts: PartitionParts) {
@@ -79,16 +80,21 @@ export class Partition {
 		const { log, snapshots, logger } = this.#parts;
 		const { start, end } = await log.bounds(this.id);
 		const checkpoint = snapshots.checkpoint(this.id);
-		if (checkpoint && checkpoint.next >= start && checkpoint.next <= end) {
+		const partition = this.#source;
+		if (checkpoint && checkpoint.next <= end) {
 			this.#watermarks = Watermarks.decode(checkpoint.watermarks);
-			this.#next = checkpoint.next;
+			this.#next = Math.max(checkpoint.next, start);
+			if (checkpoint.next < start) {
+				const fields = { partition, checkpoint: checkpoint.next, start, lost: start - checkpoint.next };
+				logger.error(fields, "the log dropped records before they were folded: going on from its start");
+			}
 		} else {
 			if (checkpoint) {
-				logger.error(
-					{ partition: this.#source, checkpoint: checkpoint.next, start, end },
-					"the checkpoint does not belong to this log: folding from the log's start",
-				);
+				const fields = { partition, checkpoint: checkpoint.next, start, end };
+				logger.error(fields, "the checkpoint is ahead of the log: folding from the log's start");
 			}
+			// Snapshots of what this log does not hold are of another history.
+			snapshots.forget(this.id, end);
 			this.#next = start;
 		}
 		this.#recoveredTo = end;
@@ -125,6 +131,7 @@ export class Partition {
 	async release(): Promise<void> {
 		this.#released = true;
 		this.#timers.stop();
+		this.#actors.close();
 		this.#cancelCheckpoint?.();
 		await this.#checkpointing;
 		await this.checkpoint();
@@ -134,32 +141,31 @@ export class Partition {
 	#record(record: LogRecord, now: number): Promise<unknown> | undefined {
 		const message = messageOf(record);
 		if ("unreadable" in message) {
-			this.#park(record, message.unreadable);
+			this.#park(record, message.unreadable, 0);
 			this.#advance(record);
 			return undefined;
 		}
 		const { metrics } = this.#parts;
-		let actor: Actor | Promise<Actor>;
-		try {
-			actor = this.#actors.get(message.to, now, record.offset);
-		} catch (error) {
-			this.#park(record, error as Error, message);
+		const { origin } = message;
+		if (origin && this.#watermarks.isRepeat(origin)) {
+			metrics.duplicates++;
 			this.#advance(record);
 			return undefined;
 		}
+		let actor: Actor | Promise<Actor> | undefined;
+		if (isExpired(message, now)) metrics.expired++;
+		else {
+			try {
+				actor = this.#actors.get(message.to, now, record.offset);
+			} catch (error) {
+				this.#park(record, error as Error, 0, message);
+			}
+		}
 		if (actor instanceof Promise) return actor;
 		this.#advance(record);
-		if (message.origin && this.#watermarks.seen(message.origin, record.timestamp)) {
-			metrics.duplicates++;
-			return undefined;
-		}
-		const mayExpire = message.kind === "query" || message.kind === "frame";
-		if (mayExpire && message.expiresAt !== undefined && message.expiresAt < now) {
-			metrics.expired++;
-			return undefined;
-		}
-		metrics[message.kind]++;
-		this.#fold(actor, message);
+		// Only now: what a checkpoint says was seen must be in the states that it covers.
+		if (origin) this.#watermarks.seen(origin, record.offset);
+		if (actor) this.#fold(actor, message);
 		return undefined;
 	}
 
@@ -169,11 +175,14 @@ export class Partition {
 	}
 
 	#fold(actor: Actor, message: Message): void {
+		// Its checkpoint was lost and its snapshot was not: this record is in its state, and what came of it in the log.
+		if (message.offset <= actor.offset) return;
+		this.#parts.metrics[message.kind]++;
 		const effects = this.#receive(actor, message);
 		if (!effects) return;
 		if (message.kind === "command" || message.kind === "timer") this.#watch(actor, message);
 		for (let i = 0; i < effects.length; i++) {
-			this.#parts.effects.run(effects[i] as Effect, message, this.#source, i, this.#outputs);
+			this.#parts.effects.run(effects[i] as Effect, message, this.id, i, this.#outputs);
 		}
 	}
 
@@ -185,15 +194,14 @@ export class Partition {
 			} catch (error) {
 				if (tries < TRANSITION_TRIES_MAX) continue;
 				actor.failedAt = message.offset;
-				this.#park(message.record, error as Error, message);
+				this.#park(message.record, error as Error, tries, message);
 				return undefined;
 			}
 		}
 	}
 
-	#park(record: LogRecord, cause: Error | string, message?: Message): void {
-		this.#parts.metrics.deadLetters++;
-		this.#outputs.add(this.#parts.deadLetters.park(this.id, record, cause, TRANSITION_TRIES_MAX));
+	#park(record: LogRecord, cause: Error | string, attempts: number, message?: Message): void {
+		this.#parts.effects.park(this.id, record, { cause, attempts }, this.#outputs);
 		if (message?.replyTo) {
 			const text = typeof cause === "string" ? cause : `${cause.name}: ${cause.message}`;
 			this.#parts.effects.reply(message.replyTo, { ok: false, error: text }, this.#outputs);
@@ -225,6 +233,7 @@ export class Partition {
 	#due(address: Address): void {
 		const { clock, effects, logger } = this.#parts;
 		const append = (actor: Actor) => {
+			if (this.#released) return;
 			const now = clock.now();
 			for (const timer of actor.timers) {
 				const facts = timerFacts(timer);
@@ -241,7 +250,7 @@ export class Partition {
 
 	#planCheckpoint(): void {
 		if (this.#released) return;
-		if (this.#foldedSinceCheckpoint >= CHECKPOINT_RECORDS_MAX) {
+		if (this.#foldedSinceCheckpoint >= CHECKPOINT_RECORDS_MAX && !this.#checkpointFailed) {
 			void this.checkpoint();
 			return;
 		}
@@ -253,32 +262,45 @@ export class Partition {
 
 	async #writeCheckpoint(): Promise<void> {
 		const { snapshots, clock, metrics, logger } = this.#parts;
-		const now = clock.now();
 		const changed = [...this.#actors.dirty()];
-		if (this.#foldedSinceCheckpoint === 0 && changed.length === 0) return;
-		const checkpoint: Checkpoint = {
-			partition: this.id,
-			next: this.#next,
-			watermarks: this.#watermarks.encode(now),
-		};
-		const rows = changed.map((actor) => actor.snapshot());
-		for (const actor of changed) actor.dirty = false;
+		const folded = this.#foldedSinceCheckpoint;
+		if (this.#outputLost || (folded === 0 && changed.length === 0)) return;
 		this.#foldedSinceCheckpoint = 0;
-		const outputs = this.#outputs;
-		this.#outputs = new OutputGroup();
 		try {
+			const rows = changed.map((actor) => actor.snapshot());
+			const checkpoint: Checkpoint = {
+				partition: this.id,
+				next: this.#next,
+				watermarks: this.#watermarks.encode(),
+			};
+			for (const actor of changed) actor.dirty = false;
+			const outputs = this.#outputs;
+			this.#outputs = new OutputGroup();
 			// A checkpoint before its outputs would lose them in a crash: nobody would make them again.
 			await outputs.settled();
+			if (outputs.lost !== undefined) {
+				this.#outputLost = true;
+				throw outputs.lost;
+			}
 			snapshots.save(checkpoint, rows);
 		} catch (err) {
 			for (const actor of changed) actor.dirty = true;
+			this.#foldedSinceCheckpoint += folded;
+			this.#checkpointFailed = true;
+			this.#planCheckpoint();
 			logger.error({ partition: this.#source, err }, "checkpoint not written; the next one covers it");
 			return;
 		}
+		this.#checkpointFailed = false;
 		metrics.checkpoints++;
-		metrics.snapshotsWritten += rows.length;
-		this.#actors.passivate(now);
+		metrics.snapshotsWritten += changed.length;
+		this.#actors.passivate(clock.now());
 	}
+}
+
+/** Commands never expire: they were accepted, and count. */
+function isExpired({ kind, expiresAt }: Message, now: number): boolean {
+	return expiresAt !== undefined && expiresAt < now && (kind === "query" || kind === "frame");
 }
 
 function firedKey(address: Address, facts: Readonly<Record<string, string>>): string {

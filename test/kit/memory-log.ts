@@ -1,6 +1,7 @@
 /**
  * A log in memory that keeps the port's promises, and fails when a test tells it to.
- * Owns records and faults; for tests of what stands on a log, never of a log.
+ * Owns records, who owns which partition, and faults; for tests of what stands on a log, never of a log.
+ * A `MemoryStorage` is what survives a process; a `MemoryLog` is one process's connection to it.
  */
 import { MycelogError } from "../../persistence/errors.ts";
 import type {
@@ -16,58 +17,200 @@ import type {
 } from "../../persistence/log.ts";
 import { partitionName } from "../../persistence/log.ts";
 import { OwnedPartition } from "../../persistence/owned-partition.ts";
+import type { Clock } from "../../runtime/clock.ts";
+import { systemClock } from "../../runtime/clock.ts";
+
+/** Records a page while an owner catches up. */
+const PAGE_RECORDS = 1_000;
 
 /** What happens to one append before it is stored: throw to fail it, return a promise to hold it up. */
 export type Fault = (records: readonly NewRecord[], id: PartitionId) => Promise<void> | void;
 
+/** The way of an append to the storage and of the acknowledgement back; calls `store` once, late, or never. */
+export type Network = (
+	store: () => number,
+	records: readonly NewRecord[],
+	id: PartitionId,
+) => Promise<number>;
+
+/** The records of all partitions, and the processes that take part in owning them. */
+export class MemoryStorage {
+	readonly #records = new Map<string, LogRecord[]>();
+	readonly #starts = new Map<string, number>();
+	readonly #owners = new Map<string, MemoryLog>();
+	readonly #members = new Set<MemoryLog>();
+	/** Moves of a partition, one after the other. */
+	readonly #moves = new Map<string, Promise<void>>();
+
+	/** Everything stored in a partition that was not trimmed. */
+	all(id: PartitionId): readonly LogRecord[] {
+		return (this.#records.get(partitionName(id)) ?? []).slice(this.bounds(id).start);
+	}
+
+	page(id: PartitionId, from: number, most: number): LogRecord[] {
+		return (this.#records.get(partitionName(id)) ?? []).slice(from, from + most);
+	}
+
+	bounds(id: PartitionId): PartitionBounds {
+		const name = partitionName(id);
+		return { start: this.#starts.get(name) ?? 0, end: this.#records.get(name)?.length ?? 0 };
+	}
+
+	store(id: PartitionId, records: readonly NewRecord[]): number {
+		const name = partitionName(id);
+		let stored = this.#records.get(name);
+		if (!stored) {
+			stored = [];
+			this.#records.set(name, stored);
+		}
+		const base = stored.length;
+		for (const record of records) stored.push({ ...record, offset: stored.length });
+		for (const member of this.#members) member.news(id);
+		return base;
+	}
+
+	/** Retention: records before `start` are gone. */
+	trim(id: PartitionId, start: number): void {
+		this.#starts.set(partitionName(id), start);
+	}
+
+	/** A log that lost its newest records: only those before `end` are left. */
+	cut(id: PartitionId, end: number): void {
+		this.#records.get(partitionName(id))?.splice(end);
+	}
+
+	join(log: MemoryLog): void {
+		this.#members.add(log);
+	}
+
+	/** A process is gone, or has let go of everything. */
+	leave(log: MemoryLog): void {
+		this.#members.delete(log);
+		for (const [name, owner] of this.#owners) if (owner === log) this.#owners.delete(name);
+	}
+
+	owner(id: PartitionId): MemoryLog | undefined {
+		return this.#owners.get(partitionName(id));
+	}
+
+	/** Hand a partition over: the owner lets go of it first, if there is one. */
+	move(id: PartitionId, to: MemoryLog): Promise<void> {
+		return this.#inTurn(id, async () => {
+			const from = this.#owners.get(partitionName(id));
+			if (from === to || !this.#members.has(to)) return;
+			await from?.letGo(id);
+			this.#owners.delete(partitionName(id));
+			await to.letGo(id);
+			await this.#give(id, to);
+		});
+	}
+
+	/** As `move`, for a group that gave up on the owner: it goes on until `retire`. */
+	usurp(id: PartitionId, to: MemoryLog): Promise<void> {
+		return this.#inTurn(id, async () => {
+			if (this.#owners.get(partitionName(id)) === to) return;
+			await to.letGo(id);
+			await this.#give(id, to);
+		});
+	}
+
+	/** An owner that was usurped hears of it. */
+	retire(id: PartitionId, from: MemoryLog): Promise<void> {
+		return this.#inTurn(id, async () => {
+			if (this.#owners.get(partitionName(id)) !== from) await from.letGo(id);
+		});
+	}
+
+	async #give(id: PartitionId, to: MemoryLog): Promise<void> {
+		if (!this.#members.has(to)) return;
+		this.#owners.set(partitionName(id), to);
+		await to.take(id);
+	}
+
+	#inTurn(id: PartitionId, work: () => Promise<void>): Promise<void> {
+		const name = partitionName(id);
+		const done = (this.#moves.get(name) ?? Promise.resolve()).then(work);
+		this.#moves.set(
+			name,
+			done.catch(() => {}),
+		);
+		return done;
+	}
+}
+
+export interface MemoryLogOptions {
+	/** Default: 1,000,000. */
+	readonly maxRecordBytes?: number;
+	/** Default: one of its own. */
+	readonly storage?: MemoryStorage;
+	/** For reads that wait. Default: the system's. */
+	readonly clock?: Clock;
+}
+
 export class MemoryLog implements Log {
 	readonly driver = "memory";
 	readonly maxRecordBytes: number;
+	readonly storage: MemoryStorage;
 	fault: Fault = () => {};
+	network: Network = async (store, records, id) => {
+		await this.fault(records, id);
+		return store();
+	};
+	/** Reads may be held up or fail. */
+	readFault: (id: PartitionId) => Promise<void> | void = () => {};
+	/** What an owner's handler threw; its partition has stopped. */
+	readonly ownerErrors: unknown[] = [];
 	/** Partition and size of every append as it came in, failed ones included. */
 	readonly appends: { readonly partition: string; readonly records: number }[] = [];
 	/** Most appends that were ever under way for one partition at once. */
 	underWayMost = 0;
-	readonly #records = new Map<string, LogRecord[]>();
+	readonly #clock: Clock;
 	readonly #underWay = new Map<string, number>();
 	readonly #owned = new Map<string, OwnedPartition>();
 	#topics: readonly TopicSpec[] = [];
 	#owner: PartitionOwner | undefined;
 	#news: (() => void)[] = [];
-	#closed = false;
+	readonly #ended = Promise.withResolvers<void>();
+	#state: "open" | "closed" | "crashed" = "open";
 
-	constructor(maxRecordBytes = 1_000_000) {
-		this.maxRecordBytes = maxRecordBytes;
+	constructor(options: MemoryLogOptions = {}) {
+		this.maxRecordBytes = options.maxRecordBytes ?? 1_000_000;
+		this.storage = options.storage ?? new MemoryStorage();
+		this.#clock = options.clock ?? systemClock;
 	}
 
 	async open(topics: readonly TopicSpec[]): Promise<void> {
 		this.#topics = topics;
+		this.storage.join(this);
 	}
 
 	async append(id: PartitionId, records: readonly NewRecord[]): Promise<number> {
+		if (this.#state === "closed") this.#mustBeOpen();
 		const name = partitionName(id);
 		this.appends.push({ partition: name, records: records.length });
 		const underWay = (this.#underWay.get(name) ?? 0) + 1;
 		this.#underWay.set(name, underWay);
 		this.underWayMost = Math.max(this.underWayMost, underWay);
 		try {
-			await this.fault(records, id);
-			return this.#store(id, records);
+			return await this.network(() => this.#store(id, records), records, id);
 		} finally {
-			this.#underWay.set(name, underWay - 1);
+			this.#underWay.set(name, (this.#underWay.get(name) ?? 1) - 1);
 		}
 	}
 
 	async read(id: PartitionId, from: number, { maxRecords, waitMs }: ReadLimit): Promise<LogRecord[]> {
-		this.#open();
-		const page = () => this.all(id).slice(from, from + maxRecords);
-		if (page().length === 0 && waitMs > 0) await this.#wait(waitMs);
-		return page();
+		this.#mustBeOpen();
+		await this.readFault(id);
+		this.#mustBeOpen();
+		const { start } = this.storage.bounds(id);
+		if (from < start) throw new MycelogError("log.offset-trimmed", `offset ${from} is gone`, { start });
+		if (waitMs > 0 && this.storage.page(id, from, 1).length === 0) await this.#wait(waitMs);
+		return this.storage.page(id, from, maxRecords);
 	}
 
 	async bounds(id: PartitionId): Promise<PartitionBounds> {
-		this.#open();
-		return { start: 0, end: this.all(id).length };
+		this.#mustBeOpen();
+		return this.storage.bounds(id);
 	}
 
 	async own(topics: readonly string[], owner: PartitionOwner): Promise<void> {
@@ -76,71 +219,109 @@ export class MemoryLog implements Log {
 			if (!topics.includes(topic)) continue;
 			for (let partition = 0; partition < partitions; partition++) {
 				const id = { topic, partition };
-				const next = await owner.assigned(id);
-				const owned = new OwnedPartition(id, next, owner, (error) => {
-					throw error;
-				});
-				this.#owned.set(partitionName(id), owned);
-				void this.#feed(owned);
+				if (!this.storage.owner(id)) await this.storage.move(id, this);
 			}
 		}
 	}
 
 	health(): LogHealth {
-		return this.#closed ? { status: "unavailable", cause: "closed", sinceMs: 0 } : { status: "healthy" };
+		if (this.#state === "open") return { status: "healthy" };
+		return { status: "unavailable", cause: this.#state, sinceMs: 0 };
 	}
 
-	async close(): Promise<void> {
-		if (this.#closed) return;
-		const owned = [...this.#owned.values()];
-		this.#owned.clear();
-		await Promise.all(owned.map((partition) => partition.release()));
-		await Promise.all(owned.map(({ id }) => this.#owner?.revoked(id)));
-		this.#closed = true;
-		for (const wake of this.#news) wake();
+	async close(deadlineMs: number): Promise<void> {
+		if (this.#state !== "open") return;
+		const released = Promise.all([...this.#owned.values()].map(({ id }) => this.letGo(id)));
+		let cancel: () => void = () => {};
+		const deadline = new Promise<void>((resolve) => {
+			cancel = this.#clock.after(deadlineMs, resolve);
+		});
+		await Promise.race([released, deadline]);
+		cancel();
+		this.#end("closed");
+	}
+
+	/** The process is gone: nothing is let go of, nothing is answered any more. */
+	crash(): void {
+		this.#end("crashed");
+	}
+
+	get crashed(): boolean {
+		return this.#state === "crashed";
 	}
 
 	/** Everything stored in a partition. */
 	all(id: PartitionId): readonly LogRecord[] {
-		return this.#records.get(partitionName(id)) ?? [];
+		return this.storage.all(id);
 	}
 
-	#store(id: PartitionId, records: readonly NewRecord[]): number {
-		this.#open();
-		const oversize = records.find(({ value }) => value.length > this.maxRecordBytes);
-		if (oversize) throw new MycelogError("log.record-too-large", `over the limit of ${this.maxRecordBytes}`);
-		const stored = [...this.all(id)];
-		const base = stored.length;
-		for (const record of records) stored.push({ ...record, offset: stored.length });
-		this.#records.set(partitionName(id), stored);
+	/** For the storage: the partition is this process's from now on. */
+	async take(id: PartitionId): Promise<void> {
+		const owner = this.#owner as PartitionOwner;
+		const next = await Promise.race([owner.assigned(id), this.#ended.promise]);
+		if (next === undefined || this.#state !== "open") return;
+		const owned = new OwnedPartition(id, next, owner, (error) => this.ownerErrors.push(error));
+		this.#owned.set(partitionName(id), owned);
+		void this.#feed(owned);
+	}
+
+	/** For the storage: the partition goes to another process. */
+	async letGo(id: PartitionId): Promise<void> {
+		const owned = this.#owned.get(partitionName(id));
+		this.#owned.delete(partitionName(id));
+		if (!owned) return;
+		const released = owned.release().then(() => this.#owner?.revoked(id));
+		await Promise.race([released, this.#ended.promise]);
+	}
+
+	/** For the storage: a partition has more records. */
+	news(id: PartitionId): void {
 		const owned = this.#owned.get(partitionName(id));
 		if (owned) void this.#feed(owned);
 		for (const wake of this.#news.splice(0)) wake();
-		return base;
+	}
+
+	#store(id: PartitionId, records: readonly NewRecord[]): number {
+		const oversize = records.find(({ value }) => value.length > this.maxRecordBytes);
+		if (oversize) throw new MycelogError("log.record-too-large", `over the limit of ${this.maxRecordBytes}`);
+		return this.storage.store(id, records);
 	}
 
 	async #feed(owned: OwnedPartition): Promise<void> {
 		if (owned.catchingUp) return;
 		owned.catchingUp = true;
 		while (this.#owned.get(partitionName(owned.id)) === owned) {
-			const page = this.all(owned.id).slice(owned.next, owned.next + 1_000);
+			const from = Math.max(owned.next, this.storage.bounds(owned.id).start);
+			const page = this.storage.page(owned.id, from, PAGE_RECORDS);
 			if (page.length === 0) break;
-			if (!owned.offer(page, true)) await owned.drained();
+			if (owned.offer(page, true)) continue;
+			await owned.drained();
+			// A failed owner takes nothing any more.
+			if (this.ownerErrors.length > 0) break;
 		}
 		owned.catchingUp = false;
 	}
 
-	#wait(waitMs: number): Promise<void> {
-		return new Promise((resolve) => {
-			const timer = setTimeout(resolve, waitMs);
+	async #wait(waitMs: number): Promise<void> {
+		await new Promise<void>((resolve) => {
+			const cancel = this.#clock.after(waitMs, resolve);
 			this.#news.push(() => {
-				clearTimeout(timer);
+				cancel();
 				resolve();
 			});
 		});
+		this.#mustBeOpen();
 	}
 
-	#open(): void {
-		if (this.#closed) throw new MycelogError("log.closed", "the log is closed");
+	#end(state: "closed" | "crashed"): void {
+		this.#owned.clear();
+		this.#state = state;
+		this.#ended.resolve();
+		this.storage.leave(this);
+		for (const wake of this.#news.splice(0)) wake();
+	}
+
+	#mustBeOpen(): void {
+		if (this.#state !== "open") throw new MycelogError("log.closed", `the log is ${this.#state}`);
 	}
 }

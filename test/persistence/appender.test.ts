@@ -45,7 +45,7 @@ class ManualTime {
 }
 
 function setUp(maxRecordBytes?: number) {
-	const log = new MemoryLog(maxRecordBytes);
+	const log = new MemoryLog(maxRecordBytes === undefined ? {} : { maxRecordBytes });
 	const time = new ManualTime();
 	return { log, time, appender: new Appender(log, time) };
 }

@@ -1,0 +1,111 @@
+/**
+ * A snapshot store in memory that keeps the port's promises and can lose, age and damage what it holds.
+ * Owns the rows; one object is one node's disk, `open` gives one process's access to it.
+ */
+import { MycelogError } from "../../persistence/errors.ts";
+import { type PartitionId, partitionName } from "../../persistence/log.ts";
+import type { Checkpoint, SnapshotStore, StoredSnapshot } from "../../persistence/snapshots.ts";
+
+/** States of the disk that can be gone back to. */
+const HISTORY_MAX = 10;
+
+interface Contents {
+	readonly rows: ReadonlyMap<string, { readonly partition: string; readonly snapshot: StoredSnapshot }>;
+	readonly checkpoints: ReadonlyMap<string, Checkpoint>;
+}
+
+const NOTHING: Contents = { rows: new Map(), checkpoints: new Map() };
+
+export class MemorySnapshots {
+	#now: Contents = NOTHING;
+	readonly #before: Contents[] = [];
+	readonly #corrupt = new Set<string>();
+	/** Called before a save is stored: throw to fail it. */
+	fault: (checkpoint: Checkpoint) => void = () => {};
+
+	/** One process's access; `alive` false: the process is gone and writes nothing any more. */
+	open(alive: () => boolean = () => true): SnapshotStore {
+		return {
+			load: (address) => this.#load(address),
+			checkpoint: (partition) => this.#now.checkpoints.get(partitionName(partition)),
+			save: (checkpoint, changed) => {
+				if (!alive()) throw new MycelogError("snapshot.not-written", "the process is gone");
+				this.fault(checkpoint);
+				this.#save(checkpoint, changed);
+			},
+			timers: (partition) =>
+				this.#of(partition).flatMap(({ address, timers }) =>
+					timers.length === 0 ? [] : [{ address, at: Math.min(...timers.map(({ at }) => at)) }],
+				),
+			claims: (partition) =>
+				this.#of(partition).flatMap(({ address, claim }) => (claim ? [{ address, claim }] : [])),
+			addresses: ({ prefix = "", after = "", limit }) =>
+				[...this.#now.rows.keys()]
+					.sort()
+					.filter((address) => address > after && address.startsWith(prefix))
+					.slice(0, limit),
+			forget: (partition, from) => {
+				if (alive()) this.#forget(partitionName(partition), from);
+			},
+			close: () => {},
+		};
+	}
+
+	/** The disk was replaced. */
+	lose(): void {
+		this.#now = NOTHING;
+	}
+
+	/** The disk is as it was some saves ago. */
+	goBack(saves: number): void {
+		this.#now = this.#before.at(-saves) ?? NOTHING;
+	}
+
+	/** A row or checkpoint no longer matches its checksum. */
+	damageRow(address: string): void {
+		if (this.#now.rows.has(address)) this.#corrupt.add(address);
+	}
+
+	damageCheckpoint(partition: PartitionId): void {
+		const checkpoints = new Map(this.#now.checkpoints);
+		checkpoints.delete(partitionName(partition));
+		this.#now = { ...this.#now, checkpoints };
+	}
+
+	get stored(): readonly string[] {
+		return [...this.#now.rows.keys()];
+	}
+
+	#load(address: string): StoredSnapshot | undefined {
+		if (this.#corrupt.has(address)) {
+			throw new MycelogError("snapshot.corrupt", `the snapshot of ${address} is damaged`, { address });
+		}
+		return this.#now.rows.get(address)?.snapshot;
+	}
+
+	#of(partition: PartitionId): StoredSnapshot[] {
+		const name = partitionName(partition);
+		return [...this.#now.rows.values()].flatMap((row) => (row.partition === name ? [row.snapshot] : []));
+	}
+
+	#forget(partition: string, from: number): void {
+		const rows = [...this.#now.rows].filter(
+			([, row]) => row.partition !== partition || row.snapshot.offset < from,
+		);
+		const checkpoints = new Map(this.#now.checkpoints);
+		checkpoints.delete(partition);
+		this.#now = { rows: new Map(rows), checkpoints };
+	}
+
+	#save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): void {
+		this.#before.push(this.#now);
+		if (this.#before.length > HISTORY_MAX) this.#before.shift();
+		const partition = partitionName(checkpoint.partition);
+		const rows = new Map(this.#now.rows);
+		for (const snapshot of changed) {
+			rows.set(snapshot.address, { partition, snapshot });
+			this.#corrupt.delete(snapshot.address);
+		}
+		this.#now = { rows, checkpoints: new Map(this.#now.checkpoints).set(partition, checkpoint) };
+	}
+}

@@ -1,0 +1,42 @@
+/**
+ * The production runtime under a virtual clock, a seeded source of chance and injected faults. A failure is a seed:
+ * `SEED=7 npx vitest run test/runtime/simulation.test.ts` runs just that one; `SEEDS=5000` runs more than the usual
+ * number, `FIRST_SEED` says from which one on.
+ */
+import { expect, test } from "vitest";
+import { Simulation, type SimulationReport } from "../kit/simulation.ts";
+
+const SEEDS_DEFAULT = 300;
+
+const first = Number(process.env["SEED"] ?? process.env["FIRST_SEED"] ?? 1);
+const count = process.env["SEED"] ? 1 : Number(process.env["SEEDS"] ?? SEEDS_DEFAULT);
+
+async function reportOf(seed: number): Promise<SimulationReport> {
+	try {
+		return await new Simulation(seed).run();
+	} catch (error) {
+		throw new Error(`SEED=${seed} broke the simulation itself`, { cause: error });
+	}
+}
+
+test(
+	`seeds ${first} to ${first + count - 1}: accepted is done once, order holds, states equal the log, nothing is stuck`,
+	async () => {
+		const failures: string[] = [];
+		const faults: Record<string, number> = {};
+		let records = 0;
+		for (let seed = first; seed < first + count; seed++) {
+			const report = await reportOf(seed);
+			records += report.records;
+			for (const [fault, times] of Object.entries(report.faults))
+				faults[fault] = (faults[fault] ?? 0) + times;
+			if (report.problems.length > 0) {
+				failures.push([`SEED=${seed}`, ...report.problems.slice(0, 5)].join("\n  "));
+			}
+		}
+		console.log(`${count} seeds, ${records} records, faults: ${JSON.stringify(faults)}`);
+		const shown = failures.slice(0, 10).join("\n");
+		expect(failures.length, `${failures.length} of ${count} seeds failed:\n${shown}`).toBe(0);
+	},
+	Math.max(60_000, count * 1_000),
+);
