@@ -16,7 +16,8 @@ interface Answers {
 	readonly workspace: readonly HistoryLine[];
 	readonly visitor: readonly HistoryLine[];
 	readonly states: readonly ReplayLine[];
-	readonly earlier: ReplayLine;
+	/** Of the workspace after its second step, and of the client when it was first admitted. */
+	readonly earlier: readonly ReplayLine[];
 	readonly verdicts: readonly VerifyLine[];
 }
 
@@ -46,14 +47,19 @@ onEachLog("an operator", (node) => {
 	async function answers(of: NodeProcess): Promise<Answers> {
 		const history = await askOperator<HistoryLine[]>(of, "history", workspace);
 		const second = stepsIn(history)[1] as HistoryLine;
+		const visits = await askOperator<HistoryLine[]>(of, "history", visitor);
+		const admitted = visits.find(({ type }) => type === "client.admitted") as HistoryLine;
 		return {
 			workspace: history,
-			visitor: await askOperator<HistoryLine[]>(of, "history", visitor),
+			visitor: visits,
 			states: [
 				await askOperator<ReplayLine>(of, "replay", workspace),
 				await askOperator<ReplayLine>(of, "replay", visitor),
 			],
-			earlier: await askOperator<ReplayLine>(of, "replay", workspace, "--to", String(second.offset)),
+			earlier: [
+				await askOperator<ReplayLine>(of, "replay", workspace, "--to", String(second.offset)),
+				await askOperator<ReplayLine>(of, "replay", visitor, "--to", String(admitted.offset)),
+			],
 			verdicts: [
 				await askOperator<VerifyLine>(of, "verify", workspace),
 				await askOperator<VerifyLine>(of, "verify", visitor),
@@ -83,7 +89,8 @@ onEachLog("an operator", (node) => {
 
 	test("replays a live actor to its newest state and to any earlier one", () => {
 		expect(stepOf(live.states[0] as ReplayLine)).toBe("five");
-		expect(stepOf(live.earlier)).toBe("two");
+		expect(stepOf(live.earlier[0] as ReplayLine)).toBe("two");
+		expect(live.earlier[1]).toMatchObject({ address: visitor, state: "online" });
 		expect(live.states[1]).toMatchObject({ address: visitor, state: "closed" });
 	});
 
