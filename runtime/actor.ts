@@ -21,7 +21,9 @@ export class Actor {
 	/** The record that failed for good, if the last command did: shown to operators. */
 	failedAt: number | undefined;
 	/** Made with the first timer: most actors in memory have none. */
-	#timers: Map<string, StoredTimer> | undefined;
+	#timers: ReadonlyMap<string, StoredTimer> | undefined;
+	/** What entering the initial state asked for. It leaves with the first command: before it there is no actor. */
+	#entering: readonly Effect[] | undefined;
 
 	private constructor(address: Address, behaviour: Behaviour, state: unknown, offset: number) {
 		this.address = address;
@@ -30,15 +32,20 @@ export class Actor {
 		this.offset = offset;
 	}
 
-	/** An actor without history. Its first effects are those of entering the initial state. */
+	/** An actor without history. */
 	static fresh(address: Address, behaviour: Behaviour): Actor {
-		return new Actor(address, behaviour, behaviour.initial(address).state, -1);
+		const { state, effects } = behaviour.initial(address);
+		const actor = new Actor(address, behaviour, state, -1);
+		if (effects.length > 0) actor.#entering = effects;
+		return actor;
 	}
 
 	static restore(snapshot: StoredSnapshot, behaviour: Behaviour): Actor {
 		const state = behaviour.decode(snapshot.state);
 		const actor = new Actor(snapshot.address, behaviour, state, snapshot.offset);
-		for (const timer of snapshot.timers) actor.#keep(timer);
+		if (snapshot.timers.length > 0) {
+			actor.#timers = new Map(snapshot.timers.map((timer) => [timer.id, timer]));
+		}
 		return actor;
 	}
 
@@ -91,45 +98,48 @@ export class Actor {
 		};
 	}
 
-	#command(message: Message): readonly Effect[] {
+	#command(message: Message, fired?: StoredTimer): readonly Effect[] {
 		const step = this.behaviour.command(this.state, message);
+		const entering = this.#entering?.map((effect) => from(message.timestamp, effect));
+		const effects = entering ? [...entering, ...step.effects] : step.effects;
+		const scheduling = effects.some(isTimer);
+		const timers = fired || scheduling ? this.#timersAfter(effects, fired) : this.#timers;
+		// From here on nothing throws: the actor has taken the message as a whole, or not at all.
 		this.state = step.state;
+		this.#timers = timers;
+		this.#entering = undefined;
 		this.offset = message.offset;
 		this.dirty = true;
-		return this.#keepTimers(step.effects);
+		// Timers are part of the state; only the other effects leave the actor.
+		return scheduling ? effects.filter((effect) => !isTimer(effect)) : effects;
 	}
 
 	#fire(message: Message): readonly Effect[] {
-		const id = message.facts?.["timer"] ?? "";
-		const timer = this.#timers?.get(id);
+		const timer = this.#timers?.get(message.facts?.["timer"] ?? "");
 		if (!timer || String(timer.at) !== message.facts?.["at"])
 			return [{ type: "drop", reason: "stale-timer" }];
-		const effects = this.#command(message);
-		// A state that scheduled the same id again on entering keeps the new one.
-		if (this.#timers?.get(id) === timer) this.#timers.delete(id);
-		return effects;
+		return this.#command(message, timer);
 	}
 
-	/** Timers are part of the state; only the other effects leave the actor. */
-	#keepTimers(effects: readonly Effect[]): readonly Effect[] {
-		if (!effects.some(isTimer)) return effects;
-		const rest: Effect[] = [];
+	/** `fired` is done with; a state that schedules the same id again on entering keeps the new one. */
+	#timersAfter(effects: readonly Effect[], fired?: StoredTimer): Map<string, StoredTimer> | undefined {
+		const timers = new Map(this.#timers);
+		if (fired) timers.delete(fired.id);
 		for (const effect of effects) {
 			if (effect.type === "schedule") {
-				this.#keep({ id: effect.id, at: effect.at, event: JSON.stringify(effect.event) });
+				const { id, at } = effect;
+				timers.set(id, { id, at, event: JSON.stringify(effect.event) });
 			} else if (effect.type === "cancel") {
-				this.#timers?.delete(effect.id);
-			} else {
-				rest.push(effect);
+				timers.delete(effect.id);
 			}
 		}
-		return rest;
+		return timers.size > 0 ? timers : undefined;
 	}
+}
 
-	#keep(timer: StoredTimer): void {
-		this.#timers ??= new Map();
-		this.#timers.set(timer.id, timer);
-	}
+/** Deadlines of an initial state count from the first command. */
+function from(timestamp: number, effect: Effect): Effect {
+	return effect.type === "schedule" ? { ...effect, at: effect.at + timestamp } : effect;
 }
 
 function isTimer(effect: Effect): boolean {

@@ -19,7 +19,7 @@ export interface Behaviour<State = any> {
 	readonly version: number;
 	/** Logical topic of their mailboxes. */
 	readonly topic: string;
-	/** State before the first message, with the effects of entering it. */
+	/** State before the first message, with the effects of entering it; their deadlines count from 0. */
 	initial(address: Address): Step<State>;
 	/** Commands and timers. */
 	command(state: State, message: Message): Step<State>;

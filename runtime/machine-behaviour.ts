@@ -3,11 +3,15 @@
  * Owns the mapping of XState actions to effects; refuses machines with features that cannot be durable.
  */
 import type { AnyMachineSnapshot, AnyStateMachine, ExecutableActionObject } from "xstate";
-import { MycelogError } from "../persistence/errors.ts";
 import type { Behaviour, Step } from "./behaviour.ts";
 import type { Effect, ReplyResult } from "./effect.ts";
-import { type CollectingScope, collectingScope } from "./machine-scope.ts";
+import { collectingScope } from "./machine-scope.ts";
+import { isEffectAction, refuse, refuseAction, refuseUnsupported } from "./machine-support.ts";
 import { type Event, eventOf, type Message } from "./message.ts";
+import { firstUnplain } from "./plain-data.ts";
+
+/** Transitions that one message may cause, eventless and raised ones included; a machine that needs more is caught in a loop. */
+export const MICROSTEPS_MAX = 1_000;
 
 /** What an event carries beside its own fields, under the key `meta`. */
 export interface EventMeta {
@@ -17,9 +21,6 @@ export interface EventMeta {
 	readonly offset: number;
 	readonly timestamp: number;
 }
-
-/** Names of machine actions that become effects; their params are the effect's fields. */
-export const EFFECT_ACTIONS = ["tell", "post", "forward", "reply", "signal", "drop"] as const;
 
 export interface MachineBehaviourOptions {
 	readonly type: string;
@@ -34,17 +35,29 @@ export interface MachineBehaviourOptions {
 }
 
 export function machineBehaviour(options: MachineBehaviourOptions): Behaviour<AnyMachineSnapshot> {
-	const { machine, type } = options;
-	refuseUnsupported(type, machine);
+	const { type } = options;
+	refuseUnsupported(type, options.machine);
+	const machine = bounded(options.machine);
 	const scope = collectingScope(type);
 
-	function step(snapshot: AnyMachineSnapshot, event: Event, timestamp: number): Step<AnyMachineSnapshot> {
-		const next = machine.transition(snapshot, event, scope.scope as never) as AnyMachineSnapshot;
-		if (next.status === "error") {
-			scope.take();
-			throw next.error;
+	/** Runs the machine; what it asked for belongs to this message alone, also if it throws half-way. */
+	function run(move: () => AnyMachineSnapshot, before: unknown, place: Place): Step<AnyMachineSnapshot> {
+		let next: AnyMachineSnapshot;
+		let actions: ExecutableActionObject[];
+		try {
+			next = move();
+		} finally {
+			actions = scope.take();
 		}
-		return { state: next, effects: effectsOf(scope, timestamp) };
+		if (next.status === "error") throw next.error;
+		for (const _ in next.children) refuse(type, "spawn");
+		if (next.context !== before) mustBePlain(type, next.context, before, "context");
+		const effects: Effect[] = [];
+		for (let i = 0; i < actions.length; i++) {
+			const effect = effectOf(type, actions[i] as ExecutableActionObject, i, place);
+			if (effect) effects.push(effect);
+		}
+		return { state: next, effects };
 	}
 
 	return {
@@ -52,12 +65,18 @@ export function machineBehaviour(options: MachineBehaviourOptions): Behaviour<An
 		version: options.version,
 		topic: options.topic,
 		initial(address) {
-			const input = { address };
-			const state = machine.getInitialSnapshot(scope.scope as never, input) as AnyMachineSnapshot;
-			return { state, effects: effectsOf(scope, 0) };
+			const move = () => machine.getInitialSnapshot(scope.scope as never, { address }) as AnyMachineSnapshot;
+			return run(move, undefined, { offset: -1, timestamp: 0 });
 		},
 		command(state, message) {
-			return step(state, withMeta(eventOf(message), message), message.timestamp);
+			if (state.status !== "active") return { state, effects: ended(type, message) };
+			// Names of XState's own events would move a machine that no timer has moved.
+			if (message.kind === "command" && message.type.startsWith("xstate.")) {
+				throw new TypeError(`${message.type} is no event for actors`);
+			}
+			const event = withMeta(eventOf(message), message);
+			const move = () => machine.transition(state, event, scope.scope as never) as AnyMachineSnapshot;
+			return run(move, state.context, message);
 		},
 		...(options.queries ? { query: answerer(options.queries) } : undefined),
 		...(options.pass ? { pass: options.pass } : undefined),
@@ -95,26 +114,59 @@ function answerer(queries: NonNullable<MachineBehaviourOptions["queries"]>) {
 	};
 }
 
-function effectsOf(scope: CollectingScope, timestamp: number): Effect[] {
-	return scope.take().map((action) => effectOf(action, timestamp));
+/** Where in the log a transition happens, for what must be the same in every fold. */
+interface Place {
+	readonly offset: number;
+	readonly timestamp: number;
 }
 
-function effectOf(action: ExecutableActionObject, timestamp: number): Effect {
+/** Undefined: the machine has dealt with it alone. */
+function effectOf(
+	type: string,
+	action: ExecutableActionObject,
+	index: number,
+	{ offset, timestamp }: Place,
+): Effect | undefined {
 	// biome-ignore lint/suspicious/noExplicitAny: params are typed where the machine is set up
 	const params = action.params as any;
 	switch (action.type) {
-		case "xstate.raise":
-			return {
-				type: "schedule",
-				id: String(params.id ?? params.event.type),
-				at: timestamp + (params.delay ?? 0),
-				event: params.event,
-			};
+		case "xstate.raise": {
+			const { event } = params;
+			// Without a delay it was taken within the same transition.
+			if (params.delay === undefined && !event.type.startsWith("xstate.after.")) return undefined;
+			const at = timestamp + params.delay;
+			if (!Number.isFinite(at)) throw new TypeError(`${type}: the delay of ${event.type} is ${params.delay}`);
+			mustBePlain(type, event, undefined, "event");
+			// As in XState, raises without an id do not replace each other.
+			return { type: "schedule", id: String(params.id ?? `${event.type}@${offset}.${index}`), at, event };
+		}
 		case "xstate.cancel":
 			return { type: "cancel", id: String(params.sendId) };
 		default:
+			if (!isEffectAction(action.type)) refuseAction(type, action.type);
 			return { type: action.type, ...params } as Effect;
 	}
+}
+
+function mustBePlain(type: string, value: unknown, before: unknown, name: string): void {
+	const unplain = firstUnplain(value, before, name);
+	if (unplain) throw new TypeError(`${type}: ${unplain}, which a snapshot cannot hold`);
+}
+
+/** A machine in its final state takes nothing any more, as in XState; who asks is told. */
+function ended(type: string, message: Message): readonly Effect[] {
+	const drop: Effect = { type: "drop", reason: "ended" };
+	if (!message.replyTo) return [drop];
+	const result = { ok: false, error: `Error: this ${type} has ended` } as const;
+	return [drop, { type: "reply", to: message.replyTo, result }];
+}
+
+/** A loop of eventless transitions would hold up the whole node, and again after every restart. */
+function bounded(machine: AnyStateMachine): AnyStateMachine {
+	if (Number.isFinite(machine.options.maxIterations)) return machine;
+	const own = machine.provide({});
+	own.options = { ...machine.options, maxIterations: MICROSTEPS_MAX };
+	return own;
 }
 
 function describeValue(value: unknown): string {
@@ -122,30 +174,4 @@ function describeValue(value: unknown): string {
 	return Object.entries(value as Record<string, unknown>)
 		.map(([key, inner]) => `${key}.${describeValue(inner)}`)
 		.join(" ");
-}
-
-/** Refused when the actor is defined, by name, never at run time. */
-function refuseUnsupported(type: string, machine: AnyStateMachine): void {
-	const known = new Set<string>(EFFECT_ACTIONS);
-	for (const name of Object.keys(machine.implementations.actions)) {
-		if (!known.has(name) && typeof machine.implementations.actions[name] === "function") {
-			const resolvable = "resolve" in (machine.implementations.actions[name] as object);
-			if (!resolvable)
-				refuse(type, `the action "${name}" runs code; name an effect (${[...known].join(", ")})`);
-		}
-	}
-	walk(type, machine.root);
-}
-
-function walk(type: string, node: AnyStateMachine["root"]): void {
-	if (node.invoke.length > 0) refuse(type, `an invoke in state "${node.key}"`);
-	if (node.type === "history") refuse(type, `a history state "${node.key}"`);
-	for (const child of Object.values(node.states)) walk(type, child);
-}
-
-function refuse(type: string, feature: string): never {
-	throw new MycelogError(
-		"actor.unsupported-machine",
-		`Actor type "${type}" uses ${feature}, which cannot be durable`,
-	);
 }

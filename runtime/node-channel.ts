@@ -4,13 +4,14 @@
  */
 import { decode, encode } from "@msgpack/msgpack";
 import type { Appender } from "../persistence/appender.ts";
+import { MycelogError } from "../persistence/errors.ts";
 import type { Log, LogRecord } from "../persistence/log.ts";
 import type { Clock } from "./clock.ts";
 import type { Outlet, ReplyResult } from "./effect.ts";
 import type { Logger } from "./logger.ts";
 import { type Event, type Message, messageOf, type ReplyTo } from "./message.ts";
 import { type NodeName, nodeIdOf } from "./node-name.ts";
-import { nodePartition } from "./topics.ts";
+import { NODE_RETENTION_MS, nodePartition } from "./topics.ts";
 
 /** Records a read of the own topic takes at most. */
 const READ_RECORDS_MAX = 500;
@@ -18,8 +19,13 @@ const READ_RECORDS_MAX = 500;
 const READ_WAIT_MS = 500;
 /** Pause after a failed read, milliseconds. */
 const READ_RETRY_MS = 1_000;
-/** A reply or delivery that could not be sent for this long has lost its meaning, milliseconds. */
-const SEND_DEADLINE_MS = 30_000;
+/** A reply that could not be sent for this long has lost its meaning, milliseconds. */
+const REPLY_DEADLINE_MS = 30_000;
+/**
+ * A delivery or signal, milliseconds: as long as the topic keeps records. Giving up sooner would leave a hole in front
+ * of the next delivery, which its connection could not know of.
+ */
+const DELIVERY_DEADLINE_MS = NODE_RETENTION_MS;
 
 export interface ChannelReceiver {
 	reply(ask: string, result: ReplyResult): void;
@@ -55,20 +61,27 @@ export class NodeChannel {
 	}
 
 	sendReply(to: ReplyTo, result: ReplyResult): Promise<number> {
-		return this.#send(to.node, { kind: "reply", ask: to.ask }, encode(result, { ignoreUndefined: true }));
+		return this.#send(to.node, { kind: "reply", ask: to.ask }, encodeResult(result), REPLY_DEADLINE_MS);
 	}
 
 	sendSignal(outlet: Outlet, signal: Event): Promise<number> {
-		return this.#send(outlet.node, { kind: "signal", connection: outlet.connection }, encode(signal));
+		const facts = { kind: "signal", connection: outlet.connection };
+		return this.#send(outlet.node, facts, encode(signal, { ignoreUndefined: true }), DELIVERY_DEADLINE_MS);
 	}
 
 	/** The message travels as the record it is, with its offset, so that the session can order and acknowledge it. */
 	sendDelivery(outlet: Outlet, message: Message): Promise<number> {
 		const facts = { kind: "deliver", connection: outlet.connection, offset: String(message.offset) };
-		return this.#send(outlet.node, facts, message.body, message.record);
+		return this.#send(outlet.node, facts, message.body, DELIVERY_DEADLINE_MS, message.record);
 	}
 
-	#send(node: string, facts: Record<string, string>, value: Uint8Array, record?: LogRecord): Promise<number> {
+	#send(
+		node: string,
+		facts: Record<string, string>,
+		value: Uint8Array,
+		deadlineMs: number,
+		record?: LogRecord,
+	): Promise<number> {
 		const now = this.#clock.now();
 		return this.#appender.append(
 			nodePartition(nodeIdOf(node)),
@@ -78,7 +91,7 @@ export class NodeChannel {
 				headers: { ...record?.headers, ...prefixed(facts), "^node": node },
 				timestamp: record?.timestamp ?? now,
 			},
-			{ deadlineAt: now + SEND_DEADLINE_MS },
+			{ deadlineAt: now + deadlineMs },
 		);
 	}
 
@@ -92,13 +105,27 @@ export class NodeChannel {
 				});
 				for (const record of records) {
 					next = record.offset + 1;
-					this.#receive(record, receiver);
+					this.#take(record, receiver);
 				}
 			} catch (err) {
 				if (this.#stopped) return;
+				if (MycelogError.is(err, "log.offset-trimmed")) {
+					this.#logger.error({ from: next, err }, "own node topic was trimmed before it was read");
+					next = Number(err.details["start"]);
+					continue;
+				}
 				this.#logger.warn({ err }, "own node topic not readable; trying again");
 				await new Promise<void>((resolve) => this.#clock.after(READ_RETRY_MS, resolve));
 			}
+		}
+	}
+
+	/** One that cannot be read, or that its connection does not take, must not hold up those behind it. */
+	#take(record: LogRecord, receiver: ChannelReceiver): void {
+		try {
+			this.#receive(record, receiver);
+		} catch (err) {
+			this.#logger.error({ offset: record.offset, err }, "record of the own node topic not taken");
 		}
 	}
 
@@ -118,6 +145,15 @@ export class NodeChannel {
 				return;
 			}
 		}
+	}
+}
+
+/** An answer that msgpack cannot carry becomes the refusal to give it. */
+function encodeResult(result: ReplyResult): Uint8Array {
+	try {
+		return encode(result, { ignoreUndefined: true });
+	} catch (error) {
+		return encode({ ok: false, error: `TypeError: the answer cannot be sent: ${(error as Error).message}` });
 	}
 }
 

@@ -10,37 +10,45 @@ interface Deadline {
 	readonly address: Address;
 }
 
+/** Entries beyond one for each actor before the heap is made anew: none grows while an actor re-schedules. */
+const HEAP_SLACK = 64;
+
 export class Timers {
 	readonly #clock: Clock;
 	readonly #due: (address: Address) => void;
-	/** Binary min-heap by `at`. An actor may stand in it more than once; early visits find nothing due. */
-	readonly #heap: Deadline[] = [];
+	/** Binary min-heap by `at`. Only the entry that `#watched` names counts; others of the same actor are left over. */
+	#heap: Deadline[] = [];
+	/** Earliest deadline watched for, by actor. */
+	readonly #watched = new Map<Address, number>();
 	#cancel: (() => void) | undefined;
 	#armedAt = Number.POSITIVE_INFINITY;
 	#stopped = false;
 
-	/** `due` is called with each actor whose deadline was reached. */
+	/** `due` is called with each actor whose deadline was reached; it watches for the next one itself. */
 	constructor(clock: Clock, due: (address: Address) => void) {
 		this.#clock = clock;
 		this.#due = due;
 	}
 
+	/** Entries held, for tests of the bound: at most twice the actors watched, and a few. */
+	get size(): number {
+		return this.#heap.length;
+	}
+
 	watch(address: Address, at: number): void {
-		const heap = this.#heap;
-		let i = heap.push({ at, address }) - 1;
-		while (i > 0) {
-			const parent = (i - 1) >> 1;
-			if ((heap[parent] as Deadline).at <= at) break;
-			[heap[i], heap[parent]] = [heap[parent] as Deadline, heap[i] as Deadline];
-			i = parent;
-		}
+		const known = this.#watched.get(address);
+		if (this.#stopped || (known !== undefined && known <= at)) return;
+		this.#watched.set(address, at);
+		if (this.#heap.length > 2 * this.#watched.size + HEAP_SLACK) this.#rebuild();
+		else this.#push({ at, address });
 		this.#arm();
 	}
 
 	stop(): void {
 		this.#stopped = true;
 		this.#cancel?.();
-		this.#heap.length = 0;
+		this.#heap = [];
+		this.#watched.clear();
 	}
 
 	#arm(): void {
@@ -57,8 +65,29 @@ export class Timers {
 
 	#fire(): void {
 		const now = this.#clock.now();
-		while (this.#heap.length > 0 && (this.#heap[0] as Deadline).at <= now) this.#due(this.#pop().address);
+		while (this.#heap.length > 0 && (this.#heap[0] as Deadline).at <= now) {
+			const { address, at } = this.#pop();
+			if (this.#watched.get(address) !== at) continue;
+			this.#watched.delete(address);
+			this.#due(address);
+		}
 		this.#arm();
+	}
+
+	#rebuild(): void {
+		this.#heap = [];
+		for (const [address, at] of this.#watched) this.#push({ at, address });
+	}
+
+	#push(deadline: Deadline): void {
+		const heap = this.#heap;
+		let i = heap.push(deadline) - 1;
+		while (i > 0) {
+			const parent = (i - 1) >> 1;
+			if ((heap[parent] as Deadline).at <= deadline.at) break;
+			[heap[i], heap[parent]] = [heap[parent] as Deadline, heap[i] as Deadline];
+			i = parent;
+		}
 	}
 
 	#pop(): Deadline {

@@ -12,7 +12,7 @@ export const PARTITIONS_DEFAULT = 64;
 /** Client mailboxes carry call payloads and are kept this long by default, milliseconds. */
 export const CLIENTS_RETENTION_MS_DEFAULT = 24 * 3_600_000;
 /** A node's own topic is only read live, milliseconds. */
-const NODE_RETENTION_MS = 3_600_000;
+export const NODE_RETENTION_MS = 3_600_000;
 
 export const MAILBOX_TOPICS = [ACTORS_TOPIC, CLIENTS_TOPIC] as const;
 

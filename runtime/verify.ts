@@ -66,7 +66,8 @@ export async function verify(
 	const mailbox = mailboxOf(parts, address);
 	const { partition, behaviour } = mailbox;
 	const { checkpoint, stored } = storedView(parts.snapshots, partition, address);
-	const end = checkpoint?.next ?? 0;
+	// Without its checkpoint (damaged) a row still says up to where it was folded.
+	const end = checkpoint?.next ?? (typeof stored === "object" ? stored.offset + 1 : 0);
 	const { actor, start, records } = await foldTo(parts, address, mailbox, end, options.onProgress);
 	if (records === 0 && stored === undefined) await mustHaveTail(parts, address, end);
 	const base: VerificationBase = {
