@@ -1,4 +1,8 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readFileSync } from "node:fs";
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -146,6 +150,27 @@ describe("the Dockerfile", () => {
 		expect(installs.map(({ rest }) => rest)).toEqual(["npm ci", "npm ci --omit=dev"]);
 		const modules = only("COPY").find(({ rest }) => rest.includes("node_modules"));
 		expect(modules?.rest).toMatch(/^--from=dependencies /);
+	});
+
+	test("has a health check that follows what the node answers", async () => {
+		const [program, ...args] = JSON.parse(only("HEALTHCHECK")[0]?.rest.replace(/^.*?CMD /, "") as string);
+		expect(program).toBe("node");
+		const asked: (string | undefined)[] = [];
+		const server = createServer((request, response) => {
+			asked.push(request.url);
+			response.writeHead(request.url?.startsWith("/down") ? 503 : 200).end();
+		});
+		await once(server.listen(0, "127.0.0.1"), "listening");
+		const port = String((server.address() as AddressInfo).port);
+		const check = async (basePath?: string) => {
+			const env = { MYCELOG_PORT: port, ...(basePath ? { MYCELOG_BASE_PATH: basePath } : undefined) };
+			const [code] = await once(spawn(process.execPath, args, { env }), "exit");
+			return code;
+		};
+		expect([await check(), await check("/up"), await check("/down")]).toEqual([0, 0, 1]);
+		expect(asked).toEqual(["/health/readiness", "/up/health/readiness", "/down/health/readiness"]);
+		await once(server.close(), "close");
+		expect(await check()).toBe(1);
 	});
 
 	test("is built on a Node that the package supports", () => {
