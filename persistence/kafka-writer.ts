@@ -12,8 +12,11 @@ import type { KafkaProgress } from "./kafka-progress.ts";
 import { toMessage } from "./kafka-records.ts";
 import { type NewRecord, type PartitionId, partitionName } from "./log.ts";
 
-/** Produce calls under way at once; what waits meanwhile shares the next one. */
-const PRODUCES_UNDER_WAY_MAX = 2;
+/**
+ * Produce calls under way at once; what waits meanwhile shares the next one. kafkajs' idempotent producer sends one
+ * request a broker at a time: a second call would only wait there, with fewer records in it.
+ */
+const PRODUCES_UNDER_WAY_MAX = 1;
 /** Bytes of values in one call; a broker refuses requests above 100 MiB. */
 const PRODUCE_BYTES_MAX = 16 * 1024 * 1024;
 /** Between two tries of one partition's batch, milliseconds: doubles from the first to the last. */

@@ -46,7 +46,8 @@ export async function startKafkaBroker(jvmFlags = JVM_FLAGS_TESTS): Promise<Kafk
 		return { brokers: given, source: "environment", stop: async () => {} };
 	}
 	if (await works("docker", ["info"])) return startInDocker();
-	if ((await works("java", ["-version"])) && (await works("mvn", ["-version"]))) return startLocalBroker(jvmFlags);
+	if ((await works("java", ["-version"])) && (await works("mvn", ["-version"])))
+		return startLocalBroker(jvmFlags);
 	throw new Error(
 		"The tests need a real Kafka broker. Set KAFKA_BROKERS=host:port, or start Docker, or install Java 17+ and Maven.",
 	);
