@@ -102,8 +102,12 @@ export class PartitionEffects {
 
 	/** Park a record, or one output of it; repeated by a re-fold, under the same id. */
 	park(partition: PartitionId, cause: Message["record"], parked: Parked, outputs: OutputGroup): void {
-		this.#parts.metrics.deadLetters++;
-		outputs.add(this.#parts.deadLetters.park(partition, cause, parked), () => false);
+		const { metrics, deadLetters, logger } = this.#parts;
+		metrics.deadLetters++;
+		outputs.add(deadLetters.park(partition, cause, parked), (err) => {
+			logger.error({ address: cause.key, offset: cause.offset, err }, "dead letter not appended");
+			return isFinal(err);
+		});
 	}
 
 	#output(effect: Output, cause: Message, partition: PartitionId, index: number, outputs: OutputGroup): void {

@@ -1,0 +1,85 @@
+/**
+ * A runtime node over a log, a disk and a clock in the test's hands, for claims that need one exact course of events.
+ * Owns starting and crashing; what survives a crash is `storage` and `disk`.
+ */
+import type { Behaviour } from "../../runtime/behaviour.ts";
+import { Node } from "../../runtime/node.ts";
+import type { Partition } from "../../runtime/partition.ts";
+import type { LocalOutlets } from "../../runtime/partition-effects.ts";
+import { counterBehaviour } from "./counter.ts";
+import { MemoryLog, MemoryStorage } from "./memory-log.ts";
+import { MemorySnapshots } from "./memory-snapshots.ts";
+import { collectingLogger } from "./runtime-node.ts";
+import { settled, VirtualTime } from "./virtual-time.ts";
+
+export interface RunningNode {
+	readonly node: Node;
+	readonly log: MemoryLog;
+	readonly logger: ReturnType<typeof collectingLogger>;
+	/** The only partition of the actors' topic. */
+	readonly partition: Partition;
+	crash(): void;
+}
+
+export class MemoryStage {
+	readonly time = new VirtualTime();
+	readonly storage = new MemoryStorage();
+	readonly disk = new MemorySnapshots();
+	readonly actors = { topic: "actors", partition: 0 };
+	#boots = 0;
+
+	/** One partition of each topic; `prepare` sees the log before the node does. */
+	async start(
+		options: {
+			readonly behaviours?: readonly Behaviour[];
+			readonly outlets?: Partial<LocalOutlets>;
+			readonly prepare?: (log: MemoryLog) => void;
+			readonly cluster?: boolean;
+			readonly id?: string;
+		} = {},
+	): Promise<RunningNode> {
+		const { time, storage, disk } = this;
+		let alive = true;
+		const clock = {
+			now: time.now,
+			after: (delayMs: number, callback: () => void) => time.after(delayMs, () => alive && callback()),
+		};
+		const log = new MemoryLog({ storage, clock });
+		options.prepare?.(log);
+		const logger = collectingLogger();
+		const node = new Node({
+			id: options.id ?? "n1",
+			boot: String(++this.#boots),
+			log,
+			snapshots: disk.open(() => alive),
+			behaviours: options.behaviours ?? [counterBehaviour],
+			partitions: 1,
+			outlets: { deliver: () => {}, signal: () => {}, ...options.outlets },
+			logger,
+			cluster: options.cluster ?? false,
+			clock,
+			random: () => 0.5,
+		});
+		await node.start();
+		await settled();
+		return {
+			node,
+			log,
+			logger,
+			get partition() {
+				return node.partitions.find(({ id }) => id.topic === "actors") as Partition;
+			},
+			crash() {
+				alive = false;
+				log.crash();
+			},
+		};
+	}
+
+	/** A checkpoint of everything folded so far. */
+	async checkpoint({ partition }: RunningNode): Promise<void> {
+		const written = partition.checkpoint();
+		await this.time.advance(0);
+		await written;
+	}
+}
