@@ -3,7 +3,7 @@
  * Owns the cursor, acknowledge-by-pong and the slow reader's wait; which connection is the client's, the client
  * actor decides.
  */
-import type { Log, PartitionId } from "../persistence/log.ts";
+import type { Log, LogRecord, PartitionId } from "../persistence/log.ts";
 import type { Address } from "../runtime/address.ts";
 import { type Message, messageOf } from "../runtime/message.ts";
 import { NOTHING_SEEN, Watermarks } from "../runtime/watermarks.ts";
@@ -12,8 +12,9 @@ import type { Outgoing } from "./outgoing.ts";
 
 /** Bytes that may wait in a socket before its session reads on from the log instead. */
 export const SOCKET_BUFFER_BYTES_MAX = 1024 * 1024;
-/** Records read from the log at a time while catching up. */
-const CATCH_UP_PAGE_RECORDS = 500;
+/** Records read from the log at a time while catching up: at first, and at most while they are small. */
+const CATCH_UP_PAGE_RECORDS_FIRST = 16;
+const CATCH_UP_PAGE_RECORDS_MAX = 500;
 
 /** The part of a socket that a session needs. */
 export interface Wire {
@@ -144,6 +145,7 @@ export class Session {
 
 	async #readOn(): Promise<void> {
 		const { log, mailbox, wire, address } = this.#parts;
+		let maxRecords = CATCH_UP_PAGE_RECORDS_FIRST;
 		while (!this.#closed) {
 			while (wire.bufferedBytes() > SOCKET_BUFFER_BYTES_MAX / 2 && !this.#closed) await this.#drain();
 			if (this.#next >= this.#liveTo) {
@@ -152,7 +154,7 @@ export class Session {
 				this.#catchingUp = false;
 				return;
 			}
-			const page = await log.read(mailbox, this.#next, { maxRecords: CATCH_UP_PAGE_RECORDS, waitMs: 0 });
+			const page = await log.read(mailbox, this.#next, { maxRecords, waitMs: 0 });
 			for (const record of page) {
 				if (this.#closed) return;
 				if (record.offset >= this.#liveTo) break;
@@ -162,6 +164,7 @@ export class Session {
 				this.#next = record.offset + 1;
 			}
 			if (page.length === 0) this.#next = this.#liveTo;
+			maxRecords = nextPageRecords(maxRecords, page);
 		}
 	}
 
@@ -173,4 +176,11 @@ export class Session {
 			};
 		});
 	}
+}
+
+/** A page is in memory whole, so pages of large records are short. */
+function nextPageRecords(maxRecords: number, page: readonly LogRecord[]): number {
+	const bytes = page.reduce((sum, record) => sum + record.value.length, 0);
+	const fitting = Math.floor((page.length * SOCKET_BUFFER_BYTES_MAX) / Math.max(bytes, 1));
+	return Math.max(1, Math.min(fitting, 2 * maxRecords, CATCH_UP_PAGE_RECORDS_MAX));
 }

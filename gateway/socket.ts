@@ -12,6 +12,12 @@ export interface Socket extends Wire {
 	destroy(): void;
 }
 
+/**
+ * Bytes that wait for the end of the turn. More are written at once: a session that finds its socket full waits for
+ * it to empty, and the library tells of that only for what it has been given.
+ */
+const CORKED_BYTES_MAX = 64 * 1024;
+
 type Outgoing = { readonly bytes: Uint8Array } | { readonly text: string } | { readonly ping: string };
 
 export class UwsSocket<Data> implements Socket {
@@ -26,7 +32,9 @@ export class UwsSocket<Data> implements Socket {
 
 	send(bytes: Uint8Array): boolean {
 		this.#waitingBytes += bytes.length;
-		return this.#put({ bytes });
+		const open = this.#put({ bytes });
+		if (this.#waitingBytes > CORKED_BYTES_MAX) this.#flush();
+		return open;
 	}
 
 	sendText(text: string): boolean {
