@@ -1,0 +1,165 @@
+/** Two nodes over one log: replies, deliveries and signals find their process; partitions change hands. */
+import { beforeEach, expect, test } from "vitest";
+import { MycelogError } from "../../persistence/errors.ts";
+import type { Behaviour } from "../../runtime/behaviour.ts";
+import type { Message } from "../../runtime/message.ts";
+import { nodePartition } from "../../runtime/topics.ts";
+import { counterBehaviour } from "../kit/counter.ts";
+import { MemoryStage, type RunningNode } from "../kit/memory-node.ts";
+import { settled } from "../kit/virtual-time.ts";
+
+const A = "counter/a";
+const outlet = { node: "n2~2", connection: "socket" };
+const command = { kind: "command", timeoutMs: 60_000 } as const;
+
+/** Its frames go to the second node's socket, a command becomes a signal for it. */
+const socketed: Behaviour = {
+	...counterBehaviour,
+	type: "socketed",
+	command: (state, message) => ({
+		state,
+		effects: [{ type: "signal", outlet, signal: { type: message.type } }],
+	}),
+	pass: (_, message) => [{ type: "deliver", outlet, message }],
+};
+
+let stage: MemoryStage;
+/** Owns the partitions. */
+let first: RunningNode;
+let second: RunningNode;
+let came: string[];
+
+beforeEach(async () => {
+	stage = new MemoryStage();
+	came = [];
+	const behaviours = [counterBehaviour, socketed];
+	first = await stage.start({ id: "n1", cluster: true, behaviours });
+	second = await stage.start({
+		id: "n2",
+		cluster: true,
+		behaviours,
+		outlets: {
+			deliver: (connection: string, { offset, body }: Message) =>
+				came.push(`${connection} ${offset} ${body}`),
+			signal: (connection, { type }) => {
+				if (type === "break") throw new Error("broken socket");
+				came.push(`${connection} ${type}`);
+			},
+		},
+	});
+});
+
+/** Let the long polls of the node topics come round. */
+function passed(ms = 1_000): Promise<void> {
+	return stage.time.advance(ms);
+}
+
+function frame(n: number): Promise<number> {
+	return first.node.submit({ to: "socketed/s", kind: "frame", type: "f", body: Uint8Array.of(n) });
+}
+
+test("an ask from a node that owns nothing is answered by the owner", async () => {
+	const answers = [3, 4].map((by) => second.node.ask(A, { type: "add", by }, command));
+	await passed();
+	expect(await Promise.all(answers)).toEqual([3, 7]);
+	expect(second.node.partitions).toEqual([]);
+});
+
+test("frames and signals reach a socket on another node in mailbox order, with the mailbox's offsets", async () => {
+	await frame(1);
+	await first.node.tell("socketed/s", { type: "hello" });
+	await frame(2);
+	await passed();
+	expect(came).toEqual(["socket 0 1", "socket hello", "socket 2 2"]);
+});
+
+test("a broker away for minutes leaves no hole between two deliveries", async () => {
+	const away = nodePartition("n2").topic;
+	let failing = true;
+	first.log.fault = (_, { topic }) => {
+		if (failing && topic === away) throw new MycelogError("log.unreachable", "the broker is away");
+	};
+	await frame(1);
+	await passed(120_000);
+	failing = false;
+	await frame(2);
+	await passed(5_000);
+	expect(came).toEqual(["socket 0 1", "socket 1 2"]);
+});
+
+test("a socket that does not take a signal does not hold up what comes behind it", async () => {
+	await first.node.tell("socketed/s", { type: "break" });
+	await frame(1);
+	await passed(10);
+	expect(came).toEqual(["socket 1 1"]);
+	const errors = second.logger.lines.filter(({ level }) => level === "error");
+	expect(errors.map(({ message }) => message)).toEqual(["record of the own node topic not taken"]);
+});
+
+test("a node topic trimmed before it was read is read on from its start, and the hole is reported", async () => {
+	second.log.readFault = ({ topic }) => {
+		if (topic === nodePartition("n2").topic && came.length === 0 && !trimmed) throw new Error("not now");
+	};
+	let trimmed = false;
+	await passed(500);
+	await frame(1);
+	await frame(2);
+	await passed(5_000);
+	stage.storage.trim(nodePartition("n2"), 1);
+	trimmed = true;
+	await passed(5_000);
+	expect(came).toEqual(["socket 1 2"]);
+	expect(second.logger.lines.some(({ level, fields }) => level === "error" && fields["from"] === 0)).toBe(
+		true,
+	);
+});
+
+test("what is for an earlier process of a node is not given to the one that runs now", async () => {
+	second.crash();
+	const again = await stage.start({
+		id: "n2",
+		cluster: true,
+		behaviours: [counterBehaviour, socketed],
+		outlets: { deliver: () => came.push("wrong process") },
+	});
+	await frame(1);
+	await passed();
+	expect(came).toEqual([]);
+	expect(again.node.name.text).toBe("n2~3");
+});
+
+test("a partition handed over keeps its states, and its timers ring with the new owner, once", async () => {
+	await first.node.tell(A, { type: "add", by: 5 });
+	await first.node.tell(A, { type: "arm", delayMs: 10_000 });
+	const moved = stage.storage.move(stage.actors, second.log);
+	await passed(100);
+	await moved;
+	expect(first.node.partitions.map(({ id }) => id.topic)).toEqual(["clients"]);
+	const answer = first.node.ask(A, { type: "add", by: 1 }, command);
+	await passed(20_000);
+	expect(await answer).toBe(6);
+	expect((await second.node.actor(A))?.state).toMatchObject({ value: "idle", context: { bells: 1 } });
+	expect(await first.node.actor(A)).toBeUndefined();
+});
+
+test("a partition let go of while an output waits for the log is handed over only after it, with a checkpoint", async () => {
+	let release: () => void = () => {};
+	first.log.network = async (store, records) => {
+		if (records.some(({ headers }) => headers["~f"])) {
+			await new Promise<void>((resolve) => {
+				release = resolve;
+			});
+		}
+		return store();
+	};
+	await first.node.tell(A, { type: "relay", to: "counter/b", by: 2 });
+	const moved = stage.storage.move(stage.actors, second.log);
+	await passed(5_000);
+	expect(second.node.partitions).toEqual([]);
+	release();
+	await passed(100);
+	await moved;
+	expect((await second.node.actor("counter/b"))?.state).toMatchObject({ context: { total: 2 } });
+	expect(second.node.metrics.duplicates).toBe(0);
+	await settled();
+});
