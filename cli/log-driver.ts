@@ -32,6 +32,7 @@ export function logOf(config: Config, { clientId, readOnly, logger }: LogDriverO
 		prefix,
 		clientId,
 		onOwnerError: (error) => stopped(error, {}),
-		onLog: (level, message, fields) => logger?.[level]({ ...fields }, message),
+		// What the library calls an error it mostly tries again; what it gives up the log rejects with.
+		onLog: (level, message, fields) => logger?.[level === "error" ? "warn" : level]({ ...fields }, message),
 	});
 }

@@ -87,8 +87,9 @@ export class Mycelog {
 		});
 		const { jwtSecret: secret, rootToken } = secrets;
 		const tokens = new Tokens({ secret, rootToken, now: Date.now });
-		const { host, port, publicUrl, basePath, resumeWindowMs } = config;
-		const gatewayOptions = { host, port, publicUrl, basePath, resumeWindowMs, version: VERSION };
+		const { host, port, publicUrl, basePath, connectionsMax, resumeWindowMs } = config;
+		const limits = { connectionsMax, resumeWindowMs };
+		const gatewayOptions = { host, port, publicUrl, basePath, ...limits, version: VERSION };
 		const gateway = await GatewayServer.create({ node, outlets, tokens, logger, options: gatewayOptions });
 		return new Mycelog(config, node, gateway, () => lock?.close());
 	}

@@ -15,6 +15,7 @@ export interface Config {
 	readonly prefix: string;
 	readonly partitions: number;
 	readonly nodeId: string | undefined;
+	readonly connectionsMax: number;
 	readonly resumeWindowMs: number;
 	readonly clientsRetentionMs: number;
 	readonly shutdownDeadlineMs: number;
@@ -114,6 +115,13 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<Config[Key]> } =
 		fallbackText: "generated once, kept in the data directory",
 		description: "Name of this node, unique in the cluster and stable over restarts.",
 		parse: values.topicName,
+	},
+	connectionsMax: {
+		placeholder: "number",
+		unit: "connections",
+		fallback: 20_000,
+		description: "Most WebSocket connections at a time; further clients are asked to come again (503).",
+		parse: values.integer(1, 1_000_000),
 	},
 	resumeWindowMs: {
 		placeholder: "ms",

@@ -7,12 +7,15 @@ import { type Address, addressOf } from "../runtime/address.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import { closeReason } from "./close-codes.ts";
 import type { GatewayParts } from "./gateway.ts";
-import { type Admitted, HandshakeError, shakeHands } from "./handshake.ts";
+import { type Admitted, HandshakeError, shakeHands, UNDECODABLE } from "./handshake.ts";
+import { InFlight } from "./in-flight.ts";
 import { Session } from "./session.ts";
 import type { Socket } from "./socket.ts";
 
 /** Time for the first text frame, milliseconds (connection.md §3). */
 export const HANDSHAKE_MS_MAX = 5_000;
+/** Longest first text, characters: tokens have some hundreds. Who sends it is not known yet. */
+export const FIRST_TEXT_CHARACTERS_MAX = 64 * 1024;
 /** Longer control texts are ignored, characters (connection.md §4). */
 export const CONTROL_TEXT_CHARACTERS_MAX = 1_000;
 /** A probed socket that shows no sign of life this long is cut, milliseconds. */
@@ -32,6 +35,9 @@ export interface Identity {
 	readonly peer: string;
 }
 
+/** Payload of the ping whose pong says that the client has read its `connection_info`. */
+const INFO_PING = "info";
+
 /** Nothing to cancel; a cancelled timer would be kept alive by what cancels it. */
 const NO_TIMER = () => {};
 
@@ -45,6 +51,9 @@ export class Connection {
 	#identity: Identity | undefined;
 	#session: Session | undefined;
 	#cancelTimer: () => void;
+	readonly #inFlight = new InFlight();
+	/** Begins delivery; undefined before the client is admitted and once it has begun. */
+	#startSession: (() => void) | undefined;
 	/** Newest offset told to the client actor. */
 	#reported = -1;
 	#lastSign = 0;
@@ -55,8 +64,9 @@ export class Connection {
 		this.id = id;
 		this.#socket = socket;
 		this.#parts = parts;
+		parts.handshaking.add(this);
 		this.#cancelTimer = parts.clock.after(HANDSHAKE_MS_MAX, () =>
-			this.#refuse("Authentication payload timeout", 1008, "timeout"),
+			this.#refuse(new HandshakeError("Authentication payload timeout", 1008, "timeout")),
 		);
 	}
 
@@ -69,28 +79,40 @@ export class Connection {
 		if (this.#phase === "waiting") {
 			this.#cancelTimer();
 			this.#cancelTimer = NO_TIMER;
+			if (text.length > FIRST_TEXT_CHARACTERS_MAX) {
+				this.#refuse(new HandshakeError(UNDECODABLE, 1003, "malformed"));
+				return;
+			}
 			this.#phase = "joining";
 			this.#join(text).catch((err) => {
 				this.#parts.logger.error({ err, connection: this.id }, "handshake failed unexpectedly");
-				this.#refuse("Failed to establish connection: internal error", 1001, "error");
+				this.#refuse(
+					new HandshakeError("Failed to establish connection: internal error", 1001, "error", true),
+				);
 			});
 		} else if (this.#phase === "open" && text.length <= CONTROL_TEXT_CHARACTERS_MAX) {
+			this.#deliverFromNowOn();
 			this.#control(text);
 		}
 	}
 
 	binary(bytes: Uint8Array): void {
 		this.#lastSign = this.#parts.clock.now();
-		if (this.#phase === "open" && this.#identity) {
+		if (this.#phase === "open" && this.#identity && !this.#ended) {
 			this.#parts.metrics.framesIn.inc();
-			this.#parts.router.route(this.#identity, bytes);
+			this.#deliverFromNowOn();
+			const taken = this.#parts.router.route(this.#identity, bytes);
+			if (!taken) return;
+			this.#inFlight.add(bytes.length, taken);
+			if (this.#inFlight.tooMuch) this.#shedFlooding();
 		} else if (this.#phase === "waiting") {
-			this.#refuse("Failed to decode authentication information", 1003, "malformed");
+			this.#refuse(new HandshakeError(UNDECODABLE, 1003, "malformed"));
 		}
 	}
 
 	pong(payload: string): void {
 		this.#lastSign = this.#parts.clock.now();
+		if (payload === INFO_PING) this.#deliverFromNowOn();
 		const offset = Number(payload);
 		if (payload !== "" && Number.isSafeInteger(offset)) {
 			this.#session?.pong(offset);
@@ -138,6 +160,7 @@ export class Connection {
 	closed(goodbye: boolean): void {
 		const joined = this.#phase === "open" || this.#phase === "joining";
 		this.#phase = "closed";
+		this.#parts.handshaking.delete(this);
 		this.#cancelTimer();
 		this.#parts.unreported.delete(this);
 		this.#session?.close();
@@ -159,17 +182,30 @@ export class Connection {
 		} catch (error) {
 			if (!(error instanceof HandshakeError)) throw error;
 			this.#identity = undefined;
-			this.#refuse(error.message, error.closeCode, error.outcome);
+			this.#refuse(error);
 		}
 	}
 
 	#open({ info, identity, from, upTo, seen }: Admitted): void {
 		this.#phase = "open";
+		this.#parts.handshaking.delete(this);
 		this.#identity = identity;
 		this.#reported = from - 1;
 		this.#parts.metrics.handshakes.inc({ outcome: "admitted" });
 		this.#socket.sendText(JSON.stringify(info));
-		this.#session?.start(from, upTo, seen);
+		this.#socket.ping(INFO_PING);
+		this.#startSession = () => this.#session?.start(from, upTo, seen);
+	}
+
+	/**
+	 * The JavaScript client drops frames that reach it in one turn with its `connection_info`, and its WebSocket
+	 * acknowledges them all the same. So nothing follows the information before a pong, or a frame of the client's
+	 * own, has shown that it was read.
+	 */
+	#deliverFromNowOn(): void {
+		const start = this.#startSession;
+		this.#startSession = undefined;
+		start?.();
 	}
 
 	#newSession(identity: Identity): Session {
@@ -222,11 +258,20 @@ export class Connection {
 		});
 	}
 
-	#refuse(message: string, code: number, outcome: string): void {
+	/** As upstream, which counts frames a second: the client may come back, what is not in the log yet is lost. */
+	#shedFlooding(): void {
+		if (this.#ended) return;
+		const message = "Rate limit exceeded: too many messages wait to be taken";
+		this.#parts.metrics.shed.inc({ reason: "in-flight" });
+		this.#socket.sendText(JSON.stringify({ type: "error", message }));
+		this.#end(1008, message);
+	}
+
+	#refuse({ message, closeCode, outcome, temporary }: HandshakeError): void {
 		if (this.#phase === "closed") return;
 		this.#parts.metrics.handshakes.inc({ outcome });
-		this.#socket.sendText(JSON.stringify({ type: "error", message }));
-		this.#end(code, message);
+		if (!temporary) this.#socket.sendText(JSON.stringify({ type: "error", message }));
+		this.#end(closeCode, message);
 	}
 
 	#end(code: number, reason: string): void {

@@ -19,6 +19,8 @@ export interface GatewayParts {
 	readonly clock: Clock;
 	readonly logger: Logger;
 	readonly options: GatewayOptions;
+	/** Connections that have not been admitted yet. */
+	readonly handshaking: Set<Connection>;
 	/** Connections whose newest acknowledgement the client actor does not know yet. */
 	readonly unreported: Set<Connection>;
 }
@@ -33,6 +35,8 @@ export interface GatewayOptions {
 	readonly basePath: string;
 	/** How long a cut client keeps its place, milliseconds. */
 	readonly resumeWindowMs: number;
+	/** Open sockets of this node; past it new ones are asked to come again. */
+	readonly connectionsMax: number;
 	readonly version: string;
 }
 

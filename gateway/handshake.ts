@@ -13,6 +13,9 @@ import { clientAddress, type Identity } from "./connection.ts";
 import { type GatewayParts, MANAGER_ID } from "./gateway.ts";
 import { chooseWorkspace } from "./workspace-choice.ts";
 
+/** What is said to a client whose first frame is no hello. */
+export const UNDECODABLE = "Failed to decode authentication information";
+
 /** How long the actors may take to admit a client, milliseconds. */
 const ADMISSION_MS_MAX = 15_000;
 
@@ -22,11 +25,14 @@ export class HandshakeError extends Error {
 	readonly closeCode: number;
 	/** Fixed word for metrics. */
 	readonly outcome: string;
+	/** The same client may succeed later: an `error` text would make it give up for good (connection.md §8). */
+	readonly temporary: boolean;
 
-	constructor(message: string, closeCode: number, outcome: string) {
+	constructor(message: string, closeCode: number, outcome: string, temporary = false) {
 		super(message);
 		this.closeCode = closeCode;
 		this.outcome = outcome;
+		this.temporary = temporary;
 	}
 }
 
@@ -124,9 +130,9 @@ async function admit(
 		return claim as GrantedClaim;
 	} catch (error) {
 		if (error instanceof RefusedError) throw establishError(error.message);
-		// No `error` text would be right here: it would make the client give up for good.
-		if (MycelogError.is(error) && error.retryable) {
-			throw new HandshakeError("Server busy, please retry", 1013, "busy");
+		// A node that is about to stop has closed its log; the next one lets the client in.
+		if (MycelogError.is(error) && (error.retryable || error.code === "log.closed")) {
+			throw new HandshakeError("Server busy, please retry", 1013, "busy", true);
 		}
 		throw error;
 	}
@@ -163,10 +169,10 @@ function parseHello(text: string): Hello {
 	try {
 		hello = JSON.parse(text);
 	} catch {
-		throw new HandshakeError("Failed to decode authentication information", 1003, "malformed");
+		throw new HandshakeError(UNDECODABLE, 1003, "malformed");
 	}
 	if (typeof hello !== "object" || hello === null || Array.isArray(hello)) {
-		throw new HandshakeError("Failed to decode authentication information", 1003, "malformed");
+		throw new HandshakeError(UNDECODABLE, 1003, "malformed");
 	}
 	const fields = hello as Record<string, unknown>;
 	const string = (name: string): string | undefined => {

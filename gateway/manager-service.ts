@@ -57,19 +57,25 @@ export class Manager {
 		this.#chunks = new MessageCache(() => parts.clock.now());
 	}
 
-	receive(caller: Identity, main: Main, address: string, rest: Uint8Array): void {
+	/** Of messages that are not complete. */
+	get chunkBytes(): number {
+		return this.#chunks.bytes;
+	}
+
+	/** Resolves when the call has been answered; undefined: it needed no answer. */
+	receive(caller: Identity, main: Main, address: string, rest: Uint8Array): Promise<void> | undefined {
 		const { method } = main;
-		if (main["type"] !== "method" || typeof method !== "string") return;
+		if (main["type"] !== "method" || typeof method !== "string") return undefined;
 		let extra: Record<string, unknown>;
 		try {
 			extra = rest.length > 0 ? (decode(rest) as Record<string, unknown>) : {};
 		} catch {
 			this.#parts.metrics.refusedFrames.inc({ reason: "malformed" });
-			return;
+			return undefined;
 		}
 		const args = Array.isArray(extra["args"]) ? extra["args"] : [];
-		if (this.#clientCalls.settle(caller.peer, method, args)) return;
-		void this.#run({ caller, address, promise: promiseOf(main["session"], extra) }, method, extra);
+		if (this.#clientCalls.settle(caller.peer, method, args)) return undefined;
+		return this.#run({ caller, address, promise: promiseOf(main["session"], extra) }, method, extra);
 	}
 
 	/** A frame of the server's own to a client, through its mailbox like everything else. */
@@ -141,12 +147,13 @@ export class Manager {
 	}
 
 	/** A message that came in chunks: under the same rules as one that came whole. */
-	#process(caller: Identity, address: string, bytes: Uint8Array): void {
+	async #process(caller: Identity, address: string, bytes: Uint8Array): Promise<void> {
 		const frame = readFrame(bytes);
 		if (!frame.ok) throw new Error(`ValueError: ${frame.reason}`);
 		const forged = forgedKey(frame.rest);
 		if (forged) throw new Error(`PermissionError: the second segment must not hold "${forged}"`);
-		this.receive(caller, frame.main, address, frame.rest);
+		// Not awaited: the chunks have arrived, which is what the caller of this asks; the message answers for itself.
+		void this.receive(caller, frame.main, address, frame.rest);
 	}
 
 	#context(caller: Identity): ManagerContext {

@@ -38,6 +38,10 @@ export class MessageCache {
 		return this.#entries.size;
 	}
 
+	get bytes(): number {
+		return this.#bytes;
+	}
+
 	create(sender: string, key: string): void {
 		this.#dropIdle();
 		this.remove(sender, key);

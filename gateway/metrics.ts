@@ -21,7 +21,19 @@ export function createMetrics() {
 			registers: [registry],
 		}),
 		handshakes: labelled("gateway_handshakes_total", "Handshakes by outcome", "outcome"),
+		refusedUpgrades: labelled(
+			"gateway_refused_upgrades_total",
+			"WebSocket upgrades answered 503, by reason",
+			"reason",
+		),
+		shed: labelled("gateway_shed_total", "Connections ended because of a bound, by reason", "reason"),
 		framesIn: counter("gateway_frames_in_total", "Binary frames received from clients"),
+		chunkBytes: new Gauge({
+			name: "mycelog_gateway_chunk_bytes",
+			help: "Bytes of chunks held: early ones for clients, incomplete messages for the manager",
+			labelNames: ["of"],
+			registers: [registry],
+		}),
 		framesOut: counter("gateway_frames_out_total", "Frames written to sockets"),
 		refusedFrames: labelled("gateway_refused_frames_total", "Frames not accepted, by reason", "reason"),
 		expiredFrames: counter(

@@ -34,39 +34,36 @@ export class Router {
 		this.#parts = parts;
 	}
 
-	route(from: Identity, bytes: Uint8Array): void {
+	/** Resolves when the frame has been taken or refused; undefined: it was at once. */
+	route(from: Identity, bytes: Uint8Array): Promise<void> | undefined {
 		const frame = readFrame(bytes);
 		if (!frame.ok) {
 			this.#refused("malformed");
-			return;
+			return undefined;
 		}
 		const { main, rest } = frame;
 		const { to, type } = main;
 		if (typeof to !== "string" || to === "" || typeof type !== "string") {
 			this.#refused("malformed");
-			return;
+			return undefined;
 		}
 		if (isServerType(type)) {
 			this.#refused("forged");
 			this.#reject(from, main, to, serverTypeText(type));
-			return;
+			return undefined;
 		}
 		const forged = forgedKey(rest);
 		if (forged) {
 			this.#refused("forged");
 			this.#reject(from, main, to, `PermissionError: the second segment must not hold "${forged}"`);
-			return;
+			return undefined;
 		}
-		if (to.startsWith("*/")) {
-			this.#parts.manager.receive(from, main, to, rest);
-		} else if (to === "*" || to.endsWith("/*")) {
-			this.#broadcast(from, main, to, rest);
-		} else {
-			this.#direct(from, main, to, rest);
-		}
+		if (to.startsWith("*/")) return this.#parts.manager.receive(from, main, to, rest);
+		if (to === "*" || to.endsWith("/*")) return this.#broadcast(from, main, to, rest);
+		return this.#direct(from, main, to, rest);
 	}
 
-	#direct(from: Identity, main: Main, to: string, rest: Uint8Array): void {
+	#direct(from: Identity, main: Main, to: string, rest: Uint8Array): Promise<void> | undefined {
 		const absolute = to.includes("/") ? to : `${from.workspace}/${to}`;
 		const slash = absolute.indexOf("/");
 		const client = absolute.slice(slash + 1);
@@ -78,7 +75,7 @@ export class Router {
 				to,
 				`ValueError: "${to.slice(0, 80)}" is no target; write client or workspace/client`,
 			);
-			return;
+			return undefined;
 		}
 		const session = typeof main["session"] === "string" ? main["session"] : undefined;
 		const submitted = this.#parts.node.submit({
@@ -90,15 +87,15 @@ export class Router {
 			...factsOf(main, session, to),
 			...(session ? { expiresAt: this.#expiry(rest) } : undefined),
 		});
-		submitted.catch((error) => this.#notAccepted(from, main, to, error));
+		return submitted.then(ignore, (error) => this.#notAccepted(from, main, to, error));
 	}
 
-	#broadcast(from: Identity, main: Main, to: string, rest: Uint8Array): void {
+	#broadcast(from: Identity, main: Main, to: string, rest: Uint8Array): Promise<void> | undefined {
 		const workspace = to === "*" ? from.workspace : to.slice(0, -2);
 		if (workspace !== from.workspace || !atLeast(from.permission, "rw")) {
 			this.#refused("forbidden");
 			this.#reject(from, main, to, `PermissionError: Permission denied for workspace ${workspace}`);
-			return;
+			return undefined;
 		}
 		const submitted = this.#parts.node.submit({
 			to: addressOf("workspace", workspace),
@@ -108,7 +105,7 @@ export class Router {
 			body: this.#stamped(from, main, `${workspace}/*`, rest),
 			facts: { event: String(main["type"]) },
 		});
-		submitted.catch((error) => this.#notAccepted(from, main, to, error));
+		return submitted.then(ignore, (error) => this.#notAccepted(from, main, to, error));
 	}
 
 	/** The frame with the gateway's word on who speaks; `ctx` would be believed by receivers, so it goes. */
@@ -150,3 +147,5 @@ function factsOf(
 	if (!builtIn) return session ? { facts: { session, target } } : {};
 	return { facts: { [BUILT_IN_FACT]: "1", ...(session ? { session, target } : undefined) } };
 }
+
+function ignore(): void {}

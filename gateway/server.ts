@@ -30,6 +30,8 @@ import type { Tokens } from "./tokens.ts";
  * refused with words after reading; a frame over this ends its connection, which the library does without any.
  */
 const FRAME_BYTES_MAX = 16 * 1024 * 1024;
+/** Sockets that have not been admitted yet; past it new ones are asked to come again. */
+const HANDSHAKES_AT_ONCE_MAX = 500;
 /** Seconds without any sign of life (frames, pongs to automatic pings) until a socket is dropped. */
 const IDLE_SECONDS_MAX = 120;
 /** How often acknowledgements are told to the client actors, milliseconds. */
@@ -88,6 +90,8 @@ export class GatewayServer {
 	readonly #uws: UwsModule;
 	readonly #app: TemplatedApp;
 	#listening: us_listen_socket | undefined;
+	/** Takes what is not counted as it happens. */
+	readonly #measure: () => void;
 	#reporting: NodeJS.Timeout | undefined;
 	#port = 0;
 	#draining = false;
@@ -111,6 +115,10 @@ export class GatewayServer {
 			metrics,
 			post: (to, frame) => manager.post(to, frame),
 		});
+		this.#measure = () => {
+			metrics.chunkBytes.set({ of: "clients" }, guards.earlyBytes);
+			metrics.chunkBytes.set({ of: "manager" }, manager.chunkBytes);
+		};
 		const server = this;
 		this.#shared = {
 			node,
@@ -120,6 +128,7 @@ export class GatewayServer {
 			metrics,
 			clock,
 			logger,
+			handshaking: new Set(),
 			unreported: new Set(),
 			get options() {
 				return { ...parts.options, port: server.#port };
@@ -190,7 +199,9 @@ export class GatewayServer {
 			maxBackpressure: 0,
 			upgrade: (res, req, context) => {
 				// 503 makes the clients wait and come again; an error text would make them give up.
-				if (this.#draining || !this.#parts.node.ready) {
+				const reason = this.#refusal();
+				if (reason) {
+					this.metrics.refusedUpgrades.inc({ reason });
 					res.writeStatus("503 Service Unavailable").end();
 					return;
 				}
@@ -238,8 +249,19 @@ export class GatewayServer {
 		});
 	}
 
+	/** Why no new client is let in just now, in a word for metrics. */
+	#refusal(): string | undefined {
+		const { node, outlets, options } = this.#parts;
+		if (this.#draining) return "draining";
+		if (!node.ready) return "not-ready";
+		if (outlets.connections.size >= options.connectionsMax) return "connections";
+		if (this.#shared.handshaking.size >= HANDSHAKES_AT_ONCE_MAX) return "handshakes";
+		return undefined;
+	}
+
 	async #report(): Promise<void> {
 		const { unreported } = this.#shared;
+		this.#measure();
 		const connections = [...unreported];
 		unreported.clear();
 		for (const connection of connections) connection.report();

@@ -9,6 +9,8 @@ import { makeWorkspace, onEachLog } from "../kit/on-each-log.ts";
 import { RawClient } from "../kit/raw-client.ts";
 
 const NOTICES = 1_000;
+/** After the outage the line delivers what came meanwhile at once. Milliseconds. */
+const BURST_MS = 100;
 /** Half of the outage the connection looks alive, half it is broken. Milliseconds. */
 const HALF_OUTAGE_MS = 1_500;
 
@@ -19,7 +21,7 @@ const receivers = [
 
 onEachLog("a cut connection", (node) => {
 	test.each(receivers)(
-		"a $language client has all 1,000 notices, in order and once, after 3 s without network",
+		"a $language client has all 1,000 notices, in order and once, after 3 s without network and on a line that delivers in bursts",
 		async ({ language, start }) => {
 			const team = await makeWorkspace(node(), `cut-${language}`);
 			const credentials = { workspace: team.id, token: team.token };
@@ -37,6 +39,7 @@ onEachLog("a cut connection", (node) => {
 			sendNotices(sender, "receiver", NOTICES / 2, NOTICES);
 			await sleep(HALF_OUTAGE_MS);
 			await network.mend();
+			network.deliverInBursts(BURST_MS);
 
 			// One more: whatever was repeated would have come before it.
 			await receiver.heard("receiver", "notice", NOTICES);

@@ -1,5 +1,5 @@
 /**
- * A network between one client and the node that can fail: swallow everything, break, come back.
+ * A network between one client and the node that can fail: swallow everything, break, come back, deliver in bursts.
  * Owns TCP connections only; it knows no WebSockets.
  */
 import { type AddressInfo, createServer, connect as dial, type Server, type Socket } from "node:net";
@@ -10,6 +10,7 @@ export class CutProxy {
 	readonly #target: URL;
 	#port = 0;
 	#swallowing = false;
+	#burstMs = 0;
 
 	private constructor(target: string) {
 		this.#target = new URL(target);
@@ -31,6 +32,14 @@ export class CutProxy {
 		this.#swallowing = true;
 	}
 
+	/**
+	 * From now on what the node sends within so many milliseconds reaches the client at once, as over a busy line:
+	 * then a client handles several messages in one turn.
+	 */
+	deliverInBursts(everyMs: number): void {
+		this.#burstMs = everyMs;
+	}
+
 	/** Break every connection, without any close frame; new ones find nobody listening. */
 	async cut(): Promise<void> {
 		const closed = new Promise((resolve) => this.#server.close(resolve));
@@ -49,12 +58,25 @@ export class CutProxy {
 		const pair = [client, node] as const;
 		this.#pairs.add(pair);
 		this.#pass(client, node, pair);
-		this.#pass(node, client, pair);
+		if (this.#burstMs > 0) this.#passInBursts(node, client, this.#burstMs);
+		this.#pass(node, client, pair, this.#burstMs > 0);
 	}
 
-	#pass(from: Socket, to: Socket, pair: readonly [Socket, Socket]): void {
+	#passInBursts(from: Socket, to: Socket, everyMs: number): void {
+		let waiting: Buffer[] = [];
 		from.on("data", (bytes) => {
-			if (this.#swallowing || to.write(bytes)) return;
+			if (this.#swallowing) return;
+			if (waiting.push(bytes) > 1) return;
+			setTimeout(() => {
+				to.write(Buffer.concat(waiting));
+				waiting = [];
+			}, everyMs);
+		});
+	}
+
+	#pass(from: Socket, to: Socket, pair: readonly [Socket, Socket], passedElsewhere = false): void {
+		from.on("data", (bytes) => {
+			if (passedElsewhere || this.#swallowing || to.write(bytes)) return;
 			from.pause();
 			to.once("drain", () => from.resume());
 		});

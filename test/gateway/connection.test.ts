@@ -1,0 +1,110 @@
+/**
+ * A connection between a socket and parts that answer as the test says: what it lets in, and when it lets go.
+ */
+import { describe, expect, test } from "vitest";
+import { Connection } from "../../gateway/connection.ts";
+import type { GatewayParts } from "../../gateway/gateway.ts";
+import { IN_FLIGHT_BYTES_MAX, IN_FLIGHT_FRAMES_MAX } from "../../gateway/in-flight.ts";
+import { createMetrics } from "../../gateway/metrics.ts";
+import { Tokens } from "../../gateway/tokens.ts";
+import { MycelogError } from "../../persistence/errors.ts";
+import { systemClock } from "../../runtime/clock.ts";
+
+const GRANTED = { from: 0, upTo: 0, seen: null, admission: { permission: "a" } };
+
+/** One connection on a stage: `texts` and `closed` are what its client would see. */
+class Scene {
+	readonly texts: Record<string, unknown>[] = [];
+	readonly metrics = createMetrics();
+	readonly taken: (() => void)[] = [];
+	closed: { code: number; reason: string } | undefined;
+	frames = 0;
+	readonly connection: Connection;
+
+	constructor(admit: () => Promise<unknown> = async () => GRANTED) {
+		const socket = {
+			send: () => true,
+			sendText: (text: string) => this.texts.push(JSON.parse(text)) > 0,
+			ping: () => {},
+			bufferedBytes: () => 0,
+			destroy: () => {},
+			close: (code: number, reason: string) => {
+				this.closed = { code, reason };
+			},
+		};
+		const route = () => {
+			this.frames++;
+			return new Promise<void>((resolve) => this.taken.push(resolve));
+		};
+		const parts = {
+			node: {
+				name: { text: "n~1" },
+				ask: admit,
+				tell: async () => 0,
+				mailbox: () => ({ topic: "clients", partition: 0 }),
+				log: { read: async () => [] },
+			},
+			tokens: new Tokens({ secret: "a secret for tests", rootToken: undefined, now: Date.now }),
+			router: { route },
+			metrics: this.metrics,
+			clock: systemClock,
+			logger: { debug() {}, info() {}, warn() {}, error() {} },
+			options: { host: "h", port: 1, basePath: "", resumeWindowMs: 0, version: "1" },
+			handshaking: new Set(),
+			unreported: new Set(),
+		};
+		this.connection = new Connection("c", socket, parts as unknown as GatewayParts);
+	}
+
+	/** Resolves when the handshake has ended, one way or the other. */
+	async hello(): Promise<this> {
+		this.connection.text(JSON.stringify({ client_id: "me" }));
+		while (this.texts.length === 0 && !this.closed) await new Promise((resolve) => setImmediate(resolve));
+		return this;
+	}
+
+	async count(name: "shed" | "handshakes"): Promise<Record<string, number>> {
+		const { values } = await this.metrics[name].get();
+		return Object.fromEntries(values.map(({ labels, value }) => [Object.values(labels)[0], value]));
+	}
+}
+
+describe("what a connection may have under way", () => {
+	test("is bounded in bytes: the one that sends more is told and closed, once", async () => {
+		const scene = await new Scene().hello();
+		const frame = new Uint8Array(1024 * 1024);
+		for (let sent = 0; sent < IN_FLIGHT_BYTES_MAX; sent += frame.length) scene.connection.binary(frame);
+		expect(scene.closed).toBeUndefined();
+		for (let i = 0; i < 3; i++) scene.connection.binary(frame);
+		expect(scene.frames).toBe(IN_FLIGHT_BYTES_MAX / frame.length + 1);
+		expect(scene.closed?.code).toBe(1008);
+		expect(scene.texts.slice(1)).toEqual([{ type: "error", message: scene.closed?.reason }]);
+		expect(await scene.count("shed")).toEqual({ "in-flight": 1 });
+	});
+
+	test("is bounded in frames, and frames that were taken do not count", async () => {
+		const scene = await new Scene().hello();
+		const frame = new Uint8Array(1);
+		for (let i = 0; i < IN_FLIGHT_FRAMES_MAX; i++) scene.connection.binary(frame);
+		for (const take of scene.taken.splice(0, 1_000)) take();
+		await new Promise((resolve) => setImmediate(resolve));
+		for (let i = 0; i < 1_000; i++) scene.connection.binary(frame);
+		expect(scene.closed).toBeUndefined();
+		scene.connection.binary(frame);
+		expect(scene.closed?.code).toBe(1008);
+	});
+});
+
+describe("a client that could be let in later", () => {
+	test.each([
+		["the log does not answer", new MycelogError("log.unreachable", "x"), 1013, "busy"],
+		["the actors take too long", new MycelogError("actor.ask-timeout", "x"), 1013, "busy"],
+		["the node is about to stop", new MycelogError("log.closed", "x"), 1013, "busy"],
+		["nobody knows why", new Error("x"), 1001, "error"],
+	])("gets no error text, which would make it give up for good, when %s", async (_, error, code, outcome) => {
+		const scene = await new Scene(() => Promise.reject(error)).hello();
+		expect(scene.texts).toEqual([]);
+		expect(scene.closed?.code).toBe(code);
+		expect(await scene.count("handshakes")).toEqual({ [outcome]: 1 });
+	});
+});
