@@ -35,11 +35,12 @@ export type BuiltInCall =
 	| { readonly kind: "refused"; readonly reason: string };
 
 export function readBuiltInCall(body: Uint8Array): BuiltInCall {
-	const frame = readFrame(body);
-	if (!frame.ok) return refused(`ValueError: ${frame.reason}`);
-	const { method } = frame.main;
+	const read = readFrame(body);
+	if (!read.ok) return refused(`ValueError: ${read.reason}`);
+	const { main, rest } = read.frame;
+	const { method } = main;
 	const name = typeof method === "string" ? method.slice(BUILT_IN_PREFIX.length) : "";
-	const extra = frame.rest.length > 0 ? (decode(frame.rest) as Record<string, unknown>) : {};
+	const extra = rest.length > 0 ? (decode(rest) as Record<string, unknown>) : {};
 	const args = Array.isArray(extra["args"]) ? extra["args"] : [];
 	if (name === "message_cache.append") {
 		return refused("NotImplementedError: chunks are sent by message_cache.set (api_version 3)");
@@ -51,7 +52,7 @@ export function readBuiltInCall(body: Uint8Array): BuiltInCall {
 	}
 	if (!name.startsWith("message_cache.")) return { kind: "other" };
 	if (extra["with_kwargs"]) return refused(`TypeError: ${name}() takes no keyword arguments`);
-	return chunkCall(name.slice("message_cache.".length), frame.main, extra, args);
+	return chunkCall(name.slice("message_cache.".length), main, extra, args);
 }
 
 function chunkCall(

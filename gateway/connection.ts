@@ -6,6 +6,7 @@ import type { Permission, User } from "../actors/user.ts";
 import { type Address, addressOf } from "../runtime/address.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import { closeReason } from "./close-codes.ts";
+import type { Stamp } from "./frame.ts";
 import type { GatewayParts } from "./gateway.ts";
 import { type Admitted, HandshakeError, shakeHands, UNDECODABLE } from "./handshake.ts";
 import { InFlight } from "./in-flight.ts";
@@ -26,8 +27,8 @@ export interface Identity {
 	readonly workspace: string;
 	readonly client: string;
 	readonly user: User;
-	/** msgpack of the user record: the same for every frame of the connection. */
-	readonly userBytes: Uint8Array;
+	/** Who speaks, as every frame of the connection says it. */
+	readonly stamp: Stamp;
 	/** What the workspace granted when it admitted the client. */
 	readonly permission: Permission;
 	readonly address: Address;

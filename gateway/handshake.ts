@@ -3,13 +3,13 @@
  * Owns the order of checks and upstream's error texts (connection.md §2–3); permissions are decided in actors/.
  */
 import { createHash } from "node:crypto";
-import { encode } from "@msgpack/msgpack";
 import { clientIdProblem } from "../actors/service-id.ts";
 import type { Permission, User } from "../actors/user.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import { RefusedError } from "../runtime/node.ts";
 import { NOTHING_SEEN } from "../runtime/watermarks.ts";
 import { clientAddress, type Identity } from "./connection.ts";
+import { stampOf } from "./frame.ts";
 import { type GatewayParts, MANAGER_ID } from "./gateway.ts";
 import { chooseWorkspace } from "./workspace-choice.ts";
 
@@ -84,16 +84,16 @@ export async function shakeHands(
 		...presented,
 		scope: { ...presented.scope, current_workspace: workspace.id, client_id: hello.clientId },
 	};
+	const peer = `${workspace.id}/${hello.clientId}`;
 	const identity: Identity = {
 		workspace: workspace.id,
 		client: hello.clientId,
 		user,
-		// A copy of its own size: the encoder's buffer has two kilobytes, and this one lives as long as the connection.
-		userBytes: encode(user, { ignoreUndefined: true }).slice(),
+		stamp: stampOf(peer, workspace.id, user),
 		// Until the workspace has answered, nothing is granted that a member would not have.
 		permission: "r",
 		address: clientAddress(workspace.id, hello.clientId),
-		peer: `${workspace.id}/${hello.clientId}`,
+		peer,
 	};
 	known(identity);
 	const claim = await admit(identity, hello, connection, workspace.ensure, parts);

@@ -9,7 +9,7 @@ import type { Logger } from "../runtime/logger.ts";
 import { type Node, RefusedError } from "../runtime/node.ts";
 import { ClientCalls } from "./client-calls.ts";
 import type { Identity } from "./connection.ts";
-import { forgedKey, type Main, readFrame } from "./frame.ts";
+import { type Main, readFrame } from "./frame.ts";
 import { type ManagerContext, managerMethods, managerObject } from "./manager.ts";
 import { chunksOf, MessageCache, UNCHUNKED_BYTES_MAX } from "./message-cache.ts";
 import type { GatewayMetrics } from "./metrics.ts";
@@ -148,12 +148,12 @@ export class Manager {
 
 	/** A message that came in chunks: under the same rules as one that came whole. */
 	async #process(caller: Identity, address: string, bytes: Uint8Array): Promise<void> {
-		const frame = readFrame(bytes);
-		if (!frame.ok) throw new Error(`ValueError: ${frame.reason}`);
-		const forged = forgedKey(frame.rest);
+		const read = readFrame(bytes);
+		if (!read.ok) throw new Error(`ValueError: ${read.reason}`);
+		const { main, rest, forged } = read.frame;
 		if (forged) throw new Error(`PermissionError: the second segment must not hold "${forged}"`);
 		// Not awaited: the chunks have arrived, which is what the caller of this asks; the message answers for itself.
-		void this.receive(caller, frame.main, address, frame.rest);
+		void this.receive(caller, main, address, rest);
 	}
 
 	#context(caller: Identity): ManagerContext {

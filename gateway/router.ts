@@ -9,7 +9,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Node } from "../runtime/node.ts";
 import { BUILT_IN_FACT, BUILT_IN_PREFIX } from "./built-in-calls.ts";
 import { clientAddress, type Identity } from "./connection.ts";
-import { callTimeoutMs, encodeMain, forgedKey, type Main, readFrame, writeFrame } from "./frame.ts";
+import { type Frame, type Main, readFrame, stampedFrame } from "./frame.ts";
 import type { Manager } from "./manager-service.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { FRAME } from "./outgoing.ts";
@@ -36,12 +36,13 @@ export class Router {
 
 	/** Resolves when the frame has been taken or refused; undefined: it was at once. */
 	route(from: Identity, bytes: Uint8Array): Promise<void> | undefined {
-		const frame = readFrame(bytes);
-		if (!frame.ok) {
+		const read = readFrame(bytes);
+		if (!read.ok) {
 			this.#refused("malformed");
 			return undefined;
 		}
-		const { main, rest } = frame;
+		const { frame } = read;
+		const { main, forged } = frame;
 		const { to, type } = main;
 		if (typeof to !== "string" || to === "" || typeof type !== "string") {
 			this.#refused("malformed");
@@ -52,18 +53,18 @@ export class Router {
 			this.#reject(from, main, to, serverTypeText(type));
 			return undefined;
 		}
-		const forged = forgedKey(rest);
 		if (forged) {
 			this.#refused("forged");
 			this.#reject(from, main, to, `PermissionError: the second segment must not hold "${forged}"`);
 			return undefined;
 		}
-		if (to.startsWith("*/")) return this.#parts.manager.receive(from, main, to, rest);
-		if (to === "*" || to.endsWith("/*")) return this.#broadcast(from, main, to, rest);
-		return this.#direct(from, main, to, rest);
+		if (to.startsWith("*/")) return this.#parts.manager.receive(from, main, to, frame.rest);
+		if (to === "*" || to.endsWith("/*")) return this.#broadcast(from, frame, to);
+		return this.#direct(from, frame, to);
 	}
 
-	#direct(from: Identity, main: Main, to: string, rest: Uint8Array): Promise<void> | undefined {
+	#direct(from: Identity, frame: Frame, to: string): Promise<void> | undefined {
+		const { main } = frame;
 		const absolute = to.includes("/") ? to : `${from.workspace}/${to}`;
 		const slash = absolute.indexOf("/");
 		const client = absolute.slice(slash + 1);
@@ -83,14 +84,15 @@ export class Router {
 			kind: "frame",
 			type: FRAME,
 			from: from.address,
-			body: this.#stamped(from, main, absolute, rest),
+			body: stampedFrame(frame, absolute, from.stamp),
 			...factsOf(main, session, to),
-			...(session ? { expiresAt: this.#expiry(rest) } : undefined),
+			...(session ? { expiresAt: this.#expiry(frame) } : undefined),
 		});
 		return submitted.then(ignore, (error) => this.#notAccepted(from, main, to, error));
 	}
 
-	#broadcast(from: Identity, main: Main, to: string, rest: Uint8Array): Promise<void> | undefined {
+	#broadcast(from: Identity, frame: Frame, to: string): Promise<void> | undefined {
+		const { main } = frame;
 		const workspace = to === "*" ? from.workspace : to.slice(0, -2);
 		if (workspace !== from.workspace || !atLeast(from.permission, "rw")) {
 			this.#refused("forbidden");
@@ -102,21 +104,14 @@ export class Router {
 			kind: "frame",
 			type: FRAME,
 			from: from.address,
-			body: this.#stamped(from, main, `${workspace}/*`, rest),
+			body: stampedFrame(frame, `${workspace}/*`, from.stamp),
 			facts: { event: String(main["type"]) },
 		});
 		return submitted.then(ignore, (error) => this.#notAccepted(from, main, to, error));
 	}
 
-	/** The frame with the gateway's word on who speaks; `ctx` would be believed by receivers, so it goes. */
-	#stamped(from: Identity, main: Main, to: string, rest: Uint8Array): Uint8Array {
-		const { ctx: _, ...said } = main;
-		const head = { ...said, from: from.peer, to, ws: from.workspace };
-		return writeFrame(encodeMain(head, from.userBytes), rest);
-	}
-
-	#expiry(rest: Uint8Array): number {
-		return this.#parts.clock.now() + (callTimeoutMs(rest) ?? CALL_EXPIRY_MS_DEFAULT);
+	#expiry({ timeoutMs = CALL_EXPIRY_MS_DEFAULT }: Frame): number {
+		return this.#parts.clock.now() + timeoutMs;
 	}
 
 	#notAccepted(from: Identity, main: Main, to: string, error: unknown): void {
