@@ -140,7 +140,12 @@ export class Node implements PartitionOwner {
 
 	/** Append to an actor's mailbox; resolves to the offset once durable, rejects within the deadline. */
 	submit(draft: Draft, deadlineMs = SUBMIT_DEADLINE_MS): Promise<number> {
-		return this.#outbox.submit(draft, deadlineMs);
+		try {
+			return this.#outbox.submit(draft, deadlineMs);
+		} catch (error) {
+			// No such mailbox: told as everything else is, so that one handler hears of it all.
+			return Promise.reject(error);
+		}
 	}
 
 	tell(to: Address, event: Event): Promise<number> {

@@ -20,7 +20,7 @@ import { Watermarks } from "./watermarks.ts";
 export const CHECKPOINT_RECORDS_MAX = 5_000;
 /** A change waits at most this long for its checkpoint, milliseconds. */
 export const CHECKPOINT_AFTER_MS = 2_000;
-/** Outputs that wait for the log; past it the partition reads no further. */
+/** Outputs that wait for the log, of one checkpoint interval (two at most overlap); past it the partition reads no further. */
 export const OUTPUTS_PENDING_MAX = 10_000;
 /** Times a throwing transition is tried. Transitions are pure: more tries cannot help, one more excludes a fluke. */
 export const TRANSITION_TRIES_MAX = 2;
@@ -106,12 +106,15 @@ export class Partition {
 	records(batch: readonly LogRecord[], from = 0): Promise<void> | void {
 		const now = this.#parts.clock.now();
 		for (let i = from; i < batch.length; i++) {
+			// Looked at before each record: one alone may have thousands of outputs, a batch of them millions.
+			if (this.#outputs.pending > OUTPUTS_PENDING_MAX) {
+				return this.#outputs.below(OUTPUTS_PENDING_MAX).then(() => this.records(batch, i));
+			}
 			const waiting = this.#record(batch[i] as LogRecord, now);
 			if (waiting) return waiting.then(() => this.records(batch, i));
 		}
 		if (!this.#live && this.#next >= this.#recoveredTo) this.#goLive();
 		this.#planCheckpoint();
-		if (this.#outputs.pending > OUTPUTS_PENDING_MAX) return this.#outputs.below(OUTPUTS_PENDING_MAX);
 	}
 
 	/** The actor as the loop sees it now: a consistent read between two records. */

@@ -32,12 +32,10 @@ function unplainInside(value: object, before: unknown, path: string, level: numb
 	const old = typeof before === "object" && before !== null ? (before as Record<string, unknown>) : {};
 	if (Array.isArray(value)) {
 		for (let i = 0; i < value.length; i++) {
-			const found = firstUnplain(
-				value[i],
-				value[i] === undefined ? null : old[i],
-				`${path}[${i}]`,
-				level + 1,
-			);
+			const inner: unknown = value[i];
+			if (inner === old[i] && inner !== undefined) continue;
+			// Unlike a field, an item that is undefined comes back as null.
+			const found = firstUnplain(inner, inner === undefined ? null : old[i], `${path}[${i}]`, level + 1);
 			if (found) return found;
 		}
 		return undefined;

@@ -37,6 +37,7 @@ export type Network = (
 export class MemoryStorage {
 	readonly #records = new Map<string, LogRecord[]>();
 	readonly #starts = new Map<string, number>();
+	readonly #topics = new Map<string, number>();
 	readonly #owners = new Map<string, MemoryLog>();
 	readonly #members = new Set<MemoryLog>();
 	/** Moves of a partition, one after the other. */
@@ -77,6 +78,18 @@ export class MemoryStorage {
 	/** A log that lost its newest records: only those before `end` are left. */
 	cut(id: PartitionId, end: number): void {
 		this.#records.get(partitionName(id))?.splice(end);
+	}
+
+	/** Make the topics that are missing; other numbers of partitions are refused. */
+	ensure(topics: readonly TopicSpec[]): void {
+		for (const { name, partitions } of topics) {
+			const found = this.#topics.get(name) ?? partitions;
+			if (found !== partitions) {
+				const text = `topic "${name}" has ${found} partitions, ${partitions} are required`;
+				throw new MycelogError("log.topic-mismatch", text, { topic: name, found, required: partitions });
+			}
+			this.#topics.set(name, partitions);
+		}
 	}
 
 	join(log: MemoryLog): void {
@@ -180,6 +193,7 @@ export class MemoryLog implements Log {
 	}
 
 	async open(topics: readonly TopicSpec[]): Promise<void> {
+		this.storage.ensure(topics);
 		this.#topics = topics;
 		this.storage.join(this);
 	}
@@ -282,8 +296,12 @@ export class MemoryLog implements Log {
 	}
 
 	#store(id: PartitionId, records: readonly NewRecord[]): number {
-		const oversize = records.find(({ value }) => value.length > this.maxRecordBytes);
-		if (oversize) throw new MycelogError("log.record-too-large", `over the limit of ${this.maxRecordBytes}`);
+		const limit = this.maxRecordBytes;
+		const oversize = records.find(({ value }) => value.length > limit);
+		if (oversize) {
+			const text = `a record of ${oversize.value.length} bytes is over the limit of ${limit} bytes`;
+			throw new MycelogError("log.record-too-large", text, { bytes: oversize.value.length, limit });
+		}
 		return this.storage.store(id, records);
 	}
 

@@ -1,4 +1,4 @@
-/** Claims of the embedded log, with processes that really die. */
+/** Claims of the embedded log beyond the contract (log-contract.test.ts), with processes that really die. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
@@ -238,44 +238,6 @@ test("an unknown topic or partition is refused", async () => {
 	}
 });
 
-test("a read at the end waits for the next append", async () => {
-	const log = await open();
-	const waiting = log.read(PARTITION, 0, { maxRecords: 10, waitMs: 20_000 });
-	await log.append({ topic: "actors", partition: 2 }, many(1));
-	await log.append(PARTITION, many(2));
-	expect(texts(await waiting)).toEqual(["0", "1"]);
-	expect(await log.read(PARTITION, 2, { maxRecords: 10, waitMs: 5 })).toEqual([]);
-});
-
-test("an owner gets what was there before and what comes while it catches up, in order and none twice", async () => {
-	const log = await open();
-	await log.append(PARTITION, many(5_000));
-	const owner = new Collector();
-	await log.own(["actors"], owner);
-	const appends = upTo(200).map((i) => log.append(PARTITION, many(10, 5_000 + i * 10)));
-	await Promise.all([owner.until(7_000), ...appends]);
-	expect(owner.offsets).toEqual(upTo(7_000));
-	expect(texts(owner.records_)).toEqual(upTo(7_000).map(String));
-});
-
-test("an owner gets records from the offset it asked for", async () => {
-	const log = await open();
-	await log.append(PARTITION, many(10));
-	const owner = new Collector(7);
-	await log.own(["actors"], owner);
-	await owner.until(3);
-	expect(owner.offsets).toEqual([7, 8, 9]);
-});
-
-test("an owner slower than the appends gets everything, read again from the table", async () => {
-	const log = await open();
-	const owner = new Collector(0, () => new Promise((resolve) => setImmediate(resolve)));
-	await log.own(["actors"], owner);
-	for (const i of upTo(40)) await log.append(PARTITION, many(500, i * 500));
-	await owner.until(20_000);
-	expect(owner.offsets).toEqual(upTo(20_000));
-});
-
 test("an owner that fails stops its partition and is told of, the others go on", async () => {
 	const failures: unknown[] = [];
 	const log = await open({ onOwnerError: (id, error) => failures.push([id.partition, error]) });
@@ -295,25 +257,6 @@ test("an owner that fails stops its partition and is told of, the others go on",
 	await collector.until(1);
 	expect(failures).toEqual([[1, broken]]);
 	expect(await log.bounds(PARTITION)).toEqual({ start: 0, end: 2 });
-});
-
-test("closing lets go of partitions with appends still possible, then refuses everything", async () => {
-	const log = await open();
-	const collector = new Collector();
-	const released: number[] = [];
-	await log.own(["actors"], {
-		assigned: () => collector.assigned(),
-		revoked: async (id) => {
-			released.push(await log.append(id, many(1)));
-		},
-		records: (id, batch) => collector.records(id, batch),
-	});
-	await Promise.all([log.close(5_000), log.close(5_000)]);
-	expect(released).toEqual([0, 0, 0, 0]);
-	expect(collector.offsets).toEqual([]);
-	await expect(log.append(PARTITION, many(1))).rejects.toMatchObject({ code: "log.closed" });
-	await expect(log.read(PARTITION, 0, NOW)).rejects.toMatchObject({ code: "log.closed" });
-	expect(log.health().status).toBe("unavailable");
 });
 
 test("closing ends at its deadline when an owner does not let go", async () => {

@@ -178,9 +178,7 @@ describe("a node on the embedded log", () => {
 
 	test("a message to an unknown actor type is refused with the known types", async () => {
 		const { node } = await startNode(directory.path, [counterBehaviour]);
-		await expect(async () => node.tell("nobody/a", { type: "add", by: 1 })).rejects.toThrow(
-			"known types: counter",
-		);
+		await expect(node.tell("nobody/a", { type: "add", by: 1 })).rejects.toThrow("known types: counter");
 		await node.stop(STOP_MS);
 	});
 

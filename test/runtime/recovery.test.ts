@@ -4,9 +4,10 @@ import { expect, test } from "vitest";
 import { setup } from "xstate";
 import { MycelogError } from "../../persistence/errors.ts";
 import type { Behaviour } from "../../runtime/behaviour.ts";
+import type { Effect } from "../../runtime/effect.ts";
 import { machineBehaviour } from "../../runtime/machine-behaviour.ts";
 import { type Event, encodeBody, recordOf } from "../../runtime/message.ts";
-import { CHECKPOINT_AFTER_MS } from "../../runtime/partition.ts";
+import { CHECKPOINT_AFTER_MS, OUTPUTS_PENDING_MAX } from "../../runtime/partition.ts";
 import { DEAD_LETTERS_TOPIC } from "../../runtime/topics.ts";
 import { verify } from "../../runtime/verify.ts";
 import { counterBehaviour } from "../kit/counter.ts";
@@ -423,4 +424,37 @@ test("actors hear that the process they claimed is gone, once, also if the node 
 		running.crash();
 	}
 	expect(stage.storage.all(stage.actors)).toHaveLength(4);
+});
+
+test("a partition whose outputs wait for the log reads no further, in the middle of a batch too, and goes on after it", async () => {
+	const each = 3_000;
+	const outputs: Effect[] = Array.from({ length: each }, () => ({
+		type: "tell",
+		to: "crowd/sink",
+		event: { type: "one" },
+	}));
+	const crowd: Behaviour<number> = {
+		type: "crowd",
+		version: 1,
+		topic: "actors",
+		initial: () => ({ state: 0, effects: [] }),
+		command: (state, { type }) => ({ state: state + 1, effects: type === "go" ? outputs : [] }),
+		describe: String,
+		encode: String,
+		decode: Number,
+	};
+	const stage = new MemoryStage();
+	const held = gate();
+	const running = await stage.start({ behaviours: [crowd] });
+	running.log.fault = () => held.opened;
+	const records = Array.from({ length: 10 }, (_, i) => {
+		const draft = { to: "crowd/c", kind: "command", type: "go", body: new Uint8Array() } as const;
+		return recordOf(draft, { source: "n9~1", major: i, minor: 0 }, 1);
+	});
+	stage.storage.store(stage.actors, records);
+	await settled();
+	expect(running.partition.next).toBe(Math.floor(OUTPUTS_PENDING_MAX / each) + 1);
+	held.open();
+	await stage.time.advance(100);
+	expect((await running.partition.actor("crowd/sink")).state).toBe(10 * each);
 });

@@ -4,9 +4,10 @@
  * number, `FIRST_SEED` says from which one on.
  */
 import { expect, test } from "vitest";
+import type { MemoryStorage } from "../kit/memory-log.ts";
 import { Simulation, type SimulationReport } from "../kit/simulation.ts";
 
-const SEEDS_DEFAULT = 300;
+const SEEDS_DEFAULT = 200;
 
 const first = Number(process.env["SEED"] ?? process.env["FIRST_SEED"] ?? 1);
 const count = process.env["SEED"] ? 1 : Number(process.env["SEEDS"] ?? SEEDS_DEFAULT);
@@ -40,3 +41,49 @@ test(
 	},
 	Math.max(60_000, count * 1_000),
 );
+
+test("the same seed makes the same run, record for record", async () => {
+	const runs = [new Simulation(11), new Simulation(11)];
+	const reports = [];
+	for (const run of runs) reports.push(await run.run());
+	expect(reports[0]).toEqual(reports[1]);
+	const [one, other] = runs.map(({ storage, partitionsOf }, i) =>
+		partitionsOf.call(runs[i], "actors").map((id) => storage.all(id)),
+	);
+	expect(one).toEqual(other);
+});
+
+test.each<[string, (storage: MemoryStorage) => void, RegExp]>([
+	[
+		"loses records that it acknowledged",
+		(storage) => {
+			const { store } = storage;
+			let appends = 0;
+			storage.store = (id, records) => store.call(storage, id, ++appends % 20 === 0 ? [] : records);
+		},
+		/had 0 effects|never came|stuck/,
+	],
+	[
+		"gives the same record two origins",
+		(storage) => {
+			const { store } = storage;
+			let appends = 0;
+			storage.store = (id, records) =>
+				store.call(
+					storage,
+					id,
+					++appends % 20 === 0 ? records.flatMap((record) => [record, withOtherOrigin(record)]) : records,
+				);
+		},
+		/had 2 effects|heard|after/,
+	],
+])("the simulation finds a log that %s", async (_, spoil, problem) => {
+	const simulation = new Simulation(3);
+	spoil(simulation.storage);
+	const { problems } = await simulation.run();
+	expect(problems.join("\n")).toMatch(problem);
+});
+
+function withOtherOrigin<R extends { readonly headers: Readonly<Record<string, string>> }>(record: R): R {
+	return { ...record, headers: { ...record.headers, "~s": `${record.headers["~s"]}9` } };
+}
