@@ -32,7 +32,10 @@ export function logOf(config: Config, { clientId, readOnly, logger }: LogDriverO
 		prefix,
 		clientId,
 		onOwnerError: (error) => stopped(error, {}),
-		// What the library calls an error it mostly tries again; what it gives up the log rejects with.
-		onLog: (level, message, fields) => logger?.[level === "error" ? "warn" : level]({ ...fields }, message),
+		onDebug: (message, fields) => logger?.debug({ ...fields }, `kafkajs: ${message}`),
+		onHealth: (health) => {
+			if (health.status === "healthy") logger?.info({ brokers: kafkaUri }, "Kafka answers again");
+			else logger?.warn({ brokers: kafkaUri, cause: health.cause }, "Kafka does not answer; trying on");
+		},
 	});
 }

@@ -83,11 +83,6 @@ export const ERROR_CATALOGUE = {
 		retryable: true,
 		fix: "Check the space and permissions of the data directory. Nothing is lost: the log has it all.",
 	},
-	"snapshot.version-mismatch": {
-		meaning: "A stored snapshot was written by another version of the actor's behaviour.",
-		retryable: false,
-		fix: "Provide a migration or rebuild the actor from its history.",
-	},
 	"actor.unknown-type": {
 		meaning: "No behaviour is registered for this actor type.",
 		retryable: false,
@@ -117,21 +112,6 @@ export const ERROR_CATALOGUE = {
 		meaning: "The address to listen on is taken.",
 		retryable: false,
 		fix: "Choose another --port (0 picks a free one).",
-	},
-	"gateway.bad-frame": {
-		meaning: "A frame could not be understood.",
-		retryable: false,
-		fix: "Send msgpack maps as the Hypha protocol describes.",
-	},
-	"gateway.unauthenticated": {
-		meaning: "A token was refused.",
-		retryable: false,
-		fix: "Fetch a new token.",
-	},
-	"gateway.forbidden": {
-		meaning: "The caller lacks the permission named in the message.",
-		retryable: false,
-		fix: "Ask an admin of the workspace for a token with that permission.",
 	},
 } as const satisfies Record<string, CatalogueEntry>;
 

@@ -7,17 +7,25 @@ import type { LogHealth } from "./log.ts";
 const SILENCE_MS_MAX = 10_000;
 
 export class KafkaProgress {
+	readonly #onChange: (health: LogHealth) => void;
 	#failing: { readonly cause: string; readonly since: number } | undefined;
 	/** Of a member of the group; undefined while there is nobody who would be heard of. */
 	#heardAt: number | undefined;
 	#stopped = false;
 
+	/** `onChange`: told when requests begin to fail and when they succeed again. */
+	constructor(onChange: (health: LogHealth) => void) {
+		this.#onChange = onChange;
+	}
+
 	succeeded(): void {
-		if (!this.#stopped) this.#failing = undefined;
+		if (this.#stopped || !this.#failing) return;
+		this.#failing = undefined;
+		this.#onChange({ status: "healthy" });
 	}
 
 	failed(cause: string): void {
-		this.#failing ??= { cause, since: Date.now() };
+		if (!this.#failing) this.#fail(cause);
 	}
 
 	/** The group's coordinator answered this member. */
@@ -29,7 +37,7 @@ export class KafkaProgress {
 	/** Nothing will be delivered any more, whatever else succeeds. */
 	stopped(cause: string): void {
 		this.#stopped = true;
-		this.#failing = { cause, since: Date.now() };
+		this.#fail(cause);
 	}
 
 	health(): LogHealth {
@@ -41,5 +49,10 @@ export class KafkaProgress {
 		const silentMs = now - (this.#heardAt ?? now);
 		if (silentMs <= SILENCE_MS_MAX) return { status: "healthy" };
 		return { status: "unavailable", cause: "the consumer group does not answer", sinceMs: silentMs };
+	}
+
+	#fail(cause: string): void {
+		this.#failing = { cause, since: Date.now() };
+		this.#onChange({ status: "unavailable", cause, sinceMs: 0 });
 	}
 }

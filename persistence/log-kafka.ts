@@ -51,8 +51,10 @@ export interface KafkaLogOptions {
 	readonly openDeadlineMs?: number;
 	/** Milliseconds until an append that is not acknowledged rejects. */
 	readonly requestDeadlineMs?: number;
-	/** kafkajs' own log lines; silent by default. */
-	readonly onLog?: (level: "warn" | "error", message: string, fields: object) => void;
+	/** kafkajs' own lines: what it calls an error it mostly tries again, what it gives up this log rejects with. */
+	readonly onDebug?: (message: string, fields: object) => void;
+	/** Told when requests begin to fail and when they succeed again. */
+	readonly onHealth?: (health: LogHealth) => void;
 	/** Told when an owner's handler failed and its partition has stopped. */
 	readonly onOwnerError?: (error: unknown) => void;
 }
@@ -61,7 +63,7 @@ export class KafkaLog implements Log {
 	readonly driver = "kafka";
 	readonly maxRecordBytes = KAFKA_RECORD_BYTES_MAX;
 	readonly #options: KafkaLogOptions;
-	readonly #progress = new KafkaProgress();
+	readonly #progress: KafkaProgress;
 	readonly #writer: KafkaWriter;
 	readonly #reader: KafkaReader;
 	/** Long polls hold a connection, so they have their own. */
@@ -73,6 +75,7 @@ export class KafkaLog implements Log {
 
 	constructor(options: KafkaLogOptions) {
 		this.#options = options;
+		this.#progress = new KafkaProgress((health) => options.onHealth?.(health));
 		const { requestDeadlineMs = REQUEST_DEADLINE_MS_DEFAULT } = options;
 		const requestMs = Math.min(REQUEST_MS_MAX, requestDeadlineMs / 3);
 		const kafka = kafkaClient(options, { retries: REQUEST_RETRIES_MAX, requestMs });
@@ -245,19 +248,20 @@ interface Patience {
 	readonly requestMs: number;
 }
 
-function kafkaClient({ brokers, clientId, onLog }: KafkaLogOptions, { retries, requestMs }: Patience): Kafka {
+function kafkaClient(
+	{ brokers, clientId, onDebug }: KafkaLogOptions,
+	{ retries, requestMs }: Patience,
+): Kafka {
 	return new Kafka({
 		brokers: [...brokers],
 		clientId,
 		connectionTimeout: CONNECT_MS,
 		requestTimeout: requestMs,
 		retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries },
-		logLevel: onLog ? logLevel.WARN : logLevel.NOTHING,
+		logLevel: onDebug ? logLevel.WARN : logLevel.NOTHING,
 		logCreator:
 			() =>
-			({ level, log }) => {
-				const { message, ...fields } = log;
-				onLog?.(level === logLevel.ERROR ? "error" : "warn", message, fields);
-			},
+			({ log: { message, ...fields } }) =>
+				onDebug?.(message, fields),
 	});
 }
