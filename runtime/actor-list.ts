@@ -114,7 +114,8 @@ function fold(actor: Actor, message: Parameters<Actor["receive"]>[0]): void {
 	try {
 		actor.receive(message);
 	} catch {
-		// The live loop parks such a record and leaves the actor as it was.
+		// As the live loop does, which parks the record.
+		actor.fail(message);
 	}
 }
 

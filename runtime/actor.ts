@@ -66,7 +66,7 @@ export class Actor {
 	}
 
 	/**
-	 * Fold one message. Throws what the behaviour throws, the actor unchanged.
+	 * Fold one message. Throws what the behaviour throws, the actor unchanged: try again, or `fail`.
 	 * Queries and frames change nothing; a timer that was cancelled or replaced meanwhile is ignored.
 	 */
 	receive(message: Message): readonly Effect[] {
@@ -85,6 +85,19 @@ export class Actor {
 			case "command":
 				return this.#command(message);
 		}
+	}
+
+	/**
+	 * Its last message failed for good. A timer is done with all the same: kept, it would be due again after every
+	 * restart, and fail again.
+	 */
+	fail(message: Message): void {
+		this.failedAt = message.offset;
+		const timer = message.kind === "timer" ? this.#dueTimer(message) : undefined;
+		if (!timer) return;
+		this.#timers = this.#timersAfter(NO_EFFECTS, timer);
+		this.offset = message.offset;
+		this.dirty = true;
 	}
 
 	snapshot(): StoredSnapshot {
@@ -115,10 +128,14 @@ export class Actor {
 	}
 
 	#fire(message: Message): readonly Effect[] {
-		const timer = this.#timers?.get(message.facts?.["timer"] ?? "");
-		if (!timer || String(timer.at) !== message.facts?.["at"])
-			return [{ type: "drop", reason: "stale-timer" }];
-		return this.#command(message, timer);
+		const timer = this.#dueTimer(message);
+		return timer ? this.#command(message, timer) : [{ type: "drop", reason: "stale-timer" }];
+	}
+
+	/** Undefined: it was cancelled or replaced meanwhile, or has rung. */
+	#dueTimer({ facts }: Message): StoredTimer | undefined {
+		const timer = this.#timers?.get(facts?.["timer"] ?? "");
+		return timer && String(timer.at) === facts?.["at"] ? timer : undefined;
 	}
 
 	/** `fired` is done with; a state that schedules the same id again on entering keeps the new one. */

@@ -72,6 +72,7 @@ function stepOf(actor: Actor, message: Message, repeat: boolean, inHistory: bool
 	try {
 		return { message, actor, effects: actor.receive(message), outcome: "folded" };
 	} catch (error) {
+		actor.fail(message);
 		return { message, actor, effects: [], outcome: "failed", error: error as Error };
 	}
 }

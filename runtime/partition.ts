@@ -182,8 +182,8 @@ export class Partition {
 		if (message.offset <= actor.offset) return;
 		this.#parts.metrics[message.kind]++;
 		const effects = this.#receive(actor, message);
-		if (!effects) return;
 		if (message.kind === "command" || message.kind === "timer") this.#watch(actor, message);
+		if (!effects) return;
 		for (let i = 0; i < effects.length; i++) {
 			this.#parts.effects.run(effects[i] as Effect, message, this.id, i, this.#outputs);
 		}
@@ -196,7 +196,7 @@ export class Partition {
 				return actor.receive(message);
 			} catch (error) {
 				if (tries < TRANSITION_TRIES_MAX) continue;
-				actor.failedAt = message.offset;
+				actor.fail(message);
 				this.#park(message.record, error as Error, tries, message);
 				return undefined;
 			}

@@ -86,6 +86,7 @@ function foldRecord(folded: Fold, record: LogRecord, watermarks: Watermarks): vo
 	try {
 		effects = actor.receive(message);
 	} catch {
+		actor.fail(message);
 		folded.failed.add(record.offset);
 	}
 	effects.forEach((effect, index) => {

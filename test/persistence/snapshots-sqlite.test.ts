@@ -138,6 +138,16 @@ test("a damaged checkpoint counts as none, so that its partition is folded from 
 	expect(snapshots.checkpoint(PARTITION)).toBeUndefined();
 });
 
+test("a partition can be forgotten from an offset on, with its checkpoint; other partitions stay", () => {
+	const snapshots = open();
+	const other = { topic: "actors", partition: 3 };
+	snapshots.save(checkpoint(20), [snapshot("a/1", { offset: 9 }), snapshot("a/2", { offset: 10 })]);
+	snapshots.save(checkpoint(20, other), [snapshot("a/3", { offset: 15 })]);
+	snapshots.forget(PARTITION, 10);
+	expect(snapshots.addresses({ limit: 10 })).toEqual(["a/1", "a/3"]);
+	expect([snapshots.checkpoint(PARTITION), snapshots.checkpoint(other)?.next]).toEqual([undefined, 20]);
+});
+
 test("a read-only store reads beside a live writer and cannot save", () => {
 	const writer = open();
 	writer.save(checkpoint(10), [snapshot("a/1")]);

@@ -336,6 +336,29 @@ test("a record that fails is parked under the same id each time the log is folde
 	]);
 });
 
+test("a timer whose message fails is parked once, and not due again after a restart", async () => {
+	const fragile: Behaviour = {
+		...counterBehaviour,
+		command: (state, message) => {
+			if (message.kind === "timer") throw new Error("cannot ring");
+			return counterBehaviour.command(state, message);
+		},
+	};
+	const stage = new MemoryStage();
+	const first = await stage.start({ behaviours: [fragile] });
+	await first.node.tell(A, { type: "arm", delayMs: 1_000 });
+	await stage.time.advance(2_000);
+	expect(letters(stage)).toMatchObject([{ id: "actors/0@1", cause: "Error: cannot ring" }]);
+	await stage.checkpoint(first);
+	first.crash();
+	const second = await stage.start({ behaviours: [fragile] });
+	await stage.time.advance(10_000);
+	expect(letters(stage)).toHaveLength(1);
+	const { log, node } = second;
+	const parts = { log, snapshots: stage.disk.open(), behaviours: node.behaviours, partitions: 1 };
+	expect(await verify(parts, A)).toMatchObject({ ok: true, snapshot: "equal", state: "armed" });
+});
+
 test("a message for an actor of another type in the same partition is parked with the known types, once", async () => {
 	const stage = new MemoryStage();
 	const running = await stage.start();
