@@ -20,6 +20,8 @@ export class Actor {
 	dirty = false;
 	/** The record that failed for good, if the last command did: shown to operators. */
 	failedAt: number | undefined;
+	/** The claim whose loss it was told of, so that one that does not care is told once. */
+	toldLost: string | undefined;
 	/** Made with the first timer: most actors in memory have none. */
 	#timers: ReadonlyMap<string, StoredTimer> | undefined;
 	/** What entering the initial state asked for. It leaves with the first command: before it there is no actor. */

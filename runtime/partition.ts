@@ -214,7 +214,17 @@ export class Partition {
 	#watch(actor: Actor, message: Message): void {
 		if (message.kind === "timer") this.#fired.delete(firedKey(actor.address, message.facts ?? {}));
 		const at = actor.nextTimerAt;
-		if (this.#live && at !== undefined) this.#timers.watch(actor.address, at);
+		if (!this.#live) return;
+		if (at !== undefined) this.#timers.watch(actor.address, at);
+		// What an earlier process sent may arrive after this one has looked for its claims.
+		this.#checkClaim(actor);
+	}
+
+	#checkClaim(actor: Actor): void {
+		const { claim } = actor;
+		if (!claim || claim === actor.toldLost || !this.#parts.node.isEarlierProcess(claim)) return;
+		actor.toldLost = claim;
+		this.#parts.effects.claimLost(actor.address, claim);
 	}
 
 	/** Caught up: deadlines count from now on, and actors hear of claims on processes that are gone. */
@@ -225,8 +235,8 @@ export class Partition {
 		const claims = new Map(snapshots.claims(this.id).map(({ address, claim }) => [address, claim]));
 		for (const actor of this.#actors.all()) {
 			if (actor.nextTimerAt !== undefined) this.#timers.watch(actor.address, actor.nextTimerAt);
-			if (actor.claim) claims.set(actor.address, actor.claim);
-			else claims.delete(actor.address);
+			claims.delete(actor.address);
+			this.#checkClaim(actor);
 		}
 		for (const [address, claim] of claims) {
 			if (this.#parts.node.isEarlierProcess(claim)) this.#parts.effects.claimLost(address, claim);

@@ -160,7 +160,8 @@ export class Simulation {
 		const { random, time } = this;
 		if (this.#stormy) this.#damage(host);
 		time.after(random.between(...DOWN_MS), () => {
-			if (host.process === gone) this.#boot(host);
+			// Undefined: it was being stopped when it crashed.
+			if (host.process === gone || host.process === undefined) this.#boot(host);
 		});
 		if (this.hosts.length < 2 || random.chance(0.3)) return;
 		// The group notices that a member is gone and gives its partitions to another.

@@ -481,3 +481,34 @@ test("a partition whose outputs wait for the log reads no further, in the middle
 	await stage.time.advance(100);
 	expect((await running.partition.actor("crowd/sink")).state).toBe(10 * each);
 });
+
+test("a claim that a gone process sent and that arrives after its successor looked is lost at once, and told once", async () => {
+	const stubborn: Behaviour<{ claim: string; lost: number }> = {
+		type: "stubborn",
+		version: 1,
+		topic: "actors",
+		initial: () => ({ state: { claim: "", lost: 0 }, effects: [] }),
+		command: (state, { type, facts }) => ({
+			state:
+				type === "lost" ? { ...state, lost: state.lost + 1 } : { ...state, claim: facts?.["claim"] ?? "" },
+			effects: [],
+		}),
+		claim: ({ claim }) => claim,
+		claimLostType: "lost",
+		describe: () => "",
+		encode: JSON.stringify,
+		decode: JSON.parse,
+	};
+	const stage = new MemoryStage();
+	const first = await stage.start({ behaviours: [stubborn] });
+	const gone = first.node.name.text;
+	first.crash();
+	const second = await stage.start({ behaviours: [stubborn] });
+	const draft = { to: "stubborn/s", kind: "command", type: "claim", body: new Uint8Array() } as const;
+	const late = recordOf({ ...draft, facts: { claim: gone } }, { source: gone, major: 1, minor: 0 }, 1);
+	stage.storage.store(stage.actors, [late]);
+	await settled();
+	await second.node.submit({ ...draft, facts: { claim: gone } });
+	await settled();
+	expect((await second.partition.actor("stubborn/s")).state).toEqual({ claim: gone, lost: 1 });
+});
