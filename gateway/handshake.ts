@@ -51,6 +51,8 @@ export interface Admitted {
 interface GrantedClaim {
 	readonly from: number;
 	readonly upTo: number;
+	/** It takes over the session before, from `from` on. */
+	readonly recovered: boolean;
 	readonly seen: string | null;
 	readonly admission?: { readonly permission: Permission };
 }
@@ -98,9 +100,20 @@ export async function shakeHands(
 	known(identity);
 	const claim = await admit(identity, hello, connection, workspace.ensure, parts);
 	const permission = claim.admission?.permission ?? "r";
-	const info = await connectionInfo(identity, parts);
-	const { from, upTo, seen } = claim;
+	const { upTo, recovered, seen } = claim;
+	const from = recovered ? await firstKept(claim.from, identity, parts) : claim.from;
+	const info = await connectionInfo(identity, recovered && from === claim.from, parts);
 	return { identity: { ...identity, permission }, info, from, upTo, seen: seen ?? NOTHING_SEEN };
+}
+
+/** Where delivery can go on: a client that stayed away longer than the log keeps messages must not wait for them. */
+async function firstKept(from: number, { address }: Identity, parts: GatewayParts): Promise<number> {
+	const { node, metrics, logger } = parts;
+	const { start } = await node.log.bounds(node.mailbox(address));
+	if (from >= start) return from;
+	metrics.holes.inc();
+	logger.warn({ address, from, start }, "messages for a resumed session are no longer kept");
+	return start;
 }
 
 async function admit(
@@ -138,7 +151,7 @@ async function admit(
 	}
 }
 
-async function connectionInfo(identity: Identity, { tokens, options }: GatewayParts) {
+async function connectionInfo(identity: Identity, recovered: boolean, { tokens, options }: GatewayParts) {
 	const url = options.publicUrl ?? `http://${options.host}:${options.port}${options.basePath}`;
 	return {
 		type: "connection_info",
@@ -151,6 +164,8 @@ async function connectionInfo(identity: Identity, { tokens, options }: GatewayPa
 		user: identity.user,
 		reconnection_token: await tokens.reconnectionToken(identity.user, identity.workspace, identity.client),
 		reconnection_token_life_time: tokens.reconnectionSeconds,
+		// False: a new session, or one with a hole. Unmodified clients do not look at it.
+		recovered,
 	};
 }
 

@@ -4,6 +4,8 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Node } from "../runtime/node.ts";
 
+const KINDS = ["command", "query", "frame", "timer"] as const;
+
 export type GatewayMetrics = ReturnType<typeof createMetrics>;
 
 export function createMetrics() {
@@ -41,6 +43,10 @@ export function createMetrics() {
 			"Calls not delivered because their caller gave up",
 		),
 		slowReaders: counter("gateway_slow_readers_total", "Times a socket's buffer bound made its session wait"),
+		holes: counter(
+			"gateway_holes_total",
+			"Resumed sessions that retention took messages from before they were delivered",
+		),
 		managerCalls: labelled("gateway_manager_calls_total", "Calls of manager methods by outcome", "outcome"),
 	};
 }
@@ -48,33 +54,44 @@ export function createMetrics() {
 /** Export the runtime's plain counters; read when scraped. */
 export function exportRuntime(registry: Registry, node: Node): void {
 	const { metrics } = node;
-	const read = (name: string, help: string, value: () => number) =>
-		new Gauge({
-			name: `mycelog_${name}`,
-			help,
-			registers: [registry],
+	const read = (name: string, help: string, value: () => number) => {
+		const kept = { name: `mycelog_${name}`, help, registers: [registry] };
+		if (!name.endsWith("_total")) {
+			new Gauge({
+				...kept,
+				collect() {
+					this.set(value());
+				},
+			});
+			return;
+		}
+		// The runtime counts; what is scraped is its number, not a second one.
+		new Counter({
+			...kept,
 			collect() {
-				this.set(value());
+				this.reset();
+				this.inc(value());
 			},
 		});
-	new Gauge({
-		name: "mycelog_records_total",
-		help: "Records folded or passed on, by kind",
-		labelNames: ["kind"],
-		registers: [registry],
-		collect() {
-			for (const kind of ["command", "query", "frame", "timer"] as const) this.set({ kind }, metrics[kind]);
-		},
-	});
-	new Gauge({
-		name: "mycelog_drops_total",
-		help: "Frames without a receiver, by reason",
-		labelNames: ["reason"],
-		registers: [registry],
-		collect() {
-			for (const [reason, count] of Object.entries(metrics.drops)) this.set({ reason }, count);
-		},
-	});
+	};
+	const readLabelled = (name: string, help: string, label: string, values: () => [string, number][]) => {
+		new Counter({
+			name: `mycelog_${name}`,
+			help,
+			labelNames: [label],
+			registers: [registry],
+			collect() {
+				this.reset();
+				for (const [of, value] of values()) this.inc({ [label]: of }, value);
+			},
+		});
+	};
+	readLabelled("records_total", "Records folded or passed on, by kind", "kind", () =>
+		KINDS.map((kind) => [kind, metrics[kind]]),
+	);
+	readLabelled("drops_total", "Frames without a receiver, by reason", "reason", () =>
+		Object.entries(metrics.drops),
+	);
 	read("duplicates_total", "Records dropped as seen before", () => metrics.duplicates);
 	read("expired_total", "Queries and frames dropped late", () => metrics.expired);
 	read("dead_letters_total", "Records parked", () => metrics.deadLetters);

@@ -10,7 +10,7 @@ import { Tokens } from "../../gateway/tokens.ts";
 import { MycelogError } from "../../persistence/errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
 
-const GRANTED = { from: 0, upTo: 0, seen: null, admission: { permission: "a" } };
+const GRANTED = { from: 0, upTo: 0, recovered: false, seen: null, admission: { permission: "a" } };
 
 /** One connection on a stage: `texts` and `closed` are what its client would see. */
 class Scene {
@@ -19,6 +19,8 @@ class Scene {
 	readonly taken: (() => void)[] = [];
 	closed: { code: number; reason: string } | undefined;
 	frames = 0;
+	/** First mailbox offset that is kept. */
+	start = 0;
 	readonly connection: Connection;
 
 	constructor(admit: () => Promise<unknown> = async () => GRANTED) {
@@ -42,7 +44,7 @@ class Scene {
 				ask: admit,
 				tell: async () => 0,
 				mailbox: () => ({ topic: "clients", partition: 0 }),
-				log: { read: async () => [] },
+				log: { read: async () => [], bounds: async () => ({ start: this.start, end: 100 }) },
 			},
 			tokens: new Tokens({ secret: "a secret for tests", rootToken: undefined, now: Date.now }),
 			router: { route },
@@ -92,6 +94,31 @@ describe("what a connection may have under way", () => {
 		expect(scene.closed).toBeUndefined();
 		scene.connection.binary(frame);
 		expect(scene.closed?.code).toBe(1008);
+	});
+});
+
+describe("a client that comes back", () => {
+	const resumed = async () => ({ ...GRANTED, from: 10, upTo: 20, recovered: true });
+	const holes = async ({ metrics }: Scene) => (await metrics.holes.get()).values[0]?.value;
+
+	test("is told that it has everything", async () => {
+		const scene = await new Scene(resumed).hello();
+		expect(scene.texts[0]).toMatchObject({ type: "connection_info", recovered: true });
+		expect(await holes(scene)).toBe(0);
+	});
+
+	test("after the log let go of its messages is let in, and told that it has not", async () => {
+		const scene = new Scene(resumed);
+		scene.start = 11;
+		await scene.hello();
+		expect(scene.texts[0]).toMatchObject({ type: "connection_info", recovered: false });
+		expect(await holes(scene)).toBe(1);
+		expect(scene.closed).toBeUndefined();
+	});
+
+	test("after its session ended is told that it has a new one", async () => {
+		const scene = await new Scene().hello();
+		expect(scene.texts[0]).toMatchObject({ type: "connection_info", recovered: false });
 	});
 });
 
