@@ -60,7 +60,8 @@ export async function startLocalBroker(jvmFlags = JVM_FLAGS_TESTS): Promise<Loca
 	const config = join(directory, "server.properties");
 	writeFileSync(config, properties(directory, port as number, controllerPort as number));
 	const java = (main: string, ...args: string[]) => [...jvmFlags, "-cp", join(libs, "*"), main, ...args];
-	const id = Buffer.from(randomUUID().replaceAll("-", ""), "hex").toString("base64url");
+	// One that starts with a dash would be taken for an option.
+	const id = Buffer.from(randomUUID().replaceAll("-", ""), "hex").toString("base64url").replace(/^-/, "A");
 	await run("java", java("kafka.tools.StorageTool", "format", "-t", id, "-c", config));
 	const brokers = `127.0.0.1:${port}`;
 	let child = await launch(java("kafka.Kafka", config), brokers);
