@@ -14,6 +14,8 @@ import { settled, VirtualTime } from "./virtual-time.ts";
 
 /** Virtual milliseconds. */
 const WORK_MS = [5_000, 40_000] as const;
+/** Long enough for idle actors to leave memory and come back. */
+const LONG_WORK_MS = 120_000;
 const DOWN_MS = [0, 6_000] as const;
 const QUIET_AFTER_MS_MAX = 600_000;
 /** Longer than any retry, checkpoint or timer. */
@@ -89,7 +91,7 @@ export class Simulation {
 				throw new Error("the simulated disk is full");
 			};
 		}
-		const end = time.now() + random.between(...WORK_MS);
+		const end = time.now() + (random.chance(0.1) ? LONG_WORK_MS : random.between(...WORK_MS));
 		this.work.begin(end);
 		this.#planDisasters(end);
 		while (time.now() < end && (await time.step(end))) {
