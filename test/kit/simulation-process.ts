@@ -71,6 +71,7 @@ export class SimulatedProcess {
 		};
 		this.log = new MemoryLog({ storage, clock });
 		this.log.network = this.#network;
+		this.log.readFault = this.#readFault;
 		this.node = new Node({
 			id: hostId,
 			boot,
@@ -143,6 +144,16 @@ export class SimulatedProcess {
 			count("lost acknowledgement");
 			throw new MycelogError("log.append-failed", "the simulated acknowledgement was lost");
 		});
+	};
+
+	readonly #readFault = async (): Promise<void> => {
+		const { time, random, weather, count } = this.#surroundings;
+		const { refused, slow } = weather();
+		if (random.chance(slow)) await time.pause(random.between(...SLOW_WAY_MS));
+		if (!this.alive) await this.#silence();
+		if (!random.chance(refused)) return;
+		count("failed read");
+		throw new MycelogError("log.unreachable", "the simulated broker did not answer a read");
 	};
 
 	#unlessDead(answer: () => number): number | Promise<number> {
