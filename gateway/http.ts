@@ -35,7 +35,7 @@ export function addRoutes(app: TemplatedApp, parts: HttpParts): void {
 	app.any("/*", (res, req) => json(res, 404, { success: false, detail: `Not found: ${req.getUrl()}` }));
 }
 
-/** Ready means: the log answers and every owned partition has caught up. */
+/** Ready means: the log answers, every owned partition has caught up, and none stands still with records to fold. */
 function readiness({ node, draining }: HttpParts): { ready: boolean; detail: Record<string, unknown> } {
 	const { partitions, log } = node;
 	const health = log.health();
@@ -46,6 +46,7 @@ function readiness({ node, draining }: HttpParts): { ready: boolean; detail: Rec
 		...(health.status === "unavailable" ? { cause: health.cause } : undefined),
 		partitions_owned: partitions.length,
 		partitions_recovering: partitions.filter((partition) => !partition.live).length,
+		partitions_stalled: node.stalled,
 		draining: draining(),
 	};
 	return { ready: node.ready && !draining(), detail };

@@ -107,6 +107,9 @@ export function exportRuntime(registry: Registry, node: Node): void {
 	read("partitions_recovering", "Owned partitions that have not caught up", () => {
 		return node.partitions.filter((partition) => !partition.live).length;
 	});
+	read("partitions_stalled", "Owned partitions that have records to fold and stand still", () => {
+		return node.stalled.length;
+	});
 	const { stats } = node.appender;
 	read("append_queue_records", "Records waiting for the log", () => stats.queuedRecords);
 	read("append_queue_bytes", "Bytes waiting for the log", () => stats.queuedBytes);

@@ -86,6 +86,8 @@ interface Queue {
 	/** Failures since the last acknowledgement, and the newest one. */
 	failures: number;
 	lastCause: MycelogError | undefined;
+	/** The offset after the newest record acknowledged; 0: none was. */
+	end: number;
 	/** Records the next batch may have; lowered while looking for one that the log finds too large. */
 	most: number;
 	/** Set while the batch pauses. */
@@ -136,6 +138,11 @@ export class Appender {
 			if (deadlineAt !== Infinity && !this.#cancelSweep) this.#planSweep();
 			if (!queue.underWay && !queue.cancelRetry) this.#send(queue);
 		});
+	}
+
+	/** The offset after the newest record that this appender put into a partition; 0: it put none. */
+	end({ topic, partition }: PartitionId): number {
+		return this.#queues.get(topic)?.[partition]?.end ?? 0;
 	}
 
 	/** Reject all that is queued. What is under way may yet be written. */
@@ -196,6 +203,7 @@ export class Appender {
 				underWay: false,
 				failures: 0,
 				lastCause: undefined,
+				end: 0,
 				most: APPEND_BATCH_RECORDS_MAX,
 				cancelRetry: undefined,
 			};
@@ -233,6 +241,7 @@ export class Appender {
 		const batch = queue.sending;
 		queue.failures = 0;
 		queue.most = Math.min(queue.most * 2, APPEND_BATCH_RECORDS_MAX);
+		queue.end = base + batch.length;
 		this.stats.batches++;
 		this.stats.records += batch.length;
 		this.#left(queue, batch);

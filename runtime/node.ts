@@ -21,6 +21,7 @@ import { NodeName } from "./node-name.ts";
 import { Outbox } from "./outbox.ts";
 import { Partition, type PartitionParts } from "./partition.ts";
 import { type LocalOutlets, PartitionEffects } from "./partition-effects.ts";
+import { Progress } from "./progress.ts";
 import { CLIENTS_RETENTION_MS_DEFAULT, MAILBOX_TOPICS, mailboxTopics, nodeTopic } from "./topics.ts";
 
 /** How long a message from outside may wait for the log's acknowledgement, milliseconds. */
@@ -76,6 +77,7 @@ export class Node implements PartitionOwner {
 	readonly #channel: NodeChannel | undefined;
 	readonly #parts: PartitionParts;
 	readonly #owned = new Map<string, Partition>();
+	readonly #progress = new Progress();
 
 	constructor(options: NodeOptions) {
 		this.#options = options;
@@ -205,10 +207,19 @@ export class Node implements PartitionOwner {
 		return [...this.#owned.values()];
 	}
 
-	/** Every owned partition has caught up with the log as it was at its assignment, and the log answers. */
+	/** Owned partitions, by name, that have records to fold and do not get on with them. */
+	get stalled(): readonly string[] {
+		const positions = [...this.#owned].map(([name, { id, next }]) => {
+			return { name, next, end: this.appender.end(id) };
+		});
+		return this.#progress.stalled(positions, this.#clock.now());
+	}
+
+	/** Every owned partition has caught up with the log as it was at its assignment and gets on; the log answers. */
 	get ready(): boolean {
 		const live = this.partitions.every((partition) => partition.live);
-		return this.#owned.size > 0 && live && this.log.health().status === "healthy";
+		const healthy = this.#owned.size > 0 && live && this.log.health().status === "healthy";
+		return healthy && this.stalled.length === 0;
 	}
 
 	async assigned(id: PartitionId): Promise<number> {

@@ -1,0 +1,40 @@
+/**
+ * Whether owned partitions get anywhere: judged by offsets that move, not by the process being alive.
+ * Owns what was seen of each at the last look; it looks when it is asked (readiness, connecting clients, metrics).
+ */
+
+/** A partition with records to fold that stands still this long is stalled, milliseconds. */
+export const STALLED_AFTER_MS = 10_000;
+
+export interface Position {
+	/** `topic/partition`. */
+	readonly name: string;
+	/** The next offset to fold. */
+	readonly next: number;
+	/** The log is known to reach up to here. */
+	readonly end: number;
+}
+
+interface Seen {
+	readonly next: number;
+	readonly since: number;
+}
+
+export class Progress {
+	#seen = new Map<string, Seen>();
+
+	/** Names of those that have had the same record to fold for STALLED_AFTER_MS. */
+	stalled(positions: readonly Position[], now: number): string[] {
+		const before = this.#seen;
+		this.#seen = new Map();
+		const stalled: string[] = [];
+		for (const { name, next, end } of positions) {
+			if (next >= end) continue;
+			const known = before.get(name);
+			const seen = known?.next === next ? known : { next, since: now };
+			this.#seen.set(name, seen);
+			if (now - seen.since >= STALLED_AFTER_MS) stalled.push(name);
+		}
+		return stalled;
+	}
+}
