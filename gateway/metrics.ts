@@ -97,6 +97,8 @@ export function exportRuntime(registry: Registry, node: Node): void {
 	read("dead_letters_total", "Records parked", () => metrics.deadLetters);
 	read("late_replies_total", "Replies nobody waited for", () => metrics.lateReplies);
 	read("outputs_total", "Messages actors sent to other mailboxes", () => metrics.outputs);
+	read("output_stalls_total", "Times a partition waited for its outputs", () => metrics.outputStalls);
+	read("asks_refused_total", "Asks refused at their bound", () => metrics.asksRefused);
 	read("checkpoints_total", "Checkpoints written", () => metrics.checkpoints);
 	read("snapshots_written_total", "Snapshots written", () => metrics.snapshotsWritten);
 	read("snapshots_rebuilt_total", "Damaged or outdated snapshots rebuilt from the log", () => {

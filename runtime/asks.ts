@@ -4,6 +4,7 @@
 import { MycelogError } from "../persistence/errors.ts";
 import type { Clock } from "./clock.ts";
 import type { ReplyResult } from "./effect.ts";
+import type { RuntimeMetrics } from "./metrics.ts";
 
 /** Asks waiting at once; past it new ones are refused with `log.overloaded`. */
 export const ASKS_WAITING_MAX = 100_000;
@@ -17,11 +18,13 @@ interface Waiting {
 export class Asks {
 	readonly #waiting = new Map<string, Waiting>();
 	readonly #clock: Clock;
+	readonly #metrics: Pick<RuntimeMetrics, "asksRefused">;
 	#next = 0;
 	#closed = false;
 
-	constructor(clock: Clock) {
+	constructor(clock: Clock, metrics: Pick<RuntimeMetrics, "asksRefused">) {
 		this.#clock = clock;
+		this.#metrics = metrics;
 	}
 
 	get waiting(): number {
@@ -32,6 +35,7 @@ export class Asks {
 	open(what: string, timeoutMs: number): { ask: string; result: Promise<ReplyResult> } {
 		if (this.#closed) throw closedError();
 		if (this.#waiting.size >= ASKS_WAITING_MAX) {
+			this.#metrics.asksRefused++;
 			throw new MycelogError("log.overloaded", `${ASKS_WAITING_MAX} asks wait already; ${what} was not sent`);
 		}
 		const ask = String(++this.#next);

@@ -26,6 +26,10 @@ export interface RuntimeMetrics {
 	passivations: number;
 	/** Outputs appended to other mailboxes. */
 	outputs: number;
+	/** Times a partition read no further because too many of its outputs waited for the log. */
+	outputStalls: number;
+	/** Asks refused because too many waited already. */
+	asksRefused: number;
 }
 
 export function newRuntimeMetrics(): RuntimeMetrics {
@@ -45,5 +49,7 @@ export function newRuntimeMetrics(): RuntimeMetrics {
 		activations: 0,
 		passivations: 0,
 		outputs: 0,
+		outputStalls: 0,
+		asksRefused: 0,
 	};
 }

@@ -94,7 +94,7 @@ export class Node implements PartitionOwner {
 			random: () => random(),
 		});
 		const { appender, name: node, behaviours, metrics } = this;
-		this.#asks = new Asks(clock);
+		this.#asks = new Asks(clock, metrics);
 		this.#outbox = new Outbox({ appender, behaviours, partitions: options.partitions, clock, node });
 		this.#channel = options.cluster ? new NodeChannel({ log, appender, node, clock, logger }) : undefined;
 		const deadLetters = new DeadLetters(appender, clock, logger);

@@ -108,6 +108,7 @@ export class Partition {
 		for (let i = from; i < batch.length; i++) {
 			// Looked at before each record: one alone may have thousands of outputs, a batch of them millions.
 			if (this.#outputs.pending > OUTPUTS_PENDING_MAX) {
+				this.#parts.metrics.outputStalls++;
 				return this.#outputs.below(OUTPUTS_PENDING_MAX).then(() => this.records(batch, i));
 			}
 			const waiting = this.#record(batch[i] as LogRecord, now);

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { MycelogError } from "../../persistence/errors.ts";
 import { ASKS_WAITING_MAX, Asks } from "../../runtime/asks.ts";
+import { newRuntimeMetrics } from "../../runtime/metrics.ts";
 import { MemoryStage } from "../kit/memory-node.ts";
 import { settled, VirtualTime } from "../kit/virtual-time.ts";
 
@@ -21,7 +22,7 @@ afterEach(() => {
 });
 
 test("an ask is settled once; late, repeated and unknown replies find nobody", async () => {
-	const asks = new Asks(new VirtualTime());
+	const asks = new Asks(new VirtualTime(), newRuntimeMetrics());
 	const { ask, result } = asks.open("add", 1_000);
 	expect(asks.settle(ask, { ok: true, value: 1 })).toBe(true);
 	expect(asks.settle(ask, { ok: true, value: 2 })).toBe(false);
@@ -31,10 +32,12 @@ test("an ask is settled once; late, repeated and unknown replies find nobody", a
 });
 
 test("asks waiting are bounded: the next one is refused, and there is room again after one was forgotten", () => {
-	const asks = new Asks({ now: () => 0, after: () => () => {} });
+	const metrics = newRuntimeMetrics();
+	const asks = new Asks({ now: () => 0, after: () => () => {} }, metrics);
 	const first = asks.open("first", 1_000);
 	for (let i = 1; i < ASKS_WAITING_MAX; i++) asks.open("more", 1_000);
 	expect(() => asks.open("one too many", 1_000)).toThrow(expect.objectContaining({ code: "log.overloaded" }));
+	expect(metrics.asksRefused).toBe(1);
 	asks.forget(first.ask);
 	expect(asks.open("again", 1_000).ask).toBeDefined();
 });

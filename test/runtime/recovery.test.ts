@@ -477,6 +477,7 @@ test("a partition whose outputs wait for the log reads no further, in the middle
 	stage.storage.store(stage.actors, records);
 	await settled();
 	expect(running.partition.next).toBe(Math.floor(OUTPUTS_PENDING_MAX / each) + 1);
+	expect(running.node.metrics.outputStalls).toBe(1);
 	held.open();
 	await stage.time.advance(100);
 	expect((await running.partition.actor("crowd/sink")).state).toBe(10 * each);
