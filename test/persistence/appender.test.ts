@@ -9,54 +9,30 @@ import {
 import { MycelogError } from "../../persistence/errors.ts";
 import type { NewRecord } from "../../persistence/log.ts";
 import { MemoryLog } from "../kit/memory-log.ts";
+import { settled, VirtualTime } from "../kit/virtual-time.ts";
 
 const PARTITION = { topic: "actors", partition: 3 };
 
-class ManualTime {
-	#now = 1_000;
-	#timers: { readonly at: number; readonly callback: () => void }[] = [];
-	/** Delays asked for, in order. */
-	readonly delays: number[] = [];
-
-	now = (): number => this.#now;
-	random = (): number => 0.999_999;
-	after = (delayMs: number, callback: () => void): (() => void) => {
-		const timer = { at: this.#now + delayMs, callback };
-		this.delays.push(delayMs);
-		this.#timers.push(timer);
-		return () => {
-			this.#timers = this.#timers.filter((other) => other !== timer);
-		};
-	};
-
-	/** Run what is due on the way, letting promises settle after each. */
-	async advance(ms: number): Promise<void> {
-		const end = this.#now + ms;
-		for (;;) {
-			const [next] = this.#timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at);
-			if (!next) break;
-			this.#timers = this.#timers.filter((timer) => timer !== next);
-			this.#now = next.at;
-			next.callback();
-			await settled();
-		}
-		this.#now = end;
-	}
-}
-
 function setUp(maxRecordBytes?: number) {
 	const log = new MemoryLog(maxRecordBytes === undefined ? {} : { maxRecordBytes });
-	const time = new ManualTime();
-	return { log, time, appender: new Appender(log, time) };
+	const time = new VirtualTime(1_000);
+	/** Delays asked for, in order. */
+	const delays: number[] = [];
+	const after = (delayMs: number, callback: () => void) => {
+		delays.push(delayMs);
+		return time.after(delayMs, callback);
+	};
+	return {
+		log,
+		time,
+		delays,
+		appender: new Appender(log, { now: time.now, after, random: () => 0.999_999 }),
+	};
 }
 
 function record(text: string, bytes = 0): NewRecord {
 	const value = Buffer.concat([Buffer.from(text), Buffer.alloc(bytes)]);
 	return { key: "counter/a", value, headers: {}, timestamp: 1 };
-}
-
-function settled(): Promise<void> {
-	return new Promise((resolve) => setImmediate(resolve));
 }
 
 function unreachable(): MycelogError {
@@ -119,7 +95,7 @@ test("order holds and nothing is lost or doubled while appends keep failing", as
 });
 
 test("the pause between tries doubles from 50 ms to 2 s, and starts anew after a success", async () => {
-	const { log, time, appender } = setUp();
+	const { log, time, delays, appender } = setUp();
 	let failures = 8;
 	log.fault = () => {
 		if (failures-- > 0) throw unreachable();
@@ -128,13 +104,13 @@ test("the pause between tries doubles from 50 ms to 2 s, and starts anew after a
 	await settled();
 	await time.advance(20_000);
 	expect(await first).toBe(0);
-	expect(time.delays.map(Math.round)).toEqual([50, 100, 200, 400, 800, 1600, 2000, 2000]);
+	expect(delays.map(Math.round)).toEqual([50, 100, 200, 400, 800, 1600, 2000, 2000]);
 	failures = 1;
 	const second = appender.append(PARTITION, record("b"), { retryForever: true });
 	await settled();
 	await time.advance(100);
 	expect(await second).toBe(1);
-	expect(Math.round(time.delays.at(-1) as number)).toBe(50);
+	expect(Math.round(delays.at(-1) as number)).toBe(50);
 });
 
 test("what is appended during a pause waits for its end, behind the batch that failed", async () => {
