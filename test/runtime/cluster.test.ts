@@ -163,3 +163,29 @@ test("a partition let go of while an output waits for the log is handed over onl
 	expect(second.node.metrics.duplicates).toBe(0);
 	await settled();
 });
+
+test("a partition let go of while one of its actors is rebuilt is handed over after it, with what waited for it", async () => {
+	await first.node.tell(A, { type: "add", by: 1 });
+	await stage.checkpoint(first);
+	// Out of memory, and its snapshot damaged: the next message needs a rebuild.
+	await passed(60_000);
+	await first.node.tell("counter/other", { type: "add", by: 1 });
+	await passed(5_000);
+	stage.disk.damageRow(A);
+	let readable: () => void = () => {};
+	first.log.readFault = ({ topic }) =>
+		topic === "actors"
+			? new Promise((resolve) => {
+					readable = resolve;
+				})
+			: undefined;
+	await first.node.tell(A, { type: "add", by: 2 });
+	const moved = stage.storage.move(stage.actors, second.log);
+	await passed(100);
+	expect(second.node.partitions).toEqual([]);
+	readable();
+	await passed(100);
+	await moved;
+	expect(first.node.metrics.snapshotsRebuilt).toBe(1);
+	expect((await second.node.actor(A))?.state).toMatchObject({ context: { total: 3 } });
+});
