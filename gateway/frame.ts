@@ -142,7 +142,10 @@ function withRest(first: Omit<Frame, "rest" | "forged" | "timeoutMs">, rest: Uin
 }
 
 function timeoutOf(value: Uint8Array): number | undefined {
-	const seconds = mapHead(value, 0) ? undefined : decode(value);
+	// A number only: what is inside of lists and maps may be undecodable, and the sender chose it.
+	const head = value[0] ?? 0xc0;
+	const isNumber = head <= 0x7f || (head >= 0xca && head <= 0xd3) || head >= 0xe0;
+	const seconds = isNumber ? decode(value) : undefined;
 	return typeof seconds === "number" && seconds > 0 && seconds < 1e9 ? seconds * 2000 : undefined;
 }
 

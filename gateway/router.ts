@@ -19,6 +19,9 @@ import { rejectFrame } from "./rpc-value.ts";
 /** A call whose caller names no time is worth delivering this long, milliseconds (the clients' default). */
 export const CALL_EXPIRY_MS_DEFAULT = 30_000;
 
+/** Characters of a frame's target, type and session: they become an address and headers of its record. */
+const ROUTING_CHARACTERS_MAX = 1_024;
+
 export interface RouterParts {
 	readonly node: Node;
 	readonly manager: Manager;
@@ -44,7 +47,7 @@ export class Router {
 		const { frame } = read;
 		const { main, forged } = frame;
 		const { to, type } = main;
-		if (typeof to !== "string" || to === "" || typeof type !== "string") {
+		if (!isRoutable(to) || to === "" || !isRoutable(type) || tooLong(main["session"])) {
 			this.#refused("malformed");
 			return undefined;
 		}
@@ -144,3 +147,11 @@ function factsOf(
 }
 
 function ignore(): void {}
+
+function isRoutable(value: unknown): value is string {
+	return typeof value === "string" && !tooLong(value);
+}
+
+function tooLong(value: unknown): boolean {
+	return typeof value === "string" && value.length > ROUTING_CHARACTERS_MAX;
+}

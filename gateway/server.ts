@@ -232,8 +232,14 @@ export class GatewayServer {
 			message: (ws, message, isBinary) => {
 				const { connection } = ws.getUserData();
 				// The library takes its buffer back after this call; frames live on until they are in the log.
-				if (isBinary) connection?.binary(Buffer.from(message));
-				else connection?.text(Buffer.from(message).toString("utf8"));
+				try {
+					if (isBinary) connection?.binary(Buffer.from(message));
+					else connection?.text(Buffer.from(message).toString("utf8"));
+				} catch (err) {
+					// A fault here is Mycelog's; it must not become everybody's because somebody found it.
+					this.metrics.refusedFrames.inc({ reason: "fault" });
+					this.#parts.logger.error({ err, connection: connection?.id }, "a message could not be handled");
+				}
 			},
 			pong: (ws, message) => ws.getUserData().connection?.pong(Buffer.from(message).toString("latin1")),
 			drain: (ws) => ws.getUserData().connection?.drain(),
