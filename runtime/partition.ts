@@ -223,7 +223,10 @@ export class Partition {
 
 	#checkClaim(actor: Actor): void {
 		const { claim } = actor;
-		if (!claim || claim === actor.toldLost || !this.#parts.node.isEarlierProcess(claim)) return;
+		if (claim === actor.toldLost) return;
+		// It let go of what it was told of: should that claim come again, it is told again.
+		actor.toldLost = undefined;
+		if (!claim || !this.#parts.node.isEarlierProcess(claim)) return;
 		actor.toldLost = claim;
 		this.#parts.effects.claimLost(actor.address, claim);
 	}

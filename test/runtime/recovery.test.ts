@@ -408,22 +408,28 @@ test("a timer whose record came twice around a crash rings once", async () => {
 	expect(second.node.metrics).toMatchObject({ timer: 2, drops: { "stale-timer": 1 } });
 });
 
-test("actors hear that the process they claimed is gone, once, also if the node crashes again meanwhile", async () => {
-	const claiming: Behaviour<{ claim?: string; lost: string[] }> = {
+/** Remembers whose loss it was told of; one that does not let go keeps its claim. */
+function claimer(letsGo: boolean): Behaviour<{ claim?: string; lost: string[] }> {
+	return {
 		type: "claimer",
 		version: 1,
 		topic: "actors",
 		initial: () => ({ state: { lost: [] }, effects: [] }),
-		command: (state, { type, facts }) =>
-			type === "lost"
-				? { state: { lost: [...state.lost, state.claim ?? "nobody"] }, effects: [] }
-				: { state: { ...state, claim: facts?.["claim"] ?? "" }, effects: [] },
+		command: ({ lost, claim }, { type, facts }) => {
+			if (type !== "lost") return { state: { lost, claim: facts?.["claim"] ?? "" }, effects: [] };
+			const told = [...lost, claim ?? "nobody"];
+			return { state: letsGo || !claim ? { lost: told } : { lost: told, claim }, effects: [] };
+		},
 		claim: ({ claim }) => claim,
 		claimLostType: "lost",
 		describe: () => "",
 		encode: (state) => JSON.stringify(state),
 		decode: (text) => JSON.parse(text),
 	};
+}
+
+test("actors hear that the process they claimed is gone, once, also if the node crashes again meanwhile", async () => {
+	const claiming = claimer(true);
 	const stage = new MemoryStage();
 	const first = await stage.start({ behaviours: [claiming] });
 	const facts = { claim: first.node.name.text };
@@ -483,33 +489,25 @@ test("a partition whose outputs wait for the log reads no further, in the middle
 	expect((await running.partition.actor("crowd/sink")).state).toBe(10 * each);
 });
 
-test("a claim that a gone process sent and that arrives after its successor looked is lost at once, and told once", async () => {
-	const stubborn: Behaviour<{ claim: string; lost: number }> = {
-		type: "stubborn",
-		version: 1,
-		topic: "actors",
-		initial: () => ({ state: { claim: "", lost: 0 }, effects: [] }),
-		command: (state, { type, facts }) => ({
-			state:
-				type === "lost" ? { ...state, lost: state.lost + 1 } : { ...state, claim: facts?.["claim"] ?? "" },
-			effects: [],
-		}),
-		claim: ({ claim }) => claim,
-		claimLostType: "lost",
-		describe: () => "",
-		encode: JSON.stringify,
-		decode: JSON.parse,
-	};
-	const stage = new MemoryStage();
-	const first = await stage.start({ behaviours: [stubborn] });
-	const gone = first.node.name.text;
-	first.crash();
-	const second = await stage.start({ behaviours: [stubborn] });
-	const draft = { to: "stubborn/s", kind: "command", type: "claim", body: new Uint8Array() } as const;
-	const late = recordOf({ ...draft, facts: { claim: gone } }, { source: gone, major: 1, minor: 0 }, 1);
-	stage.storage.store(stage.actors, [late]);
-	await settled();
-	await second.node.submit({ ...draft, facts: { claim: gone } });
-	await settled();
-	expect((await second.partition.actor("stubborn/s")).state).toEqual({ claim: gone, lost: 1 });
-});
+test.each([
+	["each time it comes", true, 2],
+	["once to an actor that does not let go of it", false, 1],
+])(
+	"a claim of a gone process that arrives after its successor looked is lost at once, told %s",
+	async (_, letsGo, times) => {
+		const stage = new MemoryStage();
+		const behaviours = [claimer(letsGo)];
+		const first = await stage.start({ behaviours });
+		const gone = first.node.name.text;
+		first.crash();
+		const second = await stage.start({ behaviours });
+		for (const major of [1, 2]) {
+			const draft = { to: "claimer/c", kind: "command", type: "claim", body: new Uint8Array() } as const;
+			const late = recordOf({ ...draft, facts: { claim: gone } }, { source: gone, major, minor: 0 }, 1);
+			stage.storage.store(stage.actors, [late]);
+			await settled();
+		}
+		const { lost } = (await second.partition.actor("claimer/c")).state as { lost: string[] };
+		expect(lost).toEqual(Array(times).fill(gone));
+	},
+);
