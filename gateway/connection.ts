@@ -2,15 +2,13 @@
  * One WebSocket from open to close: handshake, control texts, frames in, session out.
  * Owns the connection's phases; rules live in handshake.ts, router.ts and session.ts.
  */
-import type { Permission, User } from "../actors/user.ts";
-import { type Address, addressOf } from "../runtime/address.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import { closeReason } from "./close-codes.ts";
-import type { Stamp } from "./frame.ts";
 import type { GatewayParts } from "./gateway.ts";
 import { type Admitted, HandshakeError, shakeHands, UNDECODABLE } from "./handshake.ts";
+import type { Identity } from "./identity.ts";
 import { InFlight } from "./in-flight.ts";
-import { Session } from "./session.ts";
+import { Session, type SessionOwner } from "./session.ts";
 import type { Socket } from "./socket.ts";
 
 /** Time for the first text frame, milliseconds (connection.md §3). */
@@ -22,20 +20,6 @@ export const CONTROL_TEXT_CHARACTERS_MAX = 1_000;
 /** A probed socket that shows no sign of life this long is cut, milliseconds. */
 const PROBE_MS = 5_000;
 
-/** Who speaks on this connection, once admitted. Set by the gateway alone, from the token. */
-export interface Identity {
-	readonly workspace: string;
-	readonly client: string;
-	readonly user: User;
-	/** Who speaks, as every frame of the connection says it. */
-	readonly stamp: Stamp;
-	/** What the workspace granted when it admitted the client. */
-	readonly permission: Permission;
-	readonly address: Address;
-	/** `workspace/client`, as frames name it. */
-	readonly peer: string;
-}
-
 /** Payload of the ping whose pong says that the client has read its `connection_info`. */
 const INFO_PING = "info";
 
@@ -44,7 +28,7 @@ const NO_TIMER = () => {};
 
 type Phase = "waiting" | "joining" | "open" | "closed";
 
-export class Connection {
+export class Connection implements SessionOwner {
 	readonly id: string;
 	readonly #parts: GatewayParts;
 	readonly #socket: Socket;
@@ -157,6 +141,12 @@ export class Connection {
 		this.#end(1001, reason);
 	}
 
+	sessionBroken(err: unknown): void {
+		const address = this.#identity?.address;
+		this.#parts.logger.warn({ err, address }, "session cannot read its mailbox; shedding it");
+		this.shed("the mailbox could not be read; connect again");
+	}
+
 	/** The socket has ended. `goodbye`: with a close frame of the client's own. */
 	closed(goodbye: boolean): void {
 		const joined = this.#phase === "open" || this.#phase === "joining";
@@ -176,7 +166,7 @@ export class Connection {
 		try {
 			const admitted = await shakeHands(text, this.id, this.#parts, (identity) => {
 				this.#identity = identity;
-				this.#session = this.#newSession(identity);
+				this.#session = new Session(identity.address, this.#socket, this, this.#parts);
 			});
 			if (this.#phase !== "joining") return;
 			this.#open(admitted);
@@ -187,10 +177,9 @@ export class Connection {
 		}
 	}
 
-	#open({ info, identity, from, upTo, seen }: Admitted): void {
+	#open({ info, from, upTo, seen }: Admitted): void {
 		this.#phase = "open";
 		this.#parts.handshaking.delete(this);
-		this.#identity = identity;
 		this.#reported = from - 1;
 		this.#parts.metrics.handshakes.inc({ outcome: "admitted" });
 		this.#socket.sendText(JSON.stringify(info));
@@ -207,23 +196,6 @@ export class Connection {
 		const start = this.#startSession;
 		this.#startSession = undefined;
 		start?.();
-	}
-
-	#newSession(identity: Identity): Session {
-		const { node, outgoing, metrics, clock, logger } = this.#parts;
-		return new Session({
-			address: identity.address,
-			mailbox: node.mailbox(identity.address),
-			log: node.log,
-			wire: this.#socket,
-			outgoing,
-			metrics,
-			now: () => clock.now(),
-			onBroken: (err) => {
-				logger.warn({ err, address: identity.address }, "session cannot read its mailbox; shedding it");
-				this.shed("the mailbox could not be read; connect again");
-			},
-		});
 	}
 
 	#control(text: string): void {
@@ -288,8 +260,4 @@ export class Connection {
 			logger.warn({ err, address: identity.address, type: event.type }, "client actor not told");
 		});
 	}
-}
-
-export function clientAddress(workspace: string, client: string): Address {
-	return addressOf("client", workspace, client);
 }

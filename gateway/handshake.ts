@@ -8,9 +8,8 @@ import type { Permission, User } from "../actors/user.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import { RefusedError } from "../runtime/node.ts";
 import { NOTHING_SEEN } from "../runtime/watermarks.ts";
-import { clientAddress, type Identity } from "./connection.ts";
-import { stampOf } from "./frame.ts";
 import { type GatewayParts, MANAGER_ID } from "./gateway.ts";
+import { Identity } from "./identity.ts";
 import { chooseWorkspace } from "./workspace-choice.ts";
 
 /** What is said to a client whose first frame is no hello. */
@@ -37,7 +36,6 @@ export class HandshakeError extends Error {
 }
 
 export interface Admitted {
-	readonly identity: Identity;
 	/** The `connection_info` text frame. */
 	readonly info: Readonly<Record<string, unknown>>;
 	/** Mailbox offset to deliver from, and the one from which messages come live. */
@@ -86,24 +84,14 @@ export async function shakeHands(
 		...presented,
 		scope: { ...presented.scope, current_workspace: workspace.id, client_id: hello.clientId },
 	};
-	const peer = `${workspace.id}/${hello.clientId}`;
-	const identity: Identity = {
-		workspace: workspace.id,
-		client: hello.clientId,
-		user,
-		stamp: stampOf(peer, workspace.id, user),
-		// Until the workspace has answered, nothing is granted that a member would not have.
-		permission: "r",
-		address: clientAddress(workspace.id, hello.clientId),
-		peer,
-	};
+	const identity = new Identity(workspace.id, hello.clientId, user);
 	known(identity);
 	const claim = await admit(identity, hello, connection, workspace.ensure, parts);
-	const permission = claim.admission?.permission ?? "r";
+	if (claim.admission) identity.permission = claim.admission.permission;
 	const { upTo, recovered, seen } = claim;
 	const from = recovered ? await firstKept(claim.from, identity, parts) : claim.from;
 	const info = await connectionInfo(identity, recovered && from === claim.from, parts);
-	return { identity: { ...identity, permission }, info, from, upTo, seen: seen ?? NOTHING_SEEN };
+	return { info, from, upTo, seen: seen ?? NOTHING_SEEN };
 }
 
 /** Where delivery can go on: a client that stayed away longer than the log keeps messages must not wait for them. */

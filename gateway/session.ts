@@ -24,20 +24,23 @@ export interface Wire {
 	bufferedBytes(): number;
 }
 
+/** What all sessions share; there is one session for every connection, so it holds little of its own. */
 export interface SessionParts {
-	readonly address: Address;
-	readonly mailbox: PartitionId;
-	readonly log: Log;
-	readonly wire: Wire;
+	readonly node: { readonly log: Log; mailbox(address: Address): PartitionId };
 	readonly outgoing: Outgoing;
 	readonly metrics: GatewayMetrics;
-	readonly now: () => number;
+	readonly clock: { now(): number };
+}
+
+export interface SessionOwner {
 	/** The session cannot go on: the log is unreadable or trimmed past the cursor. */
-	readonly onBroken: (error: unknown) => void;
+	sessionBroken(error: unknown): void;
 }
 
 export class Session {
 	readonly address: Address;
+	readonly #wire: Wire;
+	readonly #owner: SessionOwner;
 	readonly #parts: SessionParts;
 	/** Next mailbox offset that the socket has not been given. */
 	#next = 0;
@@ -58,8 +61,10 @@ export class Session {
 	#catchingUp = false;
 	#closed = false;
 
-	constructor(parts: SessionParts) {
-		this.address = parts.address;
+	constructor(address: Address, wire: Wire, owner: SessionOwner, parts: SessionParts) {
+		this.address = address;
+		this.#wire = wire;
+		this.#owner = owner;
 		this.#parts = parts;
 	}
 
@@ -87,7 +92,7 @@ export class Session {
 		this.#liveTo = Math.max(this.#liveTo, message.offset + 1);
 		if (!this.#live) return;
 		this.#send(message);
-		if (this.#parts.wire.bufferedBytes() > SOCKET_BUFFER_BYTES_MAX) {
+		if (this.#wire.bufferedBytes() > SOCKET_BUFFER_BYTES_MAX) {
 			this.#parts.metrics.slowReaders.inc();
 			this.#live = false;
 			this.#catchUp();
@@ -116,13 +121,13 @@ export class Session {
 	#send(message: Message): void {
 		this.#next = message.offset + 1;
 		if (message.origin && this.#seen.seen(message.origin, message.timestamp)) return;
-		if (message.expiresAt !== undefined && message.expiresAt < this.#parts.now()) {
+		if (message.expiresAt !== undefined && message.expiresAt < this.#parts.clock.now()) {
 			this.#parts.metrics.expiredFrames.inc();
 			return;
 		}
 		const bytes = this.#parts.outgoing.bytes(message);
 		if (!bytes || this.#closed) return;
-		if (!this.#parts.wire.send(bytes)) return;
+		if (!this.#wire.send(bytes)) return;
 		this.#parts.metrics.framesOut.inc();
 		this.#lastSent = message.offset;
 		this.#pingIfNeeded();
@@ -132,22 +137,23 @@ export class Session {
 	#pingIfNeeded(): void {
 		if (this.#pinged || this.#closed || this.#lastSent <= this.#acked) return;
 		this.#pinged = { offset: this.#lastSent, seen: this.#seen.encode() };
-		this.#parts.wire.ping(String(this.#lastSent));
+		this.#wire.ping(String(this.#lastSent));
 	}
 
 	#catchUp(): void {
 		if (this.#catchingUp) return;
 		this.#catchingUp = true;
 		this.#readOn().catch((error) => {
-			if (!this.#closed) this.#parts.onBroken(error);
+			if (!this.#closed) this.#owner.sessionBroken(error);
 		});
 	}
 
 	async #readOn(): Promise<void> {
-		const { log, mailbox, wire, address } = this.#parts;
+		const { log } = this.#parts.node;
+		const mailbox = this.#parts.node.mailbox(this.address);
 		let maxRecords = CATCH_UP_PAGE_RECORDS_FIRST;
 		while (!this.#closed) {
-			while (wire.bufferedBytes() > SOCKET_BUFFER_BYTES_MAX / 2 && !this.#closed) await this.#drain();
+			while (this.#wire.bufferedBytes() > SOCKET_BUFFER_BYTES_MAX / 2 && !this.#closed) await this.#drain();
 			if (this.#next >= this.#liveTo) {
 				// In one step: a message that makes the reader slow again must find no catch-up under way.
 				this.#live = true;
@@ -159,7 +165,7 @@ export class Session {
 				if (this.#closed) return;
 				if (record.offset >= this.#liveTo) break;
 				// Only what the actor passed on counts as the session's; its commands are not for the socket.
-				const message = record.key === address ? messageOf(record) : undefined;
+				const message = record.key === this.address ? messageOf(record) : undefined;
 				if (message && !("unreadable" in message) && message.kind === "frame") this.#send(message);
 				this.#next = record.offset + 1;
 			}
