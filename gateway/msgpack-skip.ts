@@ -16,10 +16,17 @@ export interface ValueHead {
 	values: number;
 }
 
+/** JavaScript clients refuse this key with an exception. */
+const REFUSED_KEY = "__proto__";
+const UNDERSCORE = 0x5f;
+
 /** One for all calls of `skipValue`: it is read before the next call, and the hot path allocates nothing. */
 const HEAD: ValueHead = { bytes: 0, payload: 0, values: 0 };
 
-/** End of the value that starts at `at`, or -1 where the bytes end before the value does. */
+/**
+ * End of the value that starts at `at`, or -1 where there is none that every client can decode. What one of them
+ * throws at must not be passed on: the exception ends a program that uses the JavaScript client.
+ */
 export function skipValue(bytes: Uint8Array, at: number, depth = 0): number {
 	const byte = bytes[at] ?? 0xc1;
 	if (byte <= 0x7f || byte >= 0xe0) return at + 1;
@@ -35,9 +42,33 @@ export function skipValue(bytes: Uint8Array, at: number, depth = 0): number {
 		if (!readHead(bytes, at, HEAD)) return -1;
 		end = at + HEAD.bytes + HEAD.payload;
 		values = HEAD.values;
+		if (HEAD.payload > 0 && isBadTimestamp(bytes, at, HEAD)) return -1;
 	}
-	for (let i = 0; i < values && end >= 0; i++) end = skipValue(bytes, end, depth + 1);
+	const isMap = byte <= 0x8f || byte === 0xde || byte === 0xdf;
+	for (let i = 0; i < values && end >= 0; i++) {
+		if (isMap && (i & 1) === 0 && !isKey(bytes, end)) return -1;
+		end = skipValue(bytes, end, depth + 1);
+	}
 	return end <= bytes.length ? end : -1;
+}
+
+/** A text or a number that JavaScript clients take for a key of a map. */
+function isKey(bytes: Uint8Array, at: number): boolean {
+	const byte = bytes[at] ?? 0xc1;
+	const isText = (byte >= 0xa0 && byte <= 0xbf) || (byte >= 0xd9 && byte <= 0xdb);
+	if (!isText) return byte <= 0x7f || byte >= 0xe0 || (byte >= 0xca && byte <= 0xd3);
+	// Any text that short might be the one that is refused; longer ones are not.
+	const start = byte <= 0xbf ? at + 1 : at + 1 + 2 ** (byte - 0xd9);
+	return bytes[start] !== UNDERSCORE || shortText(bytes, at, REFUSED_KEY.length)?.text !== REFUSED_KEY;
+}
+
+/** Extension -1 of a length that no timestamp has. */
+function isBadTimestamp(bytes: Uint8Array, at: number, head: ValueHead): boolean {
+	const byte = bytes[at] as number;
+	const isExtension = (byte >= 0xc7 && byte <= 0xc9) || (byte >= 0xd4 && byte <= 0xd8);
+	// The type stands before the data and counts as payload.
+	if (!isExtension || bytes[at + head.bytes] !== 0xff) return false;
+	return ![5, 9, 13].includes(head.payload);
 }
 
 /** Fills `head`. False: the bytes end inside the head, or it is none (0xc1). */
