@@ -27,7 +27,7 @@ export const connections: Benchmark = {
 	name: "connections",
 	title: "Resident memory per idle connection",
 	about:
-		`VmRSS of the node, after ${CALLS_SECONDS} s of calls and garbage collection, with ${WARM_CONNECTIONS} connections and with ` +
+		`VmRSS of the node, after ${CALLS_SECONDS} s of calls and compacting garbage collection, with ${WARM_CONNECTIONS} connections and with ` +
 		`${CONNECTIONS.toLocaleString("en-US")} more, divided. ${GROUP_CONNECTIONS} clients a workspace; ` +
 		"every client and workspace actor is in memory. The heap is the part of it that V8 reports as used.",
 	async open({ directory, quick }) {
