@@ -24,8 +24,27 @@ const MALFORMED: Readonly<Record<string, Uint8Array>> = {
 	"a type that is no text": frameBytes({ type: null, to: "x" }),
 	"a second segment that is no map": frameBytes({ type: "a", to: "bystander" }, [1]),
 	"a third segment": Buffer.concat([frameBytes({ type: "a", to: "bystander" }, {}), frameBytes({ b: 1 })]),
+	"a waiting time that cannot be decoded": Buffer.concat([
+		frameBytes({ type: "method", to: "bystander", method: "x", session: "s" }),
+		Uint8Array.of(0x81, 0xa1, 0x74, 0x91, 0x81, 0xc0, 0x01),
+	]),
+	"a target of 70,000 characters": frameBytes({ type: "method", to: "x".repeat(70_000), method: "x" }),
+	"a session of 900,000 characters": frameBytes({ type: "a", to: "nobody", session: "x".repeat(900_000) }),
+	"a type of 900,000 characters": frameBytes({ type: "x".repeat(900_000), to: "*" }),
+	"a nested key that is no text": secondSegment(0x81, 0xc0, 0x01),
+	"a nested key that JavaScript refuses": secondSegment(0x81, 0xa9, ...Buffer.from("__proto__"), 0x01),
+	"the same key in a longer form": secondSegment(0x81, 0xd9, 9, ...Buffer.from("__proto__"), 0x01),
+	"a timestamp of three bytes": secondSegment(0xc7, 3, 0xff, 1, 2, 3),
 	"a map key that is no text": Uint8Array.of(0x81, 0x01, 0x02),
 };
+
+/** A notice to everybody's bystander with this value in its second segment. */
+function secondSegment(...value: number[]): Uint8Array {
+	return Buffer.concat([
+		frameBytes({ type: "a", to: "bystander" }),
+		Uint8Array.of(0x81, 0xa4, ...Buffer.from("data"), ...value),
+	]);
+}
 
 onEachLog("refusals", (node) => {
 	let team: TestWorkspace;
