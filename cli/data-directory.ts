@@ -7,7 +7,7 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { MycelogError } from "../persistence/errors.ts";
 import type { Config } from "./options.ts";
-import { flagOf, SECRETS } from "./options.ts";
+import { flagOf, OPTIONS, SECRETS } from "./options.ts";
 
 const NODE_ID_FILE = "node-id";
 const SECRET_FILE = "jwt-secret";
@@ -23,7 +23,15 @@ export interface Secrets {
 /** The configured id, or the one generated at this directory's first start. */
 export function nodeIdOf(config: Config): string {
 	if (config.nodeId !== undefined) return config.nodeId;
-	return keptOnce(config.dataDir, NODE_ID_FILE, 0o644, () => `node-${randomBytes(4).toString("hex")}`);
+	const id = keptOnce(config.dataDir, NODE_ID_FILE, 0o644, () => `node-${randomBytes(4).toString("hex")}`);
+	try {
+		// It becomes part of topic names, and a file can hold anything.
+		return OPTIONS.nodeId.parse(id);
+	} catch (cause) {
+		const path = join(config.dataDir, NODE_ID_FILE);
+		const text = `${path} holds no node id: it must be ${(cause as Error).message}; restore or remove it`;
+		throw new MycelogError("config.invalid-value", text, { path }, { cause });
+	}
 }
 
 /** From environment or file, else generated and kept, so that tokens stay valid over restarts. */
@@ -64,7 +72,8 @@ function keptOnce(directory: string, file: string, mode: number, make: () => str
 		if (kept !== "") return kept;
 		throw new MycelogError("config.invalid-value", `${path} is empty: restore or remove it`, { path });
 	} catch (error) {
-		if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw error;
+		if (MycelogError.is(error)) throw error;
+		if ((error as NodeJS.ErrnoException).code !== "ENOENT") throw unusable(directory, path, error as Error);
 	}
 	const made = make();
 	try {
@@ -73,8 +82,12 @@ function keptOnce(directory: string, file: string, mode: number, make: () => str
 		writeFileSync(path, `${made}\n`, { mode, flag: "wx" });
 	} catch (cause) {
 		if ((cause as NodeJS.ErrnoException).code === "EEXIST") return keptOnce(directory, file, mode, make);
-		const text = `cannot write to the data directory ${directory}: ${(cause as Error).message}`;
-		throw new MycelogError("config.invalid-value", text, { path }, { cause });
+		throw unusable(directory, path, cause as Error);
 	}
 	return made;
+}
+
+function unusable(directory: string, path: string, cause: Error): MycelogError {
+	const text = `cannot use the data directory ${directory}: ${cause.message}`;
+	return new MycelogError("config.invalid-value", text, { path }, { cause });
 }

@@ -163,7 +163,7 @@ export class GatewayServer {
 		this.#listening = await new Promise<us_listen_socket>((resolve, reject) => {
 			listen(host, free, LISTEN_SHARED_PORT, (socket) => {
 				if (socket) resolve(socket);
-				else reject(portInUse(host, free));
+				else reject(cannotListen(host, free));
 			});
 		});
 		this.#port = this.#uws.us_socket_local_port(this.#listening);
@@ -298,7 +298,7 @@ export class GatewayServer {
 function freePort(host: string, port: number): Promise<number> {
 	return new Promise((resolve, reject) => {
 		const probe = createServer();
-		probe.once("error", (cause) => reject(portInUse(host, port, cause)));
+		probe.once("error", (cause) => reject(cannotListen(host, port, cause)));
 		probe.listen(port, host, () => {
 			const { port: found } = probe.address() as AddressInfo;
 			probe.close(() => resolve(found));
@@ -306,9 +306,16 @@ function freePort(host: string, port: number): Promise<number> {
 	});
 }
 
-function portInUse(host: string, port: number, cause?: Error): MycelogError {
+function cannotListen(host: string, port: number, cause?: Error): MycelogError {
 	const text = `cannot listen on ${host}:${port}${cause ? `: ${cause.message}` : ""}`;
-	return new MycelogError("gateway.port-in-use", text, { host, port }, { cause });
+	const { code } = (cause ?? {}) as NodeJS.ErrnoException;
+	const inUse = code === undefined || code === "EADDRINUSE";
+	return new MycelogError(
+		inUse ? "gateway.port-in-use" : "config.invalid-value",
+		text,
+		{ host, port },
+		{ cause },
+	);
 }
 
 async function loadUws(): Promise<UwsModule> {

@@ -1,5 +1,5 @@
 /** The command as a process: help, exit codes and how errors read. Nodes with clients are test/acceptance. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -84,6 +84,33 @@ test("a root token that can be guessed is refused without being printed", async 
 	expect(exitCode).toBe(2);
 	expect(stderr).toMatch(/root token/);
 	expect(stderr).not.toContain("changeme");
+});
+
+describe("a data directory that cannot be one", () => {
+	test("is named, whether it is a file, lies below one, or holds a node id that nobody wrote", async () => {
+		const file = join(directory, "a-file");
+		writeFileSync(file, "");
+		for (const dataDir of [file, join(file, "below")]) {
+			const { exitCode, stderr } = await mycelog(["start", "--port", "0", "--data-dir", dataDir]);
+			expect(exitCode).toBe(2);
+			expect(stderr).toContain(`cannot use the data directory ${dataDir}: `);
+			expect(stderr).toContain("code: config.invalid-value");
+		}
+		const odd = join(directory, "odd");
+		mkdirSync(odd);
+		writeFileSync(join(odd, "node-id"), "no/name\n");
+		const { exitCode, stderr } = await mycelog(["start", "--port", "0", "--data-dir", odd]);
+		expect(exitCode).toBe(2);
+		expect(stderr).toContain(join(odd, "node-id"));
+	});
+});
+
+test("an address that is not this machine's is not called a port in use", async () => {
+	const place = ["--port", "0", "--data-dir", join(directory, "elsewhere")];
+	const { exitCode, stderr } = await mycelog(["start", "--host", "192.0.2.1", ...place]);
+	expect(exitCode).toBe(2);
+	expect(stderr).toMatch(/^error: cannot listen on 192\.0\.2\.1:0: .*not available/);
+	expect(stderr).toContain("code: config.invalid-value");
 });
 
 test("--log-level debug shows the stack of an error", async () => {
