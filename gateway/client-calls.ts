@@ -1,8 +1,9 @@
 /**
- * Calls from the manager to clients, over their mailboxes like everybody's. Owns the sessions of such calls;
- * an answer may arrive at any node and finds its way by the session's name.
+ * Calls from the manager to clients, over their mailboxes like everybody's. Owns the sessions of such calls: an answer
+ * may arrive at any node and finds its way by the session's name, which is sealed. Without a seal a client could name
+ * any ask of any node, and put words into the mouths of actors.
  */
-import { randomBytes } from "node:crypto";
+import { timingSafeEqual } from "node:crypto";
 import type { ReplyTo } from "../runtime/message.ts";
 import type { Node } from "../runtime/node.ts";
 import { BUILT_IN_FACT, CHUNK_METHOD_PREFIX } from "./built-in-calls.ts";
@@ -14,19 +15,23 @@ import { rootUser } from "./tokens.ts";
 
 const PREFIX = "mgr-";
 
-/** What comes back for a call, with the facts that prove it was the callee who sent it. */
+/** Characters of a seal. */
+const SEAL_CHARACTERS = 43;
+
+/** What comes back for a call. */
 interface Answer {
-	readonly nonce: string;
-	readonly from: string;
 	readonly outcome: "resolve" | "reject";
 	readonly value: unknown;
 }
 
 export class ClientCalls {
 	readonly #node: Node;
+	readonly #seal: (text: string) => string;
 
-	constructor(node: Node) {
+	/** `seal`: a code that all nodes make alike for a text, and nobody else can. */
+	constructor(node: Node, seal: (text: string) => string) {
 		this.#node = node;
+		this.#seal = seal;
 	}
 
 	/** The client's result. Throws what it rejected with, or that it is not connected or did not answer. */
@@ -39,9 +44,8 @@ export class ClientCalls {
 	): Promise<unknown> {
 		const peer = `${workspace}/${client}`;
 		const expected = this.#node.expect(`${method} of ${peer}`, timeoutMs);
-		const nonce = randomBytes(9).toString("base64url");
 		const from = `*/${MANAGER_ID}`;
-		const session = sessionOf(expected.replyTo, nonce);
+		const session = this.#sessionOf(expected.replyTo, peer);
 		// The client's own workspace makes protected services available to the manager.
 		const main = { type: "method", from, to: peer, method, session, ws: workspace, user: rootUser() };
 		const seconds = timeoutMs / 2000;
@@ -63,8 +67,6 @@ export class ClientCalls {
 		const result = await expected.result;
 		if (!result.ok) throw new Error(result.error);
 		const answer = result.value as Answer;
-		if (answer.nonce !== nonce || answer.from !== peer)
-			throw new Error(`the answer of ${peer} was not its own`);
 		if (answer.outcome === "reject") throw new Error(errorText(answer.value));
 		return answer.value;
 	}
@@ -73,30 +75,34 @@ export class ClientCalls {
 	settle(from: string, method: string, args: readonly unknown[]): boolean {
 		if (!method.startsWith(PREFIX)) return false;
 		const dot = method.lastIndexOf(".");
-		const target = replyToOf(method.slice(0, dot));
 		const outcome = method.slice(dot + 1);
-		if (target && (outcome === "resolve" || outcome === "reject")) {
-			const answer: Answer = { nonce: target.nonce, from, outcome, value: args[0] };
-			this.#node.answer(target.replyTo, { ok: true, value: answer });
+		if (outcome !== "resolve" && outcome !== "reject") return true;
+		const replyTo = this.#replyToOf(method.slice(0, dot), from);
+		if (replyTo) {
+			const answer: Answer = { outcome, value: args[0] };
+			this.#node.answer(replyTo, { ok: true, value: answer });
 		}
 		return true;
 	}
-}
 
-/** Sessions must not hold dots: clients append `.resolve`. */
-function sessionOf({ node, ask }: ReplyTo, nonce: string): string {
-	return PREFIX + Buffer.from(JSON.stringify([node, ask, nonce])).toString("base64url");
-}
+	/** Sessions must not hold dots: clients append `.resolve`. */
+	#sessionOf({ node, ask }: ReplyTo, peer: string): string {
+		const where = Buffer.from(JSON.stringify([node, ask])).toString("base64url");
+		return PREFIX + this.#sealOf(where, peer) + where;
+	}
 
-function replyToOf(session: string): { replyTo: ReplyTo; nonce: string } | undefined {
-	try {
-		const [node, ask, nonce] = JSON.parse(
-			Buffer.from(session.slice(PREFIX.length), "base64url").toString("utf8"),
-		);
-		if ([node, ask, nonce].some((part) => typeof part !== "string")) return undefined;
-		return { replyTo: { node, ask }, nonce };
-	} catch {
-		return undefined;
+	/** Undefined: not made by a node for a call to this peer. */
+	#replyToOf(session: string, peer: string): ReplyTo | undefined {
+		const seal = Buffer.from(session.slice(PREFIX.length, PREFIX.length + SEAL_CHARACTERS));
+		const where = session.slice(PREFIX.length + SEAL_CHARACTERS);
+		const right = Buffer.from(this.#sealOf(where, peer));
+		if (seal.length !== right.length || !timingSafeEqual(seal, right)) return undefined;
+		const [node, ask] = JSON.parse(Buffer.from(where, "base64url").toString("utf8"));
+		return { node, ask };
+	}
+
+	#sealOf(where: string, peer: string): string {
+		return this.#seal(`call of ${peer}: ${where}`);
 	}
 }
 

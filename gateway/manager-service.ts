@@ -34,6 +34,8 @@ export interface ManagerParts {
 	readonly metrics: GatewayMetrics;
 	readonly clock: Clock;
 	readonly logger: Logger;
+	/** See ClientCalls. */
+	readonly seal: (text: string) => string;
 	/** What methods need beside the caller. */
 	readonly context: (caller: Identity, callClient: ManagerContext["callClient"]) => ManagerContext;
 }
@@ -53,7 +55,7 @@ export class Manager {
 
 	constructor(parts: ManagerParts) {
 		this.#parts = parts;
-		this.#clientCalls = new ClientCalls(parts.node);
+		this.#clientCalls = new ClientCalls(parts.node, parts.seal);
 		this.#chunks = new MessageCache(() => parts.clock.now());
 	}
 

@@ -107,7 +107,7 @@ export class GatewayServer {
 		const { metrics } = this;
 		const context = (caller: Identity, callClient: ManagerContext["callClient"]) =>
 			this.#context(caller, callClient);
-		const manager = new Manager({ node, metrics, clock, logger, context });
+		const manager = new Manager({ node, metrics, clock, logger, context, seal: (text) => tokens.seal(text) });
 		const router = new Router({ node, manager, metrics, clock, logger });
 		const guards = new ChunkGuards(() => clock.now());
 		const outgoing = new Outgoing({

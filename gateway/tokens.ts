@@ -2,7 +2,7 @@
  * Tokens in Hypha's form: HS256 JWTs whose scope says workspaces, permissions and client (auth.md §1, §3–5).
  * Owns issuing and reading; what a permission is enough for is decided in actors/permission.ts. Never logs a token.
  */
-import { createHash, randomInt, timingSafeEqual } from "node:crypto";
+import { createHash, createHmac, randomInt, timingSafeEqual } from "node:crypto";
 import { errors, jwtVerify, SignJWT } from "jose";
 import { type OwnedWorkspace, permissionOf } from "../actors/permission.ts";
 import type { Permission, User } from "../actors/user.ts";
@@ -62,6 +62,12 @@ export class Tokens {
 			);
 		}
 		return user;
+	}
+
+	/** A code for a text of the server's own, which all nodes with the same secret make alike: 43 characters. */
+	seal(text: string): string {
+		// No token is signed over a text with a line feed in it.
+		return createHmac("sha256", this.#key).update(`seal\n${text}`).digest("base64url");
 	}
 
 	/** Someone without a token: a fresh id, its own temporary workspace. */

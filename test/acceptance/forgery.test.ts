@@ -5,7 +5,14 @@ import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ClientProcess } from "../kit/client-process.ts";
 import { makeWorkspace, onEachLog, type TestWorkspace } from "../kit/on-each-log.ts";
-import { type Fields, frameBytes, RawClient, RejectedError } from "../kit/raw-client.ts";
+import {
+	type Fields,
+	type Frame,
+	frameBytes,
+	RawClient,
+	RejectedError,
+	rawSocket,
+} from "../kit/raw-client.ts";
 
 /** What an attacker would like to be. */
 const ROOT_CLAIMS: Fields = {
@@ -209,6 +216,45 @@ onEachLog("forgery", (node) => {
 		expect((await victimHeard("after the invasion")).filter(({ type }) => type === "invasion")).toEqual([]);
 	});
 
+	describe("answers to calls that the server makes", () => {
+		/** The session of a call that the server made to this client. */
+		async function serverSession(called: RawClient): Promise<{ session: string; ping: Promise<unknown> }> {
+			const seen = called.frames.all.length;
+			const ping = victim.manage("ping", called.peer, 5);
+			const isPing = ({ main }: Frame) => main["method"] === "services.built-in.ping";
+			await called.frames.atLeast(called.frames.all.filter(isPing).length + 1, isPing, "pings");
+			const frame = called.frames.all.slice(seen).find(isPing) as Frame;
+			return { session: String(frame.main["session"]), ping };
+		}
+		const answer = (from: RawClient, session: string, value: unknown) =>
+			from.send({ type: "method", to: from.managerPeer, method: `${session}.resolve` }, { args: [value] });
+
+		test("count from the one who was called, and from nobody else", async () => {
+			const { session, ping } = await serverSession(attacker);
+			answer(stranger, session, "forged by a stranger");
+			answer(victim, session, "forged by a neighbour");
+			for (const client of [stranger, victim]) await client.manage("echo", "the forged answer was read");
+			answer(attacker, session, "the one who was called");
+			expect(await ping).toBe("the one who was called");
+		});
+
+		test("cannot stand for what actors answer: nobody is admitted by a forged answer", async () => {
+			const { session, ping } = await serverSession(attacker);
+			answer(attacker, session, "pong");
+			expect(await ping).toBe("pong");
+			for (let attempt = 0; attempt < 20; attempt++) {
+				const { socket, closed } = await rawSocket(node().url);
+				const first = new Promise<Fields>((resolve) => {
+					socket.once("message", (data) => resolve(JSON.parse(String(data))));
+				});
+				socket.send(JSON.stringify({ client_id: `intruder-${attempt}`, workspace: elsewhere.id }));
+				for (const forged of sessionsNear(session, 400)) answer(attacker, forged, { from: 0, upTo: 0 });
+				expect(await first).toMatchObject({ type: "error", message: expect.stringMatching(/ermission/) });
+				await closed;
+			}
+		});
+	});
+
 	test("a client cannot register a service in another's name", async () => {
 		const service = (id: string) => ({ id, name: "x", type: "generic", config: { visibility: "public" } });
 		await attacker.manage("register_service", service(`${attacker.peer}:built-in`));
@@ -218,6 +264,16 @@ onEachLog("forgery", (node) => {
 		await expect(attacker.manage("get_service_info", "taken")).rejects.toThrow(/Service not found/);
 	});
 });
+
+/** Sessions for the server's next asks: as one can make them that knows where the number of an ask stands. */
+function sessionsNear(session: string, count: number): string[] {
+	const sealed = /^mgr-.{43}/.exec(session)?.[0] as string;
+	const [name, ask] = JSON.parse(Buffer.from(session.slice(sealed.length), "base64url").toString("utf8"));
+	return Array.from({ length: count }, (_, i) => {
+		const where = JSON.stringify([name, String(Number(ask) + 1 + i)]);
+		return sealed + Buffer.from(where).toString("base64url");
+	});
+}
 
 /** What a client does with a message over its chunk size, here with a small one. `order`: of the chunks. */
 async function sendInChunks(
