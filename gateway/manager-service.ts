@@ -26,8 +26,12 @@ import {
 
 /** Time a client has for one chunk of a large reply, milliseconds. */
 const CHUNK_CALL_MS_MAX = 20_000;
-/** Manager calls of one node at once; past it calls are rejected. */
+/** Manager calls of one node at once, and of one client; past it calls are rejected. */
 const CALLS_UNDER_WAY_MAX = 10_000;
+const CALLS_OF_ONE_CLIENT_MAX = 1_000;
+/** Time between two signs of life of a call, milliseconds: each is a record, and the caller names the pace. */
+const HEARTBEAT_MS_MIN = 500;
+const HEARTBEAT_MS_MAX = 60_000;
 
 export interface ManagerParts {
 	readonly node: Node;
@@ -52,6 +56,8 @@ export class Manager {
 	readonly #clientCalls: ClientCalls;
 	readonly #chunks: MessageCache;
 	#underWay = 0;
+	/** By caller, as far as there are any. */
+	readonly #underWayOf = new Map<string, number>();
 
 	constructor(parts: ManagerParts) {
 		this.#parts = parts;
@@ -90,7 +96,9 @@ export class Manager {
 	async #run(call: Call, method: string, extra: Record<string, unknown>): Promise<void> {
 		const { metrics, clock } = this.#parts;
 		const stopBeating = this.#beat(call, clock);
+		const { peer } = call.caller;
 		this.#underWay++;
+		this.#underWayOf.set(peer, (this.#underWayOf.get(peer) ?? 0) + 1);
 		try {
 			const value = await this.#invoke(call.caller, call.address, method, extra);
 			metrics.managerCalls.inc({ outcome: "resolved" });
@@ -101,6 +109,9 @@ export class Manager {
 				await this.#reply(call, call.promise.reject, errorValue(this.#errorText(error, method)));
 		} finally {
 			this.#underWay--;
+			const left = (this.#underWayOf.get(peer) ?? 1) - 1;
+			if (left > 0) this.#underWayOf.set(peer, left);
+			else this.#underWayOf.delete(peer);
 			stopBeating();
 		}
 	}
@@ -112,6 +123,11 @@ export class Manager {
 		extra: Record<string, unknown>,
 	): Promise<unknown> {
 		if (this.#underWay > CALLS_UNDER_WAY_MAX) throw new Error("RuntimeError: the manager is busy, try again");
+		if ((this.#underWayOf.get(caller.peer) ?? 0) > CALLS_OF_ONE_CLIENT_MAX) {
+			throw new Error(
+				`RuntimeError: too many calls of one client are under way (at most ${CALLS_OF_ONE_CLIENT_MAX})`,
+			);
+		}
 		const args = callArguments(extra);
 		if (method.startsWith("services.built-in.")) {
 			return this.#builtIn(caller, address, method.slice("services.built-in.".length), args.positional);
@@ -203,7 +219,10 @@ export class Manager {
 		};
 		let cancel = () => {};
 		const next = () => {
-			cancel = clock.after(promise.intervalSeconds * 500, () => {
+			// Not a number where the caller gave none: then the least.
+			const wantedMs = promise.intervalSeconds * 500 || 0;
+			const pauseMs = Math.min(Math.max(wantedMs, HEARTBEAT_MS_MIN), HEARTBEAT_MS_MAX);
+			cancel = clock.after(pauseMs, () => {
 				this.post(caller.address, frameOf(main));
 				next();
 			});

@@ -13,6 +13,9 @@ const HANDSHAKES_AT_ONCE = 500;
 /** Admitted clients beside them. */
 const ADMITTED_MAX = 10;
 
+/** The manager's bound of calls of one client under way. */
+const MANAGER_CALLS_OF_ONE_MAX = 1_000;
+
 /** What a reader that does not read is sent: far more than sockets and the gateway buffer for it. */
 const NOTICES = 800;
 const NOTICE_BYTES = 100_000;
@@ -99,6 +102,27 @@ onEachLog(
 			await expect(create(hoarder, "one-more")).rejects.toThrow(/too many chunked messages/);
 			expect(await create(bystander, "own")).toBe(null);
 			await hoarder.leave();
+		});
+
+		test("manager calls of one client are bounded, and their signs of life come at a pace of the node's", async () => {
+			const mute = await connect("mute");
+			const asker = await connect("asker");
+			const ping = (seconds: number, t: number) => {
+				const { session, answer } = asker.startCall();
+				const head = { type: "method", to: asker.managerPeer, method: "services.default.ping", session };
+				asker.send(head, { args: [mute.peer, seconds], promise: "*", t });
+				return answer;
+			};
+			expect(await ping(2, 0.000_001)).toMatch(/^Failed to ping/);
+			expect(asker.heartbeats).toBeGreaterThan(0);
+			expect(asker.heartbeats).toBeLessThan(6);
+			const pings = Array.from({ length: MANAGER_CALLS_OF_ONE_MAX }, () => ping(60, 30));
+			await expect(ping(60, 30)).rejects.toThrow(/too many calls/);
+			expect(await bystander.manage("echo", "served")).toBe("served");
+			await asker.leave();
+			await mute.leave();
+			// They end with their client; nobody is told.
+			await Promise.allSettled(pings);
 		});
 
 		test("none of it was an error of the node", () => {

@@ -66,6 +66,8 @@ export class RawClient {
 	readonly texts = new Inbox<Fields>();
 	/** Answers per session: more than one is a duplicate. */
 	readonly answers = new Map<string, number>();
+	/** Signs of life of callees. */
+	heartbeats = 0;
 	readonly closed: Promise<Closed>;
 	readonly info: ConnectionInfo;
 	readonly #socket: WebSocket;
@@ -218,7 +220,10 @@ export class RawClient {
 			this.frames.push(frame);
 			return;
 		}
-		if (outcome === "heartbeat") return;
+		if (outcome === "heartbeat") {
+			this.heartbeats++;
+			return;
+		}
 		this.answers.set(session, (this.answers.get(session) ?? 0) + 1);
 		const [value] = (frame.extra["args"] ?? []) as unknown[];
 		if (outcome === "resolve") this.#calls.get(session)?.resolve(value);
