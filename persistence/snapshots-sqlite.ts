@@ -5,7 +5,7 @@
 import { crc32 } from "node:zlib";
 import type { Statement } from "better-sqlite3";
 import { MycelogError } from "./errors.ts";
-import type { PartitionId } from "./log.ts";
+import { type PartitionId, partitionName } from "./log.ts";
 import type { Checkpoint, PendingTimer, SnapshotStore, StoredSnapshot } from "./snapshots.ts";
 import { openDatabase, type Sqlite } from "./sqlite-database.ts";
 
@@ -47,6 +47,8 @@ export class SqliteSnapshots implements SnapshotStore {
 	readonly #put: Statement;
 	readonly #checkpoint: Statement;
 	readonly #putCheckpoint: Statement;
+	/** Partitions with snapshots, by name, once somebody asked. */
+	#withRows: Set<string> | undefined;
 
 	constructor({ directory, readOnly = false }: SqliteSnapshotsOptions) {
 		const options = { readOnly, synchronous: "NORMAL", schema: SCHEMA } as const;
@@ -125,11 +127,15 @@ export class SqliteSnapshots implements SnapshotStore {
 			.all(after, prefix, `${prefix}\u{10ffff}`, limit) as string[];
 	}
 
-	forget({ topic, partition }: PartitionId, from: number): void {
+	forget(id: PartitionId, from: number): void {
+		const { topic, partition } = id;
 		this.#database.transaction(() => {
-			this.#database
-				.prepare('DELETE FROM snapshots WHERE topic = ? AND partition = ? AND "offset" >= ?')
-				.run(topic, partition, from);
+			// Without an index this looks at every row, and most partitions of a young log have none.
+			if (this.#partitionsWithRows().has(partitionName(id))) {
+				this.#database
+					.prepare('DELETE FROM snapshots WHERE topic = ? AND partition = ? AND "offset" >= ?')
+					.run(topic, partition, from);
+			}
 			this.#database
 				.prepare("DELETE FROM checkpoints WHERE topic = ? AND partition = ?")
 				.run(topic, partition);
@@ -140,8 +146,19 @@ export class SqliteSnapshots implements SnapshotStore {
 		this.#database.close();
 	}
 
+	/** Looked up once; a partition whose rows were all deleted may stay in it. */
+	#partitionsWithRows(): Set<string> {
+		this.#withRows ??= new Set(
+			(this.#database.prepare("SELECT DISTINCT topic, partition FROM snapshots").all() as PartitionId[]).map(
+				partitionName,
+			),
+		);
+		return this.#withRows;
+	}
+
 	#write({ partition: id, next, watermarks }: Checkpoint, changed: readonly StoredSnapshot[]): void {
 		const { topic, partition } = id;
+		if (changed.length > 0) this.#withRows?.add(partitionName(id));
 		for (const { address, offset, version, state, timers: list, claim = null } of changed) {
 			const timers = JSON.stringify(list);
 			const timerAt = list.length === 0 ? null : Math.min(...list.map(({ at }) => at));
