@@ -52,6 +52,11 @@ export interface AppenderTime {
 	after(delayMs: number, callback: () => void): () => void;
 	/** At least 0, below 1. */
 	random(): number;
+	/**
+	 * Run once, when this turn of the event loop has brought what it brings. Without it the first record of a turn
+	 * would leave alone, and all others wait for its acknowledgement.
+	 */
+	turn(callback: () => void): void;
 }
 
 const SYSTEM_TIME: AppenderTime = {
@@ -61,6 +66,7 @@ const SYSTEM_TIME: AppenderTime = {
 		return () => clearTimeout(timer);
 	},
 	random: () => Math.random(),
+	turn: setImmediate,
 };
 
 interface Entry {
@@ -107,6 +113,8 @@ export class Appender {
 	readonly #log: Log;
 	readonly #time: AppenderTime;
 	readonly #queues = new Map<string, Queue[]>();
+	/** Queues that send at the end of this turn. */
+	#sendNow: Queue[] = [];
 	#cancelSweep: (() => void) | undefined;
 	#closed = false;
 
@@ -136,7 +144,7 @@ export class Appender {
 			this.stats.queuedRecords++;
 			this.stats.queuedBytes += bytes;
 			if (deadlineAt !== Infinity && !this.#cancelSweep) this.#planSweep();
-			if (!queue.underWay && !queue.cancelRetry) this.#send(queue);
+			if (!queue.underWay && !queue.cancelRetry && queue.waiting.length === 1) this.#sendAfterTurn(queue);
 		});
 	}
 
@@ -214,6 +222,15 @@ export class Appender {
 
 	*#all(): Generator<Queue> {
 		for (const queues of this.#queues.values()) for (const queue of queues) if (queue) yield queue;
+	}
+
+	#sendAfterTurn(queue: Queue): void {
+		if (this.#sendNow.push(queue) > 1) return;
+		this.#time.turn(() => {
+			const queues = this.#sendNow;
+			this.#sendNow = [];
+			for (const ready of queues) if (!ready.underWay && !ready.cancelRetry) this.#send(ready);
+		});
 	}
 
 	/** The next batch, or the one that failed. */

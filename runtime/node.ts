@@ -92,6 +92,7 @@ export class Node implements PartitionOwner {
 			now: () => clock.now(),
 			after: (delayMs, callback) => clock.after(delayMs, callback),
 			random: () => random(),
+			turn: setImmediate,
 		});
 		const { appender, name: node, behaviours, metrics } = this;
 		this.#asks = new Asks(clock, metrics);

@@ -68,7 +68,10 @@ export class VirtualTime implements Clock {
 	}
 }
 
+/** Turns in which what can go on without time does: a message, what it causes, and what that causes in turn. */
+const TURNS = 3;
+
 /** Every promise that can settle without time or the outside world has settled. */
-export function settled(): Promise<void> {
-	return new Promise((resolve) => setImmediate(resolve));
+export async function settled(): Promise<void> {
+	for (let i = 0; i < TURNS; i++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -26,7 +26,12 @@ function setUp(maxRecordBytes?: number) {
 		log,
 		time,
 		delays,
-		appender: new Appender(log, { now: time.now, after, random: () => 0.999_999 }),
+		appender: new Appender(log, {
+			now: time.now,
+			after,
+			random: () => 0.999_999,
+			turn: (callback) => callback(),
+		}),
 	};
 }
 
