@@ -167,7 +167,7 @@ export function shortText(
 	}
 	const end = start + length;
 	if (length > lengthMax || end > bytes.length) return undefined;
-	return { text: Buffer.from(bytes.buffer, bytes.byteOffset + start, length).toString("utf8"), end };
+	return { text: asBuffer(bytes).toString("utf8", start, end), end };
 }
 
 function sized(bytes: Uint8Array, at: number, width: number, extra: number, head: ValueHead): boolean {
@@ -186,4 +186,9 @@ function unsigned(bytes: Uint8Array, at: number, width: number): number {
 	let value = 0;
 	for (let i = 0; i < width; i++) value = value * 256 + (bytes[at + i] ?? 0);
 	return value;
+}
+
+/** Buffers read their texts in place; a view of them for every key cost more than the reading. */
+function asBuffer(bytes: Uint8Array): Buffer {
+	return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -28,6 +28,13 @@ const TRIM_EVERY_MS = 30_000;
 /** Records one trimming step deletes at most, and the pause before the next: appends are not held up. */
 export const TRIM_STEP_RECORDS_MAX = 2_000;
 const TRIM_PAUSE_MS = 50;
+/** Of log.db: 64 records of 650 bytes a transaction took a fifth less time than with SQLite's 4,096. */
+const PAGE_BYTES = 8192;
+/**
+ * A commit waits at most half as long as the last one took, and never longer than this, milliseconds, for as many
+ * records as half of the last one had: those it acknowledged are about to be answered.
+ */
+const GROUP_WAIT_MS_MAX = 1;
 
 export interface SqliteLogOptions {
 	readonly directory: string;
@@ -62,6 +69,10 @@ export class SqliteLog implements Log {
 	readonly #pollers = new Map<string, Set<() => void>>();
 	#owner: PartitionOwner | undefined;
 	#waiting: Waiting[] = [];
+	#waitingRecords = 0;
+	#waitingSince = 0;
+	/** What the next commit waits for: so many records, so many milliseconds at most. */
+	#group = { records: 0, waitMs: 0 };
 	#trimming: NodeJS.Timeout | undefined;
 	#failing: { readonly cause: string; readonly since: number } | undefined;
 	#closed: Promise<void> | undefined;
@@ -77,7 +88,8 @@ export class SqliteLog implements Log {
 		try {
 			if (!readOnly) this.#lock = lockDirectory(directory);
 			const schema = RECORDS_SCHEMA;
-			this.#database = openDatabase(directory, "log.db", { readOnly, synchronous, schema });
+			const pageBytes = PAGE_BYTES;
+			this.#database = openDatabase(directory, "log.db", { readOnly, synchronous, pageBytes, schema });
 			const table = new SqliteRecords(this.#database);
 			table.ensureTopics(topics);
 			this.#table = table;
@@ -95,8 +107,10 @@ export class SqliteLog implements Log {
 			for (const { value } of records)
 				if (value.length > this.maxRecordBytes) throw this.#oversize(value.length);
 			// What the event loop brings in one turn leaves in one transaction: one flush to disk for all of it.
-			if (this.#waiting.push({ id, records, resolve, reject }) === 1)
-				setImmediate(() => this.#commitWaiting());
+			this.#waitingRecords += records.length;
+			if (this.#waiting.push({ id, records, resolve, reject }) > 1) return;
+			this.#waitingSince = performance.now();
+			setImmediate(() => this.#commitOrWait());
 		});
 	}
 
@@ -193,10 +207,24 @@ export class SqliteLog implements Log {
 		await Promise.all(owned.map(({ id }) => this.#owner?.revoked(id)));
 	}
 
+	/** A flush costs the same for one record and for a hundred, and many answers to the last one come a bit later. */
+	#commitOrWait(): void {
+		const { records, waitMs } = this.#group;
+		const waited = performance.now() - this.#waitingSince;
+		if (this.#waitingRecords < records && waited < waitMs) setImmediate(() => this.#commitOrWait());
+		else this.#commitWaiting();
+	}
+
 	#commitWaiting(): void {
 		const batch = this.#waiting;
+		const records = this.#waitingRecords;
 		this.#waiting = [];
-		if (batch.length > 0) this.#commit(batch);
+		this.#waitingRecords = 0;
+		if (batch.length === 0) return;
+		const since = performance.now();
+		this.#commit(batch);
+		const waitMs = Math.min((performance.now() - since) / 2, GROUP_WAIT_MS_MAX);
+		this.#group = { records: Math.floor(records / 2), waitMs };
 	}
 
 	#commit(batch: readonly Waiting[]): void {

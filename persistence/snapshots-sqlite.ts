@@ -51,7 +51,7 @@ export class SqliteSnapshots implements SnapshotStore {
 	#withRows: Set<string> | undefined;
 
 	constructor({ directory, readOnly = false }: SqliteSnapshotsOptions) {
-		const options = { readOnly, synchronous: "NORMAL", schema: SCHEMA } as const;
+		const options = { readOnly, synchronous: "NORMAL", pageBytes: 4096, schema: SCHEMA } as const;
 		this.#database = openDatabase(directory, "snapshots.db", options);
 		this.#load = this.#database.prepare("SELECT * FROM snapshots WHERE address = ?");
 		this.#checkpoint = this.#database.prepare("SELECT * FROM checkpoints WHERE topic = ? AND partition = ?");

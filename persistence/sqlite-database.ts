@@ -16,13 +16,15 @@ export interface OpenOptions {
 	readonly readOnly: boolean;
 	/** FULL: a committed record survives a power cut. NORMAL: it survives the death of the process. */
 	readonly synchronous: "FULL" | "NORMAL";
+	/** Of a new file; an existing one keeps its own. */
+	readonly pageBytes: 4096 | 8192;
 	/** Run on the open database before anything else; its failure counts as a failed opening. */
 	readonly schema: string;
 }
 
 /** Throws `log.unreachable` naming the path. */
 export function openDatabase(directory: string, file: string, options: OpenOptions): Sqlite {
-	const { readOnly, synchronous, schema } = options;
+	const { readOnly, synchronous, pageBytes, schema } = options;
 	return opening(directory, file, () => {
 		const path = join(directory, file);
 		if (!readOnly) mkdirSync(directory, { recursive: true });
@@ -33,6 +35,7 @@ export function openDatabase(directory: string, file: string, options: OpenOptio
 		});
 		return closedOnError(database, () => {
 			if (readOnly) return;
+			database.pragma(`page_size = ${pageBytes}`);
 			database.pragma("journal_mode = WAL");
 			database.pragma(`synchronous = ${synchronous}`);
 			database.exec(schema);
