@@ -5,6 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { GatewayOutlets, GatewayServer } from "../gateway/server.ts";
 import { rootTokenProblem, Tokens } from "../gateway/tokens.ts";
+import { endsWithin } from "../persistence/deadline.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import { SqliteSnapshots } from "../persistence/snapshots-sqlite.ts";
 import { lockDirectory } from "../persistence/sqlite-database.ts";
@@ -130,7 +131,7 @@ export class Mycelog {
 
 	async #stop(deadlineMs: number): Promise<void> {
 		const endsAt = Date.now() + deadlineMs;
-		await within(deadlineMs, this.#gateway.drain());
+		await endsWithin(deadlineMs, this.#gateway.drain());
 		await this.node.stop(Math.max(endsAt - Date.now(), 0));
 		this.#gateway.close();
 		this.#unlock();
@@ -140,12 +141,4 @@ export class Mycelog {
 function withDefaults(options: Partial<Config>): Config {
 	const defaults = Object.fromEntries(OPTION_KEYS.map((key) => [key, OPTIONS[key].fallback]));
 	return { ...defaults, ...options } as Config;
-}
-
-async function within(deadlineMs: number, work: Promise<void>): Promise<void> {
-	let timer: NodeJS.Timeout | undefined;
-	const deadline = new Promise<void>((resolve) => {
-		timer = setTimeout(resolve, deadlineMs);
-	});
-	await Promise.race([work, deadline]).finally(() => clearTimeout(timer));
 }

@@ -6,7 +6,7 @@
  * source. A record that overtook a failed one would make the failed one look like a repeat, and lose it.
  */
 import { MycelogError } from "./errors.ts";
-import { type Log, type NewRecord, type PartitionId, partitionName } from "./log.ts";
+import { type Log, type NewRecord, oversizeError, type PartitionId, partitionName } from "./log.ts";
 
 /** Records and bytes that leave in one append. */
 export const APPEND_BATCH_RECORDS_MAX = 500;
@@ -130,7 +130,7 @@ export class Appender {
 	append(id: PartitionId, record: NewRecord, options: AppendOptions = {}): Promise<number> {
 		const queue = this.#queue(id);
 		const bytes = record.value.length;
-		const refusal = this.#refusal(queue, bytes, options.retryForever === true);
+		const refusal = this.#refusal(queue, record, options.retryForever === true);
 		if (refusal) {
 			this.stats.refused++;
 			return Promise.reject(refusal);
@@ -173,13 +173,10 @@ export class Appender {
 		}
 	}
 
-	#refusal(queue: Queue, bytes: number, unbounded: boolean): MycelogError | undefined {
+	#refusal(queue: Queue, record: NewRecord, unbounded: boolean): MycelogError | undefined {
 		if (this.#closed) return new MycelogError("log.closed", "the log is closed");
-		const limit = this.#log.maxRecordBytes;
-		if (bytes > limit) {
-			const text = `a record of ${bytes} bytes is over the limit of ${limit} bytes`;
-			return new MycelogError("log.record-too-large", text, { bytes, limit });
-		}
+		const oversize = oversizeError([record], this.#log.maxRecordBytes);
+		if (oversize) return oversize;
 		if (unbounded) return undefined;
 		const full = queue.records >= APPEND_QUEUE_RECORDS_MAX || queue.bytes >= APPEND_QUEUE_BYTES_MAX;
 		if (!full && this.stats.queuedBytes < APPEND_TOTAL_BYTES_MAX) return undefined;

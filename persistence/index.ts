@@ -3,6 +3,7 @@ export { Appender, type AppenderStats, type AppendOptions } from "./appender.ts"
 export { ERROR_CATALOGUE, type ErrorCode, MycelogError } from "./errors.ts";
 export type * from "./log.ts";
 export { partitionName } from "./log.ts";
+export { KafkaLog, type KafkaLogOptions } from "./log-kafka.ts";
 export { SqliteLog, type SqliteLogOptions } from "./log-sqlite.ts";
 export type * from "./snapshots.ts";
 export { SqliteSnapshots, type SqliteSnapshotsOptions } from "./snapshots-sqlite.ts";

@@ -3,6 +3,7 @@
  * group membership, reading and topics have files of their own.
  */
 import { type Admin, Kafka, logLevel } from "kafkajs";
+import { endsWithin } from "./deadline.ts";
 import { MycelogError } from "./errors.ts";
 import { KafkaFollower } from "./kafka-follower.ts";
 import { KafkaMembership } from "./kafka-membership.ts";
@@ -21,6 +22,7 @@ import type {
 	ReadLimit,
 	TopicSpec,
 } from "./log.ts";
+import { oversizeError } from "./log.ts";
 
 /** Bytes of a record's value; with key and headers it stays below Kafka's default of 1,048,588 a message. */
 export const KAFKA_RECORD_BYTES_MAX = 1_000_000;
@@ -104,7 +106,8 @@ export class KafkaLog implements Log {
 			const leftMs = since + openDeadlineMs - Date.now();
 			try {
 				const prepare = (admin: Admin) => ensureKafkaTopics(admin, prefix, topics, replicationFactor);
-				await within(leftMs, this.#connect(Math.min(OPEN_TRY_MS, leftMs), prepare));
+				const connected = this.#connect(Math.min(OPEN_TRY_MS, leftMs), prepare);
+				if (!(await endsWithin(leftMs, connected))) throw new Error("no answer within the deadline");
 				this.#state = "open";
 				return;
 			} catch (cause) {
@@ -121,8 +124,8 @@ export class KafkaLog implements Log {
 	}
 
 	append(id: PartitionId, records: readonly NewRecord[]): Promise<number> {
-		const oversize = records.find((record) => record.value.length > this.maxRecordBytes);
-		if (oversize) return Promise.reject(tooLarge(oversize.value.length, this.maxRecordBytes));
+		const oversize = oversizeError(records, this.maxRecordBytes);
+		if (oversize) return Promise.reject(oversize);
 		return this.#state === "open" ? this.#writer.append(id, records) : Promise.reject(notOpen());
 	}
 
@@ -217,29 +220,12 @@ export class KafkaLog implements Log {
 	}
 }
 
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-	let timer: NodeJS.Timeout | undefined;
-	const late = new Promise<never>((_, reject) => {
-		timer = setTimeout(() => reject(new Error("no answer within the deadline")), ms);
-	});
-	try {
-		return await Promise.race([work, late]);
-	} finally {
-		clearTimeout(timer);
-	}
-}
-
 function notOpen(): MycelogError {
 	return new MycelogError("log.closed", "the Kafka log is not open");
 }
 
 function stored(records: readonly NewRecord[], base: number): LogRecord[] {
 	return records.map((record, i) => ({ ...record, offset: base + i }));
-}
-
-function tooLarge(bytes: number, limit: number): MycelogError {
-	const text = `a record of ${bytes} bytes is over the limit of ${limit}`;
-	return new MycelogError("log.record-too-large", text, { bytes, limit });
 }
 
 interface Patience {

@@ -2,6 +2,7 @@
  * The embedded log: one SQLite file, one process, the same partitions, offsets and ownership as Kafka.
  * Owns group commit and the hand-over of committed records to their owner; tables are sqlite-records.ts.
  */
+import { endsWithin } from "./deadline.ts";
 import { MycelogError } from "./errors.ts";
 import type {
 	Log,
@@ -14,7 +15,7 @@ import type {
 	ReadLimit,
 	TopicSpec,
 } from "./log.ts";
-import { partitionName } from "./log.ts";
+import { oversizeError, partitionName } from "./log.ts";
 import { OwnedPartition } from "./owned-partition.ts";
 import { lockDirectory, openDatabase, type Sqlite } from "./sqlite-database.ts";
 import { RECORDS_SCHEMA, SqliteRecords } from "./sqlite-records.ts";
@@ -104,8 +105,8 @@ export class SqliteLog implements Log {
 	append(id: PartitionId, records: readonly NewRecord[]): Promise<number> {
 		return new Promise((resolve, reject) => {
 			this.#writable().check(id);
-			for (const { value } of records)
-				if (value.length > this.maxRecordBytes) throw this.#oversize(value.length);
+			const oversize = oversizeError(records, this.maxRecordBytes);
+			if (oversize) throw oversize;
 			// What the event loop brings in one turn leaves in one transaction: one flush to disk for all of it.
 			this.#waitingRecords += records.length;
 			if (this.#waiting.push({ id, records, resolve, reject }) > 1) return;
@@ -185,7 +186,7 @@ export class SqliteLog implements Log {
 	async #close(deadlineMs: number): Promise<void> {
 		clearTimeout(this.#trimming);
 		try {
-			await within(deadlineMs, this.#release());
+			await endsWithin(deadlineMs, this.#release());
 		} finally {
 			this.#commitWaiting();
 			this.#disconnect();
@@ -325,28 +326,10 @@ export class SqliteLog implements Log {
 		if (!this.#options.readOnly) return this.#readable();
 		throw new MycelogError("log.closed", `the log in ${this.#options.directory} was opened to read only`);
 	}
-
-	#oversize(bytes: number): MycelogError {
-		const limit = this.maxRecordBytes;
-		const text = `a record of ${bytes} bytes is over the limit of ${limit} bytes`;
-		return new MycelogError("log.record-too-large", text, { bytes, limit });
-	}
 }
 
 function* partitionsOf(topics: readonly TopicSpec[]): Generator<PartitionId> {
 	for (const { name: topic, partitions } of topics) {
 		for (let partition = 0; partition < partitions; partition++) yield { topic, partition };
-	}
-}
-
-async function within(deadlineMs: number, work: Promise<void>): Promise<void> {
-	let timer: NodeJS.Timeout | undefined;
-	const deadline = new Promise<void>((resolve) => {
-		timer = setTimeout(resolve, deadlineMs);
-	});
-	try {
-		await Promise.race([work, deadline]);
-	} finally {
-		clearTimeout(timer);
 	}
 }

@@ -2,6 +2,7 @@
  * The log port: what every driver (SQLite, Kafka) promises to the runtime.
  * Owns the contract and its data types; knows no actors, no retries (see appender.ts) and no encoding.
  */
+import { MycelogError } from "./errors.ts";
 
 /** One ordered, durable sequence of records. `topic` is a logical name without the driver's prefix. */
 export interface PartitionId {
@@ -95,6 +96,14 @@ export interface Log {
 
 	/** Release owned partitions (`revoked` is awaited), then disconnect. Idempotent; ends within `deadlineMs`. */
 	close(deadlineMs: number): Promise<void>;
+}
+
+/** `log.record-too-large` of the first record that is; undefined: none is. */
+export function oversizeError(records: readonly NewRecord[], limit: number): MycelogError | undefined {
+	const bytes = records.find(({ value }) => value.length > limit)?.value.length;
+	if (bytes === undefined) return undefined;
+	const text = `a record of ${bytes} bytes is over the limit of ${limit} bytes`;
+	return new MycelogError("log.record-too-large", text, { bytes, limit });
 }
 
 /** `topic/partition`, for maps and messages. */

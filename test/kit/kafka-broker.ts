@@ -4,7 +4,16 @@
  */
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { randomUUID } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import {
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -33,7 +42,9 @@ export interface KafkaBroker {
 /** A broker of this machine that tests may also kill, freeze and start again on the same port and data. */
 export interface LocalBroker extends KafkaBroker {
 	readonly pid: number;
-	signal(signal: "SIGKILL" | "SIGSTOP" | "SIGCONT"): void;
+	signal(signal: "SIGKILL" | "SIGCONT"): void;
+	/** SIGSTOP. Resolves when no thread of it runs any more, which is a moment after the signal. */
+	freeze(): Promise<void>;
 	/** After a SIGKILL. */
 	restart(): Promise<void>;
 }
@@ -72,6 +83,10 @@ export async function startLocalBroker(jvmFlags = JVM_FLAGS_TESTS): Promise<Loca
 			return child.pid as number;
 		},
 		signal: (signal) => void child.kill(signal),
+		async freeze() {
+			child.kill("SIGSTOP");
+			while (!isStopped(child.pid as number)) await new Promise((resolve) => setImmediate(resolve));
+		},
 		async restart() {
 			await ended(child);
 			child = await launch(java("kafka.Kafka", config), brokers);
@@ -83,6 +98,20 @@ export async function startLocalBroker(jvmFlags = JVM_FLAGS_TESTS): Promise<Loca
 			rmSync(directory, { recursive: true, force: true });
 		},
 	};
+}
+
+/** Linux tells; elsewhere the signal has to do. */
+function isStopped(pid: number): boolean {
+	const tasks = `/proc/${pid}/task`;
+	if (!existsSync(tasks)) return true;
+	try {
+		return readdirSync(tasks).every((task) => {
+			return /^State:\s+T/m.test(readFileSync(`${tasks}/${task}/status`, "utf8"));
+		});
+	} catch {
+		// A thread ended while it was looked at, so they do run.
+		return false;
+	}
 }
 
 async function startInDocker(): Promise<KafkaBroker> {

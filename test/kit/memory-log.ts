@@ -15,7 +15,7 @@ import type {
 	ReadLimit,
 	TopicSpec,
 } from "../../persistence/log.ts";
-import { partitionName } from "../../persistence/log.ts";
+import { oversizeError, partitionName } from "../../persistence/log.ts";
 import { OwnedPartition } from "../../persistence/owned-partition.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -296,12 +296,8 @@ export class MemoryLog implements Log {
 	}
 
 	#store(id: PartitionId, records: readonly NewRecord[]): number {
-		const limit = this.maxRecordBytes;
-		const oversize = records.find(({ value }) => value.length > limit);
-		if (oversize) {
-			const text = `a record of ${oversize.value.length} bytes is over the limit of ${limit} bytes`;
-			throw new MycelogError("log.record-too-large", text, { bytes: oversize.value.length, limit });
-		}
+		const oversize = oversizeError(records, this.maxRecordBytes);
+		if (oversize) throw oversize;
 		return this.storage.store(id, records);
 	}
 

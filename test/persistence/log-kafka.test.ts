@@ -262,7 +262,7 @@ describe("with a broker that fails", () => {
 	test("after an append with unknown outcome the next one acknowledged is really written", async () => {
 		const log = await open({ requestDeadlineMs: 1_500 });
 		await log.append(ACTORS, [record("first")]);
-		broker.signal("SIGSTOP");
+		await broker.freeze();
 		onTestFinished(() => broker.signal("SIGCONT"));
 		const since = performance.now();
 		const failure = { code: "log.append-failed", message: expect.stringContaining(broker.brokers) };
@@ -279,7 +279,7 @@ describe("with a broker that fails", () => {
 	});
 
 	test("one that takes connections and never answers is refused at start, within the deadline", async () => {
-		broker.signal("SIGSTOP");
+		await broker.freeze();
 		onTestFinished(() => broker.signal("SIGCONT"));
 		const log = kafkaLog({ brokers: [broker.brokers], openDeadlineMs: 3_000 });
 		const since = performance.now();
@@ -290,7 +290,7 @@ describe("with a broker that fails", () => {
 	test("closing ends at its deadline, and what waits is told", async () => {
 		const log = await open();
 		await log.own(["actors"], new Collector());
-		broker.signal("SIGSTOP");
+		await broker.freeze();
 		onTestFinished(() => broker.signal("SIGCONT"));
 		const waiting = log.append(ACTORS, many(1)).catch((error: unknown) => error);
 		const since = performance.now();
