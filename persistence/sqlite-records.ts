@@ -9,6 +9,12 @@ import type { Sqlite } from "./sqlite-database.ts";
 
 /** Bytes of values one read returns at most (or one record): pages of large records stay small in memory. */
 export const READ_BYTES_MAX = 16 * 1024 * 1024;
+/**
+ * Rows fetched at a time: at first so few that they are not many bytes whatever they hold, then more while they are
+ * small. One by one they cost a third more.
+ */
+const ROWS_FIRST = 16;
+const ROWS_GROWTH = 4;
 
 export const RECORDS_SCHEMA = `
 	CREATE TABLE IF NOT EXISTS topics (
@@ -84,13 +90,22 @@ export class SqliteRecords {
 
 	/** Fewer than `limit` records also where the next one would pass READ_BYTES_MAX. */
 	read(id: PartitionId, from: number, limit: number): LogRecord[] {
+		const topic = this.check(id);
 		const records: LogRecord[] = [];
 		let bytes = 0;
-		for (const row of this.#select.iterate(this.check(id), id.partition, from, limit)) {
-			const [offset, timestamp, key, headers, value] = row as Row;
-			bytes += value.length;
-			if (bytes > READ_BYTES_MAX && records.length > 0) break;
-			records.push({ key, value, headers: JSON.parse(headers), timestamp, offset });
+		let rows = ROWS_FIRST;
+		while (records.length < limit) {
+			const next = (records.at(-1)?.offset ?? from - 1) + 1;
+			const asked = Math.min(rows, limit - records.length);
+			const chunk = this.#select.all(topic, id.partition, next, asked) as Row[];
+			for (const [offset, timestamp, key, headers, value] of chunk) {
+				bytes += value.length;
+				if (bytes > READ_BYTES_MAX && records.length > 0) return records;
+				records.push({ key, value, headers: JSON.parse(headers), timestamp, offset });
+			}
+			if (chunk.length < asked) break;
+			const fitting = Math.floor(((READ_BYTES_MAX - bytes) * records.length) / Math.max(bytes, 1));
+			rows = Math.max(1, Math.min(ROWS_GROWTH * rows, fitting));
 		}
 		return records;
 	}
