@@ -33,6 +33,7 @@ export function reportOf(measured: readonly Measured[], notes: RunNotes): string
 		...(quick ? ["", "**A quick run: it shows that everything works and is not to be quoted.**"] : []),
 		"",
 		`Measured ${date} on: ${machine}. Node, broker and load generator share this machine.`,
+		"What the figures say, and why a target is missed: [NOTES.md](NOTES.md).",
 		...measured.flatMap((one) => [
 			"",
 			`## ${one.benchmark.title}`,
