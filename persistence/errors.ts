@@ -38,6 +38,11 @@ export const ERROR_CATALOGUE = {
 		retryable: true,
 		fix: "Check that the named addresses are right and the broker is up; the node resumes alone.",
 	},
+	"log.file-unusable": {
+		meaning: "A database file of the data directory is missing, damaged or cannot be opened.",
+		retryable: false,
+		fix: "Check the named path, its permissions and the disk. Restore log.db from a backup; snapshots.db may be deleted, it is made again from the log.",
+	},
 	"log.record-too-large": {
 		meaning: "A record is larger than the log accepts.",
 		retryable: false,

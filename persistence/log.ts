@@ -69,7 +69,7 @@ export interface Log {
 
 	/**
 	 * Connect and make the topics that are missing. Rejects with `log.unreachable` (addresses, attempts,
-	 * elapsed ms) or `log.topic-mismatch` (found, required).
+	 * elapsed ms), `log.file-unusable` (path) or `log.topic-mismatch` (found, required).
 	 */
 	open(topics: readonly TopicSpec[]): Promise<void>;
 

@@ -22,7 +22,7 @@ export interface OpenOptions {
 	readonly schema: string;
 }
 
-/** Throws `log.unreachable` naming the path. */
+/** Throws `log.file-unusable` naming the path. */
 export function openDatabase(directory: string, file: string, options: OpenOptions): Sqlite {
 	const { readOnly, synchronous, pageBytes, schema } = options;
 	return opening(directory, file, () => {
@@ -65,7 +65,7 @@ function opening(directory: string, file: string, open: () => Sqlite): Sqlite {
 		}
 		const path = join(directory, file);
 		const text = `cannot open ${path}: ${(cause as Error).message}`;
-		throw new MycelogError("log.unreachable", text, { path }, { cause });
+		throw new MycelogError("log.file-unusable", text, { path }, { cause });
 	}
 }
 

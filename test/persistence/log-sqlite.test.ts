@@ -1,7 +1,7 @@
 /** Claims of the embedded log beyond the contract (log-contract.test.ts), with processes that really die. */
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -167,8 +167,16 @@ test("a read-only log reads beside a live writer and a stopped one, and may not 
 test("a read-only log of a directory without one is refused, naming the path", async () => {
 	const nowhere = join(directory, "nowhere");
 	const reader = new SqliteLog({ directory: nowhere, readOnly: true });
-	const error = { code: "log.unreachable", details: { path: join(nowhere, "log.db") } };
+	const error = { code: "log.file-unusable", details: { path: join(nowhere, "log.db") } };
 	await expect(reader.open(TOPICS)).rejects.toMatchObject(error);
+});
+
+test("a file that is no database is refused by its path, and is left as it was", async () => {
+	const garbage = "not a database, but somebody's only copy of something".repeat(100);
+	writeFileSync(join(directory, "log.db"), garbage);
+	const error = { code: "log.file-unusable", retryable: false, details: { path: join(directory, "log.db") } };
+	await expect(open()).rejects.toMatchObject(error);
+	expect(readFileSync(join(directory, "log.db"), "utf8")).toBe(garbage);
 });
 
 test("records come back as they went in, also after the log was opened again", async () => {
