@@ -24,32 +24,65 @@ const STOP_MS_MAX = 20_000;
 /** Characters of the node's output kept for errors. */
 const OUTPUT_CHARACTERS_MAX = 200_000;
 
+/** What the nodes of one cluster share. */
+interface KafkaTopics {
+	readonly brokers: string;
+	readonly prefix: string;
+}
+
 export class NodeProcess {
 	readonly driver: LogDriver;
 	readonly dataDir: string;
 	/** Arguments that tell any `mycelog` command where this node's log is. */
 	readonly place: readonly string[];
+	readonly #topics: KafkaTopics | undefined;
 	readonly #extra: readonly string[];
 	#process: ChildProcess | undefined;
 	#ended: Promise<void> = Promise.resolve();
 	#output = "";
 	#port = 0;
 
-	private constructor(driver: LogDriver, dataDir: string, extra: readonly string[]) {
-		this.driver = driver;
+	private constructor(topics: KafkaTopics | undefined, dataDir: string, extra: readonly string[]) {
+		this.driver = topics ? "kafka" : "sqlite";
 		this.dataDir = dataDir;
+		this.#topics = topics;
 		this.#extra = extra;
-		const kafka = ["--kafka-uri", driver === "kafka" ? inject("kafkaBrokers") : ""];
-		const prefix = ["--prefix", `accept-${randomBytes(6).toString("hex")}`];
-		this.place = ["--data-dir", dataDir, ...(driver === "kafka" ? [...kafka, ...prefix] : [])];
+		const kafka = topics ? ["--kafka-uri", topics.brokers, "--prefix", topics.prefix] : [];
+		this.place = ["--data-dir", dataDir, ...kafka];
 	}
 
 	/** A new node with nothing in it. Throws with the node's whole output when it does not become ready. */
-	static async start(driver: LogDriver, extra: readonly string[] = []): Promise<NodeProcess> {
+	static start(driver: LogDriver, extra: readonly string[] = []): Promise<NodeProcess> {
+		return NodeProcess.#start(driver === "kafka" ? newTopics(inject("kafkaBrokers")) : undefined, extra);
+	}
+
+	/** Several new nodes of one cluster, started one after another. `brokers`: others than those of the test run. */
+	static async startCluster(
+		count: number,
+		{ extra = [], brokers = inject("kafkaBrokers") }: { extra?: readonly string[]; brokers?: string } = {},
+	): Promise<NodeProcess[]> {
+		const topics = newTopics(brokers);
+		const nodes: NodeProcess[] = [];
+		try {
+			while (nodes.length < count) nodes.push(await NodeProcess.#start(topics, extra));
+		} catch (error) {
+			await Promise.all(nodes.map((node) => node.remove()));
+			throw error;
+		}
+		return nodes;
+	}
+
+	static async #start(topics: KafkaTopics | undefined, extra: readonly string[]): Promise<NodeProcess> {
 		const dataDir = await mkdtemp(join(tmpdir(), "mycelog-acceptance-"));
-		const node = new NodeProcess(driver, dataDir, extra);
+		const node = new NodeProcess(topics, dataDir, extra);
 		await node.#launch();
 		return node;
+	}
+
+	/** One more new node of the cluster this one is of. */
+	startAnother(extra: readonly string[] = this.#extra): Promise<NodeProcess> {
+		if (!this.#topics) throw new Error("only nodes on Kafka have others beside them");
+		return NodeProcess.#start(this.#topics, extra);
 	}
 
 	get url(): string {
@@ -70,6 +103,16 @@ export class NodeProcess {
 	async kill9(): Promise<void> {
 		this.#process?.kill("SIGKILL");
 		await this.#ended;
+	}
+
+	/** Freeze it or let it go on, as a machine that swaps or a paused container. */
+	signal(name: "SIGSTOP" | "SIGCONT" | "SIGTERM"): void {
+		process.kill(this.pid, name);
+	}
+
+	/** Resolves when its process is no more. */
+	get ended(): Promise<void> {
+		return this.#ended;
 	}
 
 	/** Ask it to stop and wait until it has. */
@@ -145,4 +188,8 @@ export class NodeProcess {
 			child.once("close", (code, signal) => fail(`the node ended with ${code ?? signal}`));
 		});
 	}
+}
+
+function newTopics(brokers: string): KafkaTopics {
+	return { brokers, prefix: `accept-${randomBytes(6).toString("hex")}` };
 }
