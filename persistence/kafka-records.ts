@@ -14,8 +14,8 @@ export function toMessage(record: NewRecord, partition: number): Message {
 	const { key, value, headers, timestamp } = record;
 	return {
 		key,
-		// A view, not a copy: kafkajs only reads it.
-		value: Buffer.from(value.buffer, value.byteOffset, value.byteLength),
+		// Null removes the key from a compacted topic. Else a view, not a copy: kafkajs only reads it.
+		value: value.length === 0 ? null : Buffer.from(value.buffer, value.byteOffset, value.byteLength),
 		headers: { [HEADERS]: JSON.stringify(headers) },
 		timestamp: String(timestamp),
 		partition,

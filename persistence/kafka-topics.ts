@@ -7,6 +7,17 @@ import type { TopicSpec } from "./log.ts";
 
 /** Bytes; above the runtime's record limit, because a batch carries keys and headers too. */
 export const MESSAGE_BYTES_MAX = 1_048_588;
+/**
+ * Of compacted topics. Kafka compacts closed segments only, so they close soon; the ratio says how much of a partition
+ * may be out of date. Readers have a day to see that a key was removed.
+ */
+const COMPACTED = {
+	"cleanup.policy": "compact",
+	"segment.bytes": 64 * 1024 * 1024,
+	"segment.ms": 600_000,
+	"min.cleanable.dirty.ratio": 0.2,
+	"delete.retention.ms": 86_400_000,
+};
 const TIMEOUT_MS = 10_000;
 /** Between two looks at topics that a broker is still setting up, milliseconds. */
 const LOOK_AGAIN_MS = 100;
@@ -24,14 +35,14 @@ export async function ensureKafkaTopics(
 		await admin.createTopics({
 			waitForLeaders: false,
 			timeout: TIMEOUT_MS,
-			topics: missing.map(({ name, partitions, retentionMs }) => ({
-				topic: `${prefix}.${name}`,
-				numPartitions: partitions,
+			topics: missing.map((spec) => ({
+				topic: `${prefix}.${spec.name}`,
+				numPartitions: spec.partitions,
 				replicationFactor,
-				configEntries: [
-					{ name: "retention.ms", value: String(retentionMs ?? -1) },
-					{ name: "max.message.bytes", value: String(MESSAGE_BYTES_MAX) },
-				],
+				configEntries: Object.entries(settingsOf(spec)).map(([name, value]) => ({
+					name,
+					value: String(value),
+				})),
 			})),
 		});
 	}
@@ -45,6 +56,11 @@ export async function ensureKafkaTopics(
 		const text = `topic ${prefix}.${name} has ${there} partitions, this node requires ${partitions}: start with --partitions ${there} or another --prefix`;
 		throw new MycelogError("log.topic-mismatch", text, { topic: name, found: there, required: partitions });
 	}
+}
+
+function settingsOf({ retentionMs = -1, compacted = false }: TopicSpec): Record<string, string | number> {
+	const kept = compacted ? COMPACTED : { "retention.ms": retentionMs };
+	return { ...kept, "max.message.bytes": MESSAGE_BYTES_MAX };
 }
 
 /** A topic just made is unknown, or without leaders, for a moment, and to some brokers longer than to others. */

@@ -32,6 +32,11 @@ export interface TopicSpec {
 	readonly partitions: number;
 	/** Milliseconds a record is kept; undefined: for ever. */
 	readonly retentionMs?: number;
+	/**
+	 * Only the newest record of each key has to be kept, and none where that one's value is empty. When older ones go
+	 * is the driver's affair; readers meet gaps.
+	 */
+	readonly compacted?: boolean;
 }
 
 export interface ReadLimit {
