@@ -149,6 +149,8 @@ function properties(directory: string, port: number, controllerPort: number): st
 		"transaction.state.log.replication.factor=1",
 		"transaction.state.log.min.isr=1",
 		"group.initial.rebalance.delay.ms=0",
+		// Compaction is looked at by tests; by default it runs every 15 seconds.
+		"log.cleaner.backoff.ms=200",
 		"",
 	].join("\n");
 }

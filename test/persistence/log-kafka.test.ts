@@ -1,6 +1,6 @@
 /** Claims of the Kafka log, on a real broker that is also killed, frozen and started again. */
 import { randomBytes } from "node:crypto";
-import { Kafka, logLevel } from "kafkajs";
+import { ConfigResourceTypes, Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import type { Log, LogRecord, PartitionId, PartitionOwner } from "../../persistence/log.ts";
 import { partitionName } from "../../persistence/log.ts";
@@ -103,6 +103,50 @@ test("what retention took is named by a read, and an owner that asks for it gets
 	await log.own(["actors"], owner);
 	await owner.until(4);
 	expect(texts(owner.taken)).toEqual(numbers(4, 6));
+});
+
+test("a compacted topic keeps the newest record of each key, and an empty value removes its key", async () => {
+	const prefix = newPrefix();
+	const log = kafkaLog({ prefix });
+	onTestFinished(() => log.close(5_000));
+	const name = `${prefix}.kept`;
+	// Its own settings make the broker compact within seconds; those of the product do within minutes.
+	const client = await admin();
+	const quick = { "cleanup.policy": "compact", "segment.ms": 100, "min.cleanable.dirty.ratio": 0.01 };
+	const entries = { ...quick, "delete.retention.ms": 0, "max.compaction.lag.ms": 100 };
+	const configEntries = Object.entries(entries).map(([name, value]) => ({ name, value: String(value) }));
+	await client.createTopics({ topics: [{ topic: name, numPartitions: 1, configEntries }] });
+	await log.open([
+		{ name: "kept", partitions: 1, compacted: true },
+		{ name: "made", partitions: 1, compacted: true },
+	]);
+	const resource = {
+		type: ConfigResourceTypes.TOPIC,
+		name: `${prefix}.made`,
+		configNames: ["cleanup.policy"],
+	};
+	const { resources } = await client.describeConfigs({ includeSynonyms: false, resources: [resource] });
+	expect(resources[0]?.configEntries).toMatchObject([
+		{ configName: "cleanup.policy", configValue: "compact" },
+	]);
+	const kept: PartitionId = { topic: "kept", partition: 0 };
+	const put = (key: string, text: string) =>
+		log.append(kept, [{ ...record(text), key, timestamp: Date.now() }]);
+	for (const [key, text] of [
+		["a", "1"],
+		["b", "1"],
+		["a", "2"],
+		["b", ""],
+	] as const)
+		await put(key, text);
+	expect(texts(await readAll(log, kept))).toEqual(["1", "1", "2", ""]);
+	// Only closed segments are compacted, and only an append closes one.
+	for (let round = 0, left = ["a", "b"]; left.length > 1; round++) {
+		await put("later", String(round));
+		left = (await readAll(log, kept)).map(({ key }) => key).filter((key) => key !== "later");
+		if (left.length > 1) await new Promise((resolve) => setTimeout(resolve, 50));
+		else expect(left).toEqual(["a"]);
+	}
 });
 
 /** Nothing announces a change of health: it is looked at. */
