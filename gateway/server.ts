@@ -73,6 +73,13 @@ export class GatewayOutlets implements LocalOutlets {
 	signal(connection: string, signal: Event): void {
 		this.connections.get(connection)?.signal(signal);
 	}
+
+	/** The others count this node as gone and its claims as lost: clients come again, to whichever node is in. */
+	expelled(): void {
+		for (const connection of [...this.connections.values()]) {
+			connection.shed("this node lost its place in the cluster; connect again");
+		}
+	}
 }
 
 export interface GatewayServerParts {

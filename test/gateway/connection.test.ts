@@ -6,6 +6,7 @@ import { Connection } from "../../gateway/connection.ts";
 import type { GatewayParts } from "../../gateway/gateway.ts";
 import { IN_FLIGHT_BYTES_MAX, IN_FLIGHT_FRAMES_MAX } from "../../gateway/in-flight.ts";
 import { createMetrics } from "../../gateway/metrics.ts";
+import { GatewayOutlets } from "../../gateway/server.ts";
 import { Tokens } from "../../gateway/tokens.ts";
 import { MycelogError } from "../../persistence/errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
@@ -134,4 +135,14 @@ describe("a client that could be let in later", () => {
 		expect(scene.closed?.code).toBe(code);
 		expect(await scene.count("handshakes")).toEqual({ [outcome]: 1 });
 	});
+});
+
+test("a node that was expelled from its cluster sends its clients away, to come back at once", async () => {
+	const outlets = new GatewayOutlets();
+	const scenes = [await new Scene().hello(), new Scene()];
+	for (const [index, { connection }] of scenes.entries()) outlets.connections.set(String(index), connection);
+	outlets.expelled();
+	// 1001 without an error text: the published clients reconnect.
+	expect(scenes.map(({ closed }) => closed?.code)).toEqual([1001, 1001]);
+	expect(scenes.flatMap(({ texts }) => texts.map(({ type }) => type))).toEqual(["connection_info"]);
 });
