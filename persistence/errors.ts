@@ -68,6 +68,11 @@ export const ERROR_CATALOGUE = {
 		retryable: false,
 		fix: "Read from the start offset named in the message.",
 	},
+	"log.group-refused": {
+		meaning: "Kafka does not let this node into its group.",
+		retryable: false,
+		fix: "Allow the group named in the message (ACL), or choose another --prefix if other software uses a group of that name.",
+	},
 	"log.closed": {
 		meaning: "The log has been closed.",
 		retryable: false,

@@ -28,7 +28,44 @@ export interface FetchRequest {
 	readonly topics: readonly { readonly topic: string; readonly partitions: readonly PartitionFetch[] }[];
 }
 
-export interface ClusterBroker {
+export interface JoinRequest {
+	readonly groupId: string;
+	/** Milliseconds. */
+	readonly sessionTimeout: number;
+	readonly rebalanceTimeout: number;
+	/** Empty: a new member. */
+	readonly memberId: string;
+	readonly protocolType: string;
+	readonly groupProtocols: readonly { readonly name: string; readonly metadata: Buffer }[];
+}
+
+export interface JoinResponse {
+	readonly generationId: number;
+	readonly leaderId: string;
+	readonly memberId: string;
+	/** Empty for all but the leader. */
+	readonly members: readonly { readonly memberId: string; readonly memberMetadata: Buffer }[];
+}
+
+/** The broker that coordinates a group. Everything rejects with the protocol's error as `type`. */
+export interface GroupCoordinator {
+	joinGroup(request: JoinRequest): Promise<JoinResponse>;
+	syncGroup(request: {
+		groupId: string;
+		generationId: number;
+		memberId: string;
+		groupAssignment: readonly { memberId: string; memberAssignment: Buffer }[];
+	}): Promise<{ readonly memberAssignment: Buffer }>;
+	heartbeat(request: { groupId: string; groupGenerationId: number; memberId: string }): Promise<unknown>;
+	leaveGroup(request: { groupId: string; memberId: string }): Promise<unknown>;
+	describeGroups(request: { groupIds: readonly string[] }): Promise<{
+		readonly groups: readonly {
+			readonly members: readonly { readonly memberId: string; readonly clientId: string }[];
+		}[];
+	}>;
+}
+
+export interface ClusterBroker extends GroupCoordinator {
 	/** Rejects with the first partition's error, whichever that is. */
 	fetch(request: FetchRequest): Promise<{
 		readonly responses: readonly {
@@ -47,6 +84,8 @@ export interface KafkaCluster {
 	/** Partition numbers by the id of their leader. */
 	findLeaderForPartitions(topic: string, partitions: readonly number[]): Record<string, number[]>;
 	findBroker(request: { nodeId: string }): Promise<ClusterBroker>;
+	findGroupCoordinator(request: { groupId: string }): Promise<GroupCoordinator>;
+	findTopicPartitionMetadata(topic: string): readonly unknown[];
 	fetchTopicsOffset(
 		topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
 	): Promise<{ partitions: { offset: string }[] }[]>;

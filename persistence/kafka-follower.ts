@@ -184,7 +184,8 @@ export class KafkaFollower {
 		let others = false;
 		for (const [followed, { messages }] of fetched) {
 			const { owned } = followed;
-			const before = owned.next;
+			// A batch that retention took in part comes whole.
+			const before = Math.max(owned.next, followed.readFrom);
 			const last = Number(messages.at(-1)?.offset);
 			if (last < before) continue;
 			const records = messages

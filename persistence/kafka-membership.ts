@@ -1,82 +1,76 @@
 /**
- * Ownership of partitions through a Kafka consumer group: which partitions are this member's, and their hand-over.
- * Owns the member of the group, whose partitions all stay paused: records come by kafka-follower.ts and, as soon as
- * they are acknowledged, from the writer. Offsets are the owner's (checkpoints), never the group's.
+ * Ownership of partitions by the members of a Kafka group: serves what a generation assigns, lets go of what it takes.
+ * Owns the hand-over: a partition that moves is safe before anybody else gets it. Offsets are the owner's (checkpoints),
+ * never the group's; records come by kafka-follower.ts and, as soon as they are acknowledged, from the writer.
  */
-import type { Consumer, Kafka } from "kafkajs";
-import { coPartitionedAssigner } from "./kafka-assigner.ts";
+import type { KafkaCluster } from "./kafka-cluster.ts";
 import type { KafkaFollower } from "./kafka-follower.ts";
+import { type Assignment, KafkaGroup } from "./kafka-group.ts";
 import type { KafkaProgress } from "./kafka-progress.ts";
-import type { LogRecord, PartitionId, PartitionOwner } from "./log.ts";
+import type { LogRecord, Member, PartitionId, PartitionOwner, Release } from "./log.ts";
 import { partitionName } from "./log.ts";
 import { OwnedPartition } from "./owned-partition.ts";
 
-/** Milliseconds. A dead member is noticed after the session timeout; a rebalance within one heartbeat. */
-const SESSION_MS = 10_000;
-const HEARTBEAT_MS = 500;
-/** Between two tries to find the group's coordinator, milliseconds, and how many there are. */
-const COORDINATOR_RETRY_MS = 1_000;
-const COORDINATOR_TRIES_MAX = 20;
+/** Between two tries to serve a partition, milliseconds. */
+const SERVE_RETRY_MS = 1_000;
 
 export interface MembershipParts {
-	readonly kafka: Kafka;
+	/** With a connection of its own: a join holds it up. */
+	readonly cluster: KafkaCluster;
 	readonly group: string;
 	readonly prefix: string;
 	readonly progress: KafkaProgress;
 	readonly follower: KafkaFollower;
-	/** First offset that is still kept. */
-	readonly startOf: (id: PartitionId) => Promise<number>;
+	readonly owner: PartitionOwner;
+	readonly member: Member;
 	readonly onError: (error: unknown) => void;
 }
 
 export class KafkaMembership {
 	readonly #parts: MembershipParts;
-	readonly #consumer: Consumer;
+	/** Topics that are shared, with their numbers of partitions. */
+	readonly #topics = new Map<string, number>();
 	readonly #owned = new Map<string, OwnedPartition>();
-	#owner: PartitionOwner | undefined;
-	/** Assignments are served one after the other, in the order in which the group made them. */
-	#serving: Promise<void> = Promise.resolve();
-	#assigned = new Set<string>();
+	/** Numbers that are served, being served or being let go of. */
+	readonly #held = new Set<number>();
+	#wanted: ReadonlySet<number> = new Set();
+	/** How what is not wanted any more is let go of. */
+	#release: Release = "handed-over";
+	/** What is done with a number ends before the next thing begins. */
+	readonly #work = new Map<number, Promise<void>>();
+	#group: KafkaGroup | undefined;
+	#closed = false;
 
 	constructor(parts: MembershipParts) {
 		this.#parts = parts;
-		this.#consumer = parts.kafka.consumer({
-			groupId: parts.group,
-			partitionAssigners: [coPartitionedAssigner],
-			sessionTimeout: SESSION_MS,
-			rebalanceTimeout: 4 * SESSION_MS,
-			heartbeatInterval: HEARTBEAT_MS,
-			// With all partitions paused this is the pause between two heartbeats.
-			maxWaitTimeInMs: HEARTBEAT_MS,
-			allowAutoTopicCreation: false,
-			// The first group of a fresh broker waits until its coordinator is set up.
-			retry: { initialRetryTime: 100, maxRetryTime: COORDINATOR_RETRY_MS, retries: COORDINATOR_TRIES_MAX },
-		});
 	}
 
 	/** Resolves when the first assignment is served. */
-	async join(topics: readonly string[], owner: PartitionOwner): Promise<void> {
-		this.#owner = owner;
-		await this.#consumer.connect();
-		await this.#consumer.subscribe({ topics: topics.map((name) => `${this.#parts.prefix}.${name}`) });
-		const first = new Promise<void>((resolve, reject) => {
-			this.#consumer.on(this.#consumer.events.GROUP_JOIN, ({ payload }) => {
-				this.#parts.progress.heard();
-				this.#take(payload.memberAssignment).then(resolve, reject);
-			});
-			this.#consumer.on(this.#consumer.events.CRASH, ({ payload }) => {
-				const { error, restart } = payload;
-				if (restart) this.#parts.progress.failed(error.message);
-				else this.#parts.progress.stopped(`the consumer group was left: ${error.message}`);
-				if (!restart) reject(error);
-			});
-			this.#consumer.on(this.#consumer.events.HEARTBEAT, () => this.#parts.progress.heard());
+	async join(topics: readonly string[]): Promise<void> {
+		const { cluster, prefix, group, member, progress, owner } = this.#parts;
+		await cluster.connect();
+		for (const topic of topics) {
+			await cluster.addTargetTopic(`${prefix}.${topic}`);
+			this.#topics.set(topic, cluster.findTopicPartitionMetadata(`${prefix}.${topic}`).length);
+		}
+		this.#group = new KafkaGroup({
+			cluster,
+			group,
+			member,
+			partitions: Math.max(0, ...this.#topics.values()),
+			progress,
+			owned: () => [...this.#held],
+			onAssigned: (assignment) => this.#take(assignment),
+			onHeld: () => {
+				for (const owned of this.#owned.values()) owned.resume();
+			},
+			onExpelled: async () => {
+				await this.#letGo("lost");
+				return !this.#closed && ((await owner.expelled?.()) ?? true);
+			},
 		});
-		await this.#consumer.run({
-			autoCommit: false,
-			eachBatch: () => Promise.reject(new Error("a paused partition was fetched by the consumer group")),
-		});
-		await first;
+		await this.#group.join();
+		await this.#settled();
 	}
 
 	/** Records this process appended itself: no need to wait until they are fetched back. */
@@ -88,53 +82,93 @@ export class KafkaMembership {
 
 	/** Let the owner make everything safe, then leave, so that the next owner finds it so. */
 	async leave(): Promise<void> {
-		await this.#serving;
-		await this.#release([...this.#owned.values()]);
-		await this.#consumer.disconnect();
+		this.#closed = true;
+		await this.#letGo("handed-over");
+		await this.#group?.leave();
 	}
 
-	/** Called while kafkajs emits, before its first fetch of the new generation: pausing must not wait. */
-	#take(assignment: Readonly<Record<string, number[]>>): Promise<void> {
-		this.#consumer.pause(Object.entries(assignment).map(([topic, partitions]) => ({ topic, partitions })));
-		const ids = this.#idsOf(assignment);
-		const names = new Set(ids.map(partitionName));
-		const fresh = ids.filter((id) => !this.#assigned.has(partitionName(id)));
-		this.#assigned = names;
-		const served = this.#serving.then(async () => {
-			await this.#release([...this.#owned.values()].filter(({ id }) => !names.has(partitionName(id))));
-			await Promise.all(fresh.map((id) => this.#serve(id)));
+	#take({ numbers, members, isLeader }: Assignment): void {
+		this.#parts.owner.members?.(members, isLeader);
+		this.#wanted = this.#closed ? new Set() : new Set(numbers);
+		this.#release = "handed-over";
+		const leaving = [...this.#held].filter((number) => !this.#wanted.has(number));
+		void Promise.all(leaving.map((number) => this.#settle(number))).then(() => {
+			// Whoever is to have them hears of it in the next generation.
+			if (leaving.length > 0) this.#group?.rejoin();
 		});
-		// What fails is told once; later assignments are still served.
-		this.#serving = served.catch(this.#parts.onError);
-		return served;
+		for (const number of this.#wanted) void this.#settle(number);
 	}
 
-	async #serve(id: PartitionId): Promise<void> {
-		if (!this.#assigned.has(partitionName(id))) return;
-		const wanted = (await this.#owner?.assigned(id)) ?? 0;
-		const next = Math.max(wanted, await this.#parts.startOf(id));
-		const owned = new OwnedPartition(id, next, this.#owner as PartitionOwner, this.#parts.onError);
-		this.#owned.set(partitionName(id), owned);
-		this.#parts.follower.follow(owned);
+	async #letGo(how: Release): Promise<void> {
+		this.#wanted = new Set();
+		this.#release = how;
+		await Promise.all([...this.#held].map((number) => this.#settle(number)));
 	}
 
-	async #release(lost: readonly OwnedPartition[]): Promise<void> {
-		for (const { id } of lost) {
-			this.#owned.delete(partitionName(id));
-			this.#parts.follower.unfollow(id);
-		}
+	async #settled(): Promise<void> {
+		await Promise.all(this.#work.values());
+	}
+
+	/** Bring one number to where it is wanted, after what is under way with it. */
+	#settle(number: number): Promise<void> {
+		const before = this.#work.get(number) ?? Promise.resolve();
+		const work = before.then(async () => {
+			if (this.#wanted.has(number)) await this.#serve(number);
+			else await this.#let(number);
+		});
+		this.#work.set(number, work);
+		return work.finally(() => {
+			if (this.#work.get(number) === work) this.#work.delete(number);
+		});
+	}
+
+	async #serve(number: number): Promise<void> {
+		if (this.#held.has(number)) return;
+		this.#held.add(number);
+		const { owner, follower, onError, progress } = this.#parts;
 		await Promise.all(
-			lost.map(async (owned) => {
-				await owned.release();
-				await this.#owner?.revoked(owned.id);
+			this.#ids(number).map(async (id) => {
+				for (;;) {
+					try {
+						const next = await owner.assigned(id);
+						const holds = () => this.#group?.holds ?? false;
+						const owned = new OwnedPartition(id, next, owner, onError, holds);
+						this.#owned.set(partitionName(id), owned);
+						follower.follow(owned);
+						return;
+					} catch (error) {
+						if (!this.#wanted.has(number)) return;
+						progress.failed((error as Error).message);
+						onError(error);
+						await new Promise((resolve) => setTimeout(resolve, SERVE_RETRY_MS));
+					}
+				}
 			}),
 		);
 	}
 
-	#idsOf(assignment: Readonly<Record<string, number[]>>): PartitionId[] {
-		return Object.entries(assignment).flatMap(([name, partitions]) => {
-			const topic = name.slice(this.#parts.prefix.length + 1);
-			return partitions.map((partition) => ({ topic, partition }));
-		});
+	async #let(number: number): Promise<void> {
+		if (!this.#held.has(number)) return;
+		const { owner, follower, onError } = this.#parts;
+		await Promise.all(
+			this.#ids(number).map(async (id) => {
+				follower.unfollow(id);
+				const owned = this.#owned.get(partitionName(id));
+				this.#owned.delete(partitionName(id));
+				try {
+					await owned?.release();
+					await owner.revoked(id, this.#release);
+				} catch (error) {
+					onError(error);
+				}
+			}),
+		);
+		this.#held.delete(number);
+	}
+
+	#ids(number: number): PartitionId[] {
+		return [...this.#topics]
+			.filter(([, partitions]) => number < partitions)
+			.map(([topic]) => ({ topic, partition: number }));
 	}
 }

@@ -2,9 +2,11 @@
  * The Kafka log on kafkajs: the port's promises over a broker. Owns opening and the order of closing; writing,
  * group membership, reading and topics have files of their own.
  */
+import { randomUUID } from "node:crypto";
 import { type Admin, Kafka, logLevel } from "kafkajs";
 import { endsWithin } from "./deadline.ts";
 import { MycelogError } from "./errors.ts";
+import { createCluster } from "./kafka-cluster.ts";
 import { KafkaFollower } from "./kafka-follower.ts";
 import { KafkaMembership } from "./kafka-membership.ts";
 import { KafkaProgress } from "./kafka-progress.ts";
@@ -15,6 +17,7 @@ import type {
 	Log,
 	LogHealth,
 	LogRecord,
+	Member,
 	NewRecord,
 	PartitionBounds,
 	PartitionId,
@@ -38,8 +41,6 @@ const CONNECT_MS = 2_000;
 const REQUEST_MS_MAX = 5_000;
 /** Tries inside kafkajs; the writer and the reader have their own around it. */
 const REQUEST_RETRIES_MAX = 1;
-/** The first group of a fresh broker waits some seconds for its coordinator. */
-const COORDINATOR_TRIES_MAX = 15;
 
 export interface KafkaLogOptions {
 	/** `host:port` of at least one broker. */
@@ -148,10 +149,9 @@ export class KafkaLog implements Log {
 		return this.#reader.bounds(this.#topic(id), id.partition);
 	}
 
-	async own(topics: readonly string[], owner: PartitionOwner): Promise<void> {
+	async own(topics: readonly string[], owner: PartitionOwner, member = memberOfItsOwn()): Promise<void> {
 		const { prefix, onOwnerError: onError = () => {} } = this.#options;
 		const progress = this.#progress;
-		const startOf = async (id: PartitionId) => (await this.bounds(id)).start;
 		this.#follower = new KafkaFollower({
 			kafka: kafkaClient(this.#options, { retries: REQUEST_RETRIES_MAX, requestMs: REQUEST_MS_MAX }),
 			topicName: (id) => this.#topic(id),
@@ -162,17 +162,11 @@ export class KafkaLog implements Log {
 		});
 		await this.#follower.connect();
 		const follower = this.#follower;
-		const kafka = kafkaClient(this.#options, { retries: COORDINATOR_TRIES_MAX, requestMs: REQUEST_MS_MAX });
-		this.#membership = new KafkaMembership({
-			kafka,
-			group: prefix,
-			prefix,
-			progress,
-			follower,
-			startOf,
-			onError,
-		});
-		await this.#membership.join(topics, owner);
+		const asMember = { ...this.#options, clientId: member.id };
+		const cluster = createCluster(kafkaClient(asMember, { retries: 0, requestMs: REQUEST_MS_MAX }));
+		const parts = { cluster, group: prefix, prefix, progress, follower, owner, member, onError };
+		this.#membership = new KafkaMembership(parts);
+		await this.#membership.join(topics);
 	}
 
 	health(): LogHealth {
@@ -218,6 +212,11 @@ export class KafkaLog implements Log {
 	#topic({ topic }: PartitionId): string {
 		return `${this.#options.prefix}.${topic}`;
 	}
+}
+
+function memberOfItsOwn(): Member {
+	const name = randomUUID();
+	return { id: name, name, since: 0 };
 }
 
 function notOpen(): MycelogError {

@@ -205,7 +205,7 @@ export class SqliteLog implements Log {
 		const owned = [...this.#owned.values()];
 		await Promise.all(owned.map((partition) => partition.release()));
 		this.#owned.clear();
-		await Promise.all(owned.map(({ id }) => this.#owner?.revoked(id)));
+		await Promise.all(owned.map(({ id }) => this.#owner?.revoked(id, "handed-over")));
 	}
 
 	/** A flush costs the same for one record and for a hundred, and many answers to the last one come a bit later. */

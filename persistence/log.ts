@@ -52,14 +52,37 @@ export interface PartitionBounds {
 	readonly end: number;
 }
 
+/** One process among those that share the partitions of a log. */
+export interface Member {
+	/** Of the node: of its processes only one counts. */
+	readonly id: string;
+	/** Of this process alone. */
+	readonly name: string;
+	/** Rises from one process of a node to the next. */
+	readonly since: number;
+}
+
+/**
+ * - `handed-over`: another process may have the partition once this one has made its state safe.
+ * - `lost`: another process may have it already; nothing of it may be written any more.
+ */
+export type Release = "handed-over" | "lost";
+
 /** Who processes owned partitions. Calls for one partition never overlap. */
 export interface PartitionOwner {
 	/** Prepare a partition; resolves to the offset to deliver from. Nothing is delivered before. */
 	assigned(partition: PartitionId): Promise<number>;
 	/** Let go of a partition: no record is delivered after this call began. Resolves once state is safe. */
-	revoked(partition: PartitionId): Promise<void>;
+	revoked(partition: PartitionId, how: Release): Promise<void>;
 	/** Next records in offset order, none twice. The returned promise is the back-pressure. */
 	records(partition: PartitionId, batch: readonly LogRecord[]): Promise<void> | void;
+	/** Names of all processes that share the log now, told before what the same change assigns; one of them leads. */
+	members?(names: readonly string[], isLeader: boolean): void;
+	/**
+	 * The others went on without this process, which has let go of everything (`lost`). Resolves to whether it may take
+	 * part again.
+	 */
+	expelled?(): Promise<boolean>;
 }
 
 export type LogHealth =
@@ -91,10 +114,11 @@ export interface Log {
 	bounds(partition: PartitionId): Promise<PartitionBounds>;
 
 	/**
-	 * Take part in owning the partitions of `topics`. Resolves once the first assignment has been served
-	 * (every assigned partition's `assigned` resolved). Called at most once per open log.
+	 * Take part in owning the partitions of `topics`, as `member` (default: one of its own) where several processes share the log. Resolves once
+	 * the first assignment has been served (every assigned partition's `assigned` resolved), which may hold nothing
+	 * while others let go. Called at most once per open log. Rejects with `log.group-refused`.
 	 */
-	own(topics: readonly string[], owner: PartitionOwner): Promise<void>;
+	own(topics: readonly string[], owner: PartitionOwner, member?: Member): Promise<void>;
 
 	/** Judged by progress of the driver's own requests, not by the process being alive. */
 	health(): LogHealth;

@@ -13,6 +13,7 @@ export class OwnedPartition {
 	readonly id: PartitionId;
 	/** The driver's own mark that it reads this partition from the log at present. */
 	catchingUp = false;
+	readonly #holds: () => boolean;
 	readonly #owner: PartitionOwner;
 	#next: number;
 	#queue: LogRecord[] = [];
@@ -21,8 +22,18 @@ export class OwnedPartition {
 	#released = false;
 	readonly #onError: (error: unknown) => void;
 
-	/** `next`: first offset to deliver. `onError`: the owner's rejection, after which delivery has stopped. */
-	constructor(id: PartitionId, next: number, owner: PartitionOwner, onError: (error: unknown) => void) {
+	/**
+	 * `next`: first offset to deliver. `onError`: the owner's rejection, after which delivery has stopped.
+	 * `holds`: false while it is not known whether the partition is still this owner's; `resume` when it is again.
+	 */
+	constructor(
+		id: PartitionId,
+		next: number,
+		owner: PartitionOwner,
+		onError: (error: unknown) => void,
+		holds: () => boolean = () => true,
+	) {
+		this.#holds = holds;
 		this.id = id;
 		this.#next = next;
 		this.#owner = owner;
@@ -36,7 +47,7 @@ export class OwnedPartition {
 
 	/** False: an offer would be refused, whatever it holds. */
 	get hasRoom(): boolean {
-		return !this.#released && this.#queue.length < OWNED_QUEUE_RECORDS_MAX;
+		return !this.#released && this.#queue.length < OWNED_QUEUE_RECORDS_MAX && this.#holds();
 	}
 
 	/**
@@ -56,6 +67,11 @@ export class OwnedPartition {
 		return true;
 	}
 
+	/** Hand over what had to wait until the partition was known to be this owner's. */
+	resume(): void {
+		this.#pump();
+	}
+
 	/** Resolves when everything queued has been handed over, or the partition was released. */
 	async drained(): Promise<void> {
 		while (this.#running && !this.#released) await this.#running;
@@ -71,7 +87,7 @@ export class OwnedPartition {
 	#pump(): void {
 		// An owner may cause an append whose acknowledgement offers records again, before its call has returned.
 		if (this.#running || this.#handing) return;
-		while (this.#queue.length > 0) {
+		while (this.#queue.length > 0 && this.#holds()) {
 			const batch = this.#queue.splice(0, OWNED_BATCH_RECORDS_MAX);
 			let result: Promise<void> | void;
 			this.#handing = true;

@@ -284,7 +284,7 @@ export class MemoryLog implements Log {
 		const owned = this.#owned.get(partitionName(id));
 		this.#owned.delete(partitionName(id));
 		if (!owned) return;
-		const released = owned.release().then(() => this.#owner?.revoked(id));
+		const released = owned.release().then(() => this.#owner?.revoked(id, "handed-over"));
 		await Promise.race([released, this.#ended.promise]);
 	}
 

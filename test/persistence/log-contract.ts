@@ -77,9 +77,11 @@ export class Collector implements PartitionOwner {
 		this.#handle = handle;
 	}
 
+	/** Where it was, if it had the partition before, as from a checkpoint. */
 	async assigned({ topic, partition }: PartitionId): Promise<number> {
 		this.assignedPartitions.push(`${topic}/${partition}`);
-		return topic === ACTORS.topic && partition === ACTORS.partition ? this.#from : 0;
+		if (topic !== ACTORS.topic || partition !== ACTORS.partition) return 0;
+		return (this.taken.at(-1)?.offset ?? this.#from - 1) + 1;
 	}
 
 	async revoked({ topic, partition }: PartitionId): Promise<void> {

@@ -161,6 +161,9 @@ function becomes(log: Log, status: "healthy" | "unavailable"): Promise<void> {
 class SharedPlace {
 	readonly next = new Map<string, number>();
 	readonly seen = new Map<string, Set<number>>();
+	/** Names of the partitions that some owner has: never two at a time. */
+	readonly #owners = new Set<string>();
+	#moved: () => void = () => {};
 	#wanted = Infinity;
 	#reached: () => void = () => {};
 
@@ -171,19 +174,35 @@ class SharedPlace {
 		return {
 			owned,
 			assigned: async (id) => {
-				owned.add(partitionName(id));
-				at.set(partitionName(id), this.next.get(partitionName(id)) ?? 0);
-				return at.get(partitionName(id)) as number;
+				const name = partitionName(id);
+				expect(this.#owners).not.toContain(name);
+				this.#owners.add(name);
+				owned.add(name);
+				at.set(name, this.next.get(name) ?? 0);
+				this.#moved();
+				return at.get(name) as number;
 			},
 			revoked: async (id) => {
-				owned.delete(partitionName(id));
-				this.next.set(partitionName(id), at.get(partitionName(id)) as number);
+				const name = partitionName(id);
+				this.#owners.delete(name);
+				owned.delete(name);
+				this.next.set(name, at.get(name) as number);
+				this.#moved();
 			},
 			records: (id, batch) => {
 				this.#take(partitionName(id), batch, at);
 				return gate;
 			},
 		};
+	}
+
+	/** Resolves when one owner of the place has so many partitions. */
+	async owns({ owned }: { owned: ReadonlySet<string> }, count: number): Promise<void> {
+		while (owned.size !== count) {
+			await new Promise<void>((resolve) => {
+				this.#moved = resolve;
+			});
+		}
 	}
 
 	until(count: number): Promise<void> {
@@ -233,6 +252,7 @@ test("members share partitions, the same numbers of every topic, and no record i
 	await writeAll(writer);
 	// By a process that owns nothing, while the group is rebalanced: nothing later brings these to light.
 	await Promise.all([second.own(["actors", "clients"], two), writeAll(writer), writeAll(writer)]);
+	await place.owns(two, 4);
 	await place.until(written);
 	for (const { owned } of [one, two]) {
 		expect(owned.size).toBe(4);
@@ -240,8 +260,8 @@ test("members share partitions, the same numbers of every topic, and no record i
 	}
 	await Promise.all([first.close(5_000), writeAll(writer)]);
 	await writeAll(second);
+	await place.owns(two, 8);
 	await place.until(written);
-	expect(two.owned.size).toBe(8);
 });
 
 test("a member that is behind when another joins still gets all of what it keeps", async () => {
@@ -264,8 +284,8 @@ test("a member that is behind when another joins still gets all of what it keeps
 	await Promise.all(ids.map(write));
 	await second.own(["actors"], place.owner());
 	gate.resolve();
+	await place.owns(one, 2);
 	await place.until(ids.length * perPartition);
-	expect(one.owned.size).toBe(2);
 });
 
 describe("with a broker that fails", () => {

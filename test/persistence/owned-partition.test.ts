@@ -17,7 +17,7 @@ function records(from: number, to: number): LogRecord[] {
 	return Array.from({ length: to - from }, (_, i) => record(from + i));
 }
 
-function setUp(handle: PartitionOwner["records"] = () => {}, next = 0) {
+function setUp(handle: PartitionOwner["records"] = () => {}, next = 0, holds?: () => boolean) {
 	const batches: number[][] = [];
 	const errors: unknown[] = [];
 	const owner: PartitionOwner = {
@@ -28,7 +28,7 @@ function setUp(handle: PartitionOwner["records"] = () => {}, next = 0) {
 			return handle(id, batch);
 		},
 	};
-	const owned = new OwnedPartition(ID, next, owner, (error) => errors.push(error));
+	const owned = new OwnedPartition(ID, next, owner, (error) => errors.push(error), holds);
 	return { owned, batches, errors, delivered: () => batches.flat() };
 }
 
@@ -122,4 +122,26 @@ test("release waits for the call under way, after which nothing is delivered", a
 	await release;
 	expect(delivered().length).toBe(OWNED_BATCH_RECORDS_MAX);
 	expect(owned.offer([record(OWNED_BATCH_RECORDS_MAX)], false)).toBe(false);
+});
+
+test("nothing is delivered while the partition may have another owner; what waited comes when it has not", async () => {
+	let held = true;
+	const gate = Promise.withResolvers<void>();
+	const { owned, delivered } = setUp(
+		() => gate.promise,
+		0,
+		() => held,
+	);
+	owned.offer([record(0)], false);
+	owned.offer(records(1, 5), false);
+	held = false;
+	gate.resolve();
+	await owned.drained();
+	expect(owned.offer([record(5)], false)).toBe(false);
+	expect(delivered()).toEqual([0]);
+	held = true;
+	owned.resume();
+	await owned.drained();
+	expect(delivered()).toEqual(offsets(0, 5));
+	expect(owned.next).toBe(5);
 });
