@@ -53,6 +53,8 @@ interface ConnectEvent {
 	readonly resumeWindowMs: number;
 	readonly tokenHash?: string;
 	readonly ensure?: unknown;
+	/** For the workspace; see Limits. */
+	readonly limits: unknown;
 }
 
 type ClientEvent =
@@ -109,7 +111,7 @@ const requestAdmission = machineSetup.enqueueActions(({ context, event, enqueue 
 	if (context.claim && !resumed) enqueue({ type: "tell", params: leave(context, context.claim, "replaced") });
 	const pending = pendingOf(event, resumed);
 	enqueue.assign({ pending, claim: resumed });
-	const { user, tokenHash, ensure } = event;
+	const { user, tokenHash, ensure, limits } = event;
 	enqueue({
 		type: "tell",
 		params: {
@@ -121,6 +123,7 @@ const requestAdmission = machineSetup.enqueueActions(({ context, event, enqueue 
 				user,
 				tokenHash,
 				ensure,
+				limits,
 			},
 		},
 	});

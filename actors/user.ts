@@ -1,6 +1,9 @@
 /**
- * The user record as it stands in tokens, messages and `connection_info` (auth.md §2). Owns its shape.
+ * The user record as it stands in tokens, messages and `connection_info` (auth.md §2). Owns its shape, and whose
+ * connections a user's count as.
  */
+import { type Address, addressOf } from "../runtime/address.ts";
+import { ID_CHARACTERS_MAX } from "./service-id.ts";
 
 export type Permission = "r" | "rw" | "a";
 
@@ -23,4 +26,17 @@ export interface User {
 	/** Seconds since 1970. */
 	readonly expires_at: number | null;
 	readonly current_workspace: string | null;
+}
+
+const ROOT_ID = "root";
+
+/**
+ * The actor that counts this user's connections; undefined: nobody does. Tokens a user made count with their maker,
+ * or nobody would meet a limit; those that root made stand for somebody else. An anonymous user is one connection by
+ * construction, and root must not be locked out.
+ */
+export function userAddress({ id, parent, is_anonymous }: User): Address | undefined {
+	const counted = parent && parent !== ROOT_ID ? parent : id;
+	if (counted === "" || counted === ROOT_ID || (is_anonymous && !parent)) return undefined;
+	return addressOf("user", counted.slice(0, ID_CHARACTERS_MAX));
 }

@@ -8,7 +8,7 @@ import { DIRECTORY_ADDRESS, type DirectoryAnswer } from "./directory-address.ts"
 import { atLeast, deniedText, isOwner, permissionOf } from "./permission.ts";
 import { workspaceIdProblem } from "./service-id.ts";
 import type { User } from "./user.ts";
-import { broughtRecord } from "./workspace-members.ts";
+import { broughtRecord, forgottenBy } from "./workspace-members.ts";
 import { summaryOf, type WorkspaceRecord, workspaceRecord } from "./workspace-record.ts";
 import {
 	type CreateEvent,
@@ -83,6 +83,9 @@ export function remove(context: WorkspaceContext, event: DeleteEvent): Outcome {
 		effects: [
 			unlisted(name, answerFor(meta, null)),
 			...others.map((client) => tell(clientAddress(context, client), { type: "client.kicked", reason })),
+			...Object.entries(context.members).flatMap(([client, { user, generation }]) =>
+				forgottenBy(user, context, client, generation),
+			),
 			tell(home, { type: "events.announce", event: "workspace_deleted", data: record }),
 			tell(home, { type: "bookmark.remove", item: { bookmark_type: "workspace", id: name } }),
 		],

@@ -45,6 +45,14 @@ interface Command {
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** Of the gateway that asks: in the command, so that a replay does not depend on options. */
+export interface Limits {
+	readonly clientsPerWorkspace: number;
+	readonly connectionsPerUser: number;
+}
+
+export const LIMITS_DEFAULT: Limits = { clientsPerWorkspace: 1_000, connectionsPerUser: 200 };
+
 export interface JoinEvent extends Command {
 	readonly type: "member.join";
 	readonly client: string;
@@ -52,12 +60,16 @@ export interface JoinEvent extends Command {
 	readonly user: User;
 	readonly tokenHash?: string;
 	readonly ensure?: { readonly record: Fields };
+	/** Absent in old histories. */
+	readonly limits?: Limits;
 }
 export interface LeaveEvent extends Command {
 	readonly type: "member.leave";
 	readonly client: string;
 	readonly generation: number;
 	readonly reason: string;
+	/** It was over its user's limit and never in: nobody is told of its leaving. */
+	readonly refused?: boolean;
 }
 export interface RegisterEvent extends Command {
 	readonly type: "service.register";

@@ -1,10 +1,16 @@
 /** The actor types a Mycelog node knows. */
 import { clientBehaviour } from "../actors/client.ts";
 import { directoryBehaviour } from "../actors/directory.ts";
+import { userBehaviour } from "../actors/user-connections.ts";
 import { workspaceBehaviour } from "../actors/workspace.ts";
 import type { Behaviour, Behaviours } from "../runtime/behaviour.ts";
 
-export const BEHAVIOURS: readonly Behaviour[] = [workspaceBehaviour, clientBehaviour, directoryBehaviour];
+export const BEHAVIOURS: readonly Behaviour[] = [
+	workspaceBehaviour,
+	clientBehaviour,
+	userBehaviour,
+	directoryBehaviour,
+];
 
 export const BEHAVIOURS_BY_TYPE: Behaviours = new Map(
 	BEHAVIOURS.map((behaviour) => [behaviour.type, behaviour]),

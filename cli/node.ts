@@ -88,9 +88,21 @@ export class Mycelog {
 		});
 		const { jwtSecret: secret, rootToken } = secrets;
 		const tokens = new Tokens({ secret, rootToken, now: Date.now });
-		const { host, port, publicUrl, basePath, connectionsMax, resumeWindowMs } = config;
-		const limits = { connectionsMax, resumeWindowMs };
-		const gatewayOptions = { host, port, publicUrl, basePath, ...limits, version: VERSION };
+		const { host, port, publicUrl, basePath, connectionsMax, resumeWindowMs, messagesPerSecondMax } = config;
+		const gatewayOptions = {
+			host,
+			port,
+			publicUrl,
+			basePath,
+			connectionsMax,
+			limits: {
+				clientsPerWorkspace: config.clientsPerWorkspaceMax,
+				connectionsPerUser: config.connectionsPerUserMax,
+			},
+			messagesPerSecondMax,
+			resumeWindowMs,
+			version: VERSION,
+		};
 		const gateway = await GatewayServer.create({ node, outlets, tokens, logger, options: gatewayOptions });
 		return new Mycelog(config, node, gateway, () => lock?.close());
 	}

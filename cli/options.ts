@@ -2,6 +2,7 @@
  * The one table of options: names, units, defaults, meaning and validation. Help texts, environment variables,
  * the configuration file and the documentation page are derived from it. Which source wins is config.ts.
  */
+import { LIMITS_DEFAULT } from "../actors/workspace-state.ts";
 import * as values from "./option-values.ts";
 
 export interface Config {
@@ -16,6 +17,9 @@ export interface Config {
 	readonly partitions: number;
 	readonly nodeId: string | undefined;
 	readonly connectionsMax: number;
+	readonly connectionsPerUserMax: number;
+	readonly clientsPerWorkspaceMax: number;
+	readonly messagesPerSecondMax: number;
 	readonly resumeWindowMs: number;
 	readonly clientsRetentionMs: number;
 	readonly shutdownDeadlineMs: number;
@@ -121,6 +125,29 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<Config[Key]> } =
 		unit: "connections",
 		fallback: 20_000,
 		description: "Most WebSocket connections at a time; further clients are asked to come again (503).",
+		parse: values.integer(1, 1_000_000),
+	},
+	connectionsPerUserMax: {
+		placeholder: "number",
+		unit: "connections",
+		fallback: LIMITS_DEFAULT.connectionsPerUser,
+		description:
+			"Most clients of one user at a time, over all workspaces and nodes; tokens the user made count with it.",
+		parse: values.integer(1, 10_000),
+	},
+	clientsPerWorkspaceMax: {
+		placeholder: "number",
+		unit: "clients",
+		fallback: LIMITS_DEFAULT.clientsPerWorkspace,
+		description: "Most clients of one workspace at a time, over all nodes.",
+		parse: values.integer(1, 100_000),
+	},
+	messagesPerSecondMax: {
+		placeholder: "number",
+		unit: "messages a second",
+		fallback: 20_000,
+		description:
+			"Messages one client may send a second, ten times that in a burst; what is above is refused.",
 		parse: values.integer(1, 1_000_000),
 	},
 	resumeWindowMs: {

@@ -31,8 +31,8 @@ export const CLIENT_NOTES: ChartNotes = {
 	},
 	events: {
 		"client.connect": "A gateway asks for a new connection, with or without a reconnection token.",
-		"client.admitted": "The workspace lets the client in.",
-		"client.refused": "The workspace does not, and says why.",
+		"client.admitted": "The workspace and the user's limit let the client in.",
+		"client.refused": "They do not, and say why.",
 		"client.acked": "The gateway reports how far the client has acknowledged (by pong).",
 		"client.left": "The socket ended with a close frame of the client's own: a goodbye.",
 		"client.cut": "The socket ended in any other way.",
@@ -67,7 +67,8 @@ export const WORKSPACE_NOTES: ChartNotes = {
 	},
 	events: {
 		"member.join": "A client actor asks to admit a connection.",
-		"member.leave": "A client actor says that a connection is over for good.",
+		"member.leave":
+			"A client actor says that a connection is over for good, or a user actor that it is over the limit.",
 		"workspace.create": "A request to make the workspace, or to overwrite its record.",
 		"workspace.delete": "A request to delete it; the other members are shown out.",
 		"service.register": "A member registers or replaces a service.",
@@ -89,6 +90,23 @@ export const WORKSPACE_NOTES: ChartNotes = {
 		isLate: "a newer connection of the client has joined meanwhile, or it is no member",
 		isLastOfTemporary: "the last member leaves, and the workspace is not persistent",
 		isLast: "the last member leaves",
+	},
+};
+
+export const USER_NOTES: ChartNotes = {
+	title: "The user: `user/<id>`",
+	introduction:
+		"Which connections a user has, over all workspaces and nodes. Workspaces tell it of members that come and go; it " +
+		"holds the set of them and compares its size with the limit (`--connections-per-user-max`). Tokens that a user " +
+		"made count with their maker.",
+	states: { counting: "The only state: connections come and go." },
+	events: {
+		"user.join": "A workspace has let a connection in; within the limit the client is admitted.",
+		"user.leave": "A member has left, or became another user's.",
+	},
+	guards: {
+		mayJoin: "within the limit, or a session that goes on",
+		isLate: "a newer connection of the client has joined meanwhile, or it is not known",
 	},
 };
 

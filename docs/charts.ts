@@ -7,8 +7,15 @@ import { fileURLToPath } from "node:url";
 import type { AnyStateMachine } from "xstate";
 import { clientMachine } from "../actors/client.ts";
 import { directoryMachine } from "../actors/directory.ts";
+import { userMachine } from "../actors/user-connections.ts";
 import { workspaceMachine } from "../actors/workspace.ts";
-import { type ChartNotes, CLIENT_NOTES, DIRECTORY_NOTES, WORKSPACE_NOTES } from "./chart-notes.ts";
+import {
+	type ChartNotes,
+	CLIENT_NOTES,
+	DIRECTORY_NOTES,
+	USER_NOTES,
+	WORKSPACE_NOTES,
+} from "./chart-notes.ts";
 
 export const STATECHARTS_PAGE = fileURLToPath(new URL("./concepts/statecharts.md", import.meta.url));
 
@@ -38,6 +45,7 @@ An event without a rule in a state is ignored there.
 
 ${chart(clientMachine, CLIENT_NOTES)}
 ${chart(workspaceMachine, WORKSPACE_NOTES)}
+${chart(userMachine, USER_NOTES)}
 ${chart(directoryMachine, DIRECTORY_NOTES)}`;
 }
 

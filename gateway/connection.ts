@@ -8,7 +8,8 @@ import type { GatewayParts } from "./gateway.ts";
 import { type Admitted, HandshakeError, shakeHands, UNDECODABLE } from "./handshake.ts";
 import type { Identity } from "./identity.ts";
 import { InFlight } from "./in-flight.ts";
-import { Session, type SessionOwner } from "./session.ts";
+import { RateLimit } from "./rate-limit.ts";
+import { Session, type SessionOwner, SOCKET_BUFFER_BYTES_MAX } from "./session.ts";
 import type { Socket } from "./socket.ts";
 
 /** Time for the first text frame, milliseconds (connection.md §3). */
@@ -37,6 +38,8 @@ export class Connection implements SessionOwner {
 	#session: Session | undefined;
 	#cancelTimer: () => void;
 	readonly #inFlight = new InFlight();
+	/** Made with the first frame: many clients only listen. */
+	#rate: RateLimit | undefined;
 	/** Begins delivery; undefined before the client is admitted and once it has begun. */
 	#startSession: (() => void) | undefined;
 	/** Newest offset told to the client actor. */
@@ -82,14 +85,16 @@ export class Connection implements SessionOwner {
 	}
 
 	binary(bytes: Uint8Array): void {
-		this.#lastSign = this.#parts.clock.now();
+		const now = this.#parts.clock.now();
+		this.#lastSign = now;
 		if (this.#phase === "open" && this.#identity && !this.#ended) {
 			this.#parts.metrics.framesIn.inc();
 			this.#deliverFromNowOn();
+			if (this.#aboveRate(this.#identity, bytes, now)) return;
 			const taken = this.#parts.router.route(this.#identity, bytes);
 			if (!taken) return;
 			this.#inFlight.add(bytes.length, taken);
-			if (this.#inFlight.tooMuch) this.#shedFlooding();
+			if (this.#inFlight.tooMuch) this.#shedFlooding("in-flight", "too many messages wait to be taken");
 		} else if (this.#phase === "waiting") {
 			this.#refuse(new HandshakeError(UNDECODABLE, 1003, "malformed"));
 		}
@@ -231,11 +236,31 @@ export class Connection implements SessionOwner {
 		});
 	}
 
-	/** As upstream, which counts frames a second: the client may come back, what is not in the log yet is lost. */
-	#shedFlooding(): void {
+	/**
+	 * True: the frame is not taken. Who waits for an answer is told, on the socket itself: a way through the log would
+	 * make the flood cost more, not less.
+	 */
+	#aboveRate(identity: Identity, bytes: Uint8Array, now: number): boolean {
+		const { options, metrics, router } = this.#parts;
+		this.#rate ??= new RateLimit(options.messagesPerSecondMax, now);
+		const verdict = this.#rate.take(now);
+		if (verdict === "taken") return false;
+		metrics.refusedFrames.inc({ reason: "rate" });
+		const text = `more than ${options.messagesPerSecondMax} messages a second`;
+		if (verdict === "persistent") {
+			this.#shedFlooding("rate", text);
+		} else if (this.#socket.bufferedBytes() < SOCKET_BUFFER_BYTES_MAX) {
+			const reject = router.rejectionOf(identity, bytes, `RuntimeError: Rate limit exceeded: ${text}`);
+			if (reject) this.#socket.send(reject);
+		}
+		return true;
+	}
+
+	/** As upstream: the client may come back, what is not in the log yet is lost. */
+	#shedFlooding(reason: string, text: string): void {
 		if (this.#ended) return;
-		const message = "Rate limit exceeded: too many messages wait to be taken";
-		this.#parts.metrics.shed.inc({ reason: "in-flight" });
+		const message = `Rate limit exceeded: ${text}`;
+		this.#parts.metrics.shed.inc({ reason });
 		this.#socket.sendText(JSON.stringify({ type: "error", message }));
 		this.#end(1008, message);
 	}

@@ -1,6 +1,7 @@
 /**
  * The parts that every connection of this gateway shares. Owns only their shape; server.ts puts them together.
  */
+import type { Limits } from "../actors/workspace-state.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Node } from "../runtime/node.ts";
@@ -37,6 +38,10 @@ export interface GatewayOptions {
 	readonly resumeWindowMs: number;
 	/** Open sockets of this node; past it new ones are asked to come again. */
 	readonly connectionsMax: number;
+	/** Of the whole cluster; the actors count. */
+	readonly limits: Limits;
+	/** Binary frames a client may send, a second. */
+	readonly messagesPerSecondMax: number;
 	readonly version: string;
 }
 

@@ -124,6 +124,7 @@ async function admit(
 				...(hello.cursor === undefined ? undefined : { cursor: hello.cursor }),
 				...(token ? { tokenHash: hashOf(token) } : undefined),
 				...(ensure ? { ensure } : undefined),
+				limits: options.limits,
 				resumeWindowMs: options.resumeWindowMs,
 			},
 			{ kind: "command", timeoutMs: ADMISSION_MS_MAX },

@@ -123,6 +123,16 @@ export class Router {
 		this.#reject(from, main, to, `RuntimeError: the message was not accepted: ${(error as Error).message}`);
 	}
 
+	/** What to answer a frame that is not taken; undefined: nobody waits for it. */
+	rejectionOf(from: Identity, bytes: Uint8Array, message: string): Uint8Array | undefined {
+		const read = readFrame(bytes);
+		if (!read.ok) return undefined;
+		const { to, session } = read.frame.main;
+		if (typeof session !== "string" || typeof to !== "string" || tooLong(session) || tooLong(to))
+			return undefined;
+		return rejectFrame({ session, from: to, to: from.peer, message });
+	}
+
 	/** Tell a caller that waits; a notice has nobody to tell. */
 	#reject(from: Identity, main: Main, to: string, message: string): void {
 		const { session } = main;

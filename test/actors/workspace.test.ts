@@ -1,5 +1,4 @@
 import { describe, expect, test } from "vitest";
-import { CLIENTS_PER_WORKSPACE_MAX, CONNECTIONS_PER_USER_MAX } from "../../actors/workspace-members.ts";
 import { caller, root, user } from "../kit/users.ts";
 import { posted, WorkspaceStage } from "../kit/workspace-stage.ts";
 
@@ -87,24 +86,20 @@ describe("admission", () => {
 		expect([isRevoked("h1"), isRevoked("h2")]).toEqual([false, true]);
 	});
 
-	test("one user's connections and a workspace's clients are bounded", () => {
+	test("a workspace's clients are bounded; who is one already stays one", () => {
 		const stage = new WorkspaceStage();
-		const reader = (index: number) => user(`u${index}`, { "my-lab": "r" });
-		stage.join("my-lab", "a0", ann);
-		for (let i = 1; i < CONNECTIONS_PER_USER_MAX; i++) stage.join("my-lab", `a${i}`, ann);
-		stage.tell(LAB, joinEvent("one-more", 9_000));
-		const text = `User ann has reached the limit of ${CONNECTIONS_PER_USER_MAX} connections`;
-		expect(stage.take()).toEqual([refused("one-more", 9_000, text)]);
-		for (let i = CONNECTIONS_PER_USER_MAX; i < CLIENTS_PER_WORKSPACE_MAX; i++)
-			stage.join("my-lab", `r${i}`, reader(i));
-		stage.tell(LAB, joinEvent("late", 9_001, bob, {}));
+		const limits = { clientsPerWorkspace: 3, connectionsPerUser: 3 };
+		for (const client of ["a1", "a2"]) stage.join("my-lab", client, ann);
+		stage.tell(LAB, joinEvent("b1", 8, user("bob", { "my-lab": "r" }), { limits }));
+		expect(stage.take()).toEqual([admitted("b1", 8, "r")]);
+		stage.tell(LAB, joinEvent("late", 9_001, bob, { limits }));
 		expect(stage.take()).toEqual([
 			refused("late", 9_001, "PermissionError: Permission denied for workspace my-lab"),
 		]);
-		stage.tell(LAB, joinEvent("late", 9_002, user("bob", { "my-lab": "r" })));
-		const full = `Workspace my-lab has reached its limit of ${CLIENTS_PER_WORKSPACE_MAX} clients`;
+		stage.tell(LAB, joinEvent("late", 9_002, user("bob", { "my-lab": "r" }), { limits }));
+		const full = "Workspace my-lab has reached its limit of 3 clients";
 		expect(stage.take()).toEqual([refused("late", 9_002, full)]);
-		stage.tell(LAB, joinEvent("a1", 9_003));
+		stage.tell(LAB, joinEvent("a1", 9_003, ann, { limits }));
 		expect(stage.take()).toEqual([admitted("a1", 9_003, "a")]);
 	});
 });

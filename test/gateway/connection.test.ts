@@ -6,10 +6,12 @@ import { Connection } from "../../gateway/connection.ts";
 import type { GatewayParts } from "../../gateway/gateway.ts";
 import { IN_FLIGHT_BYTES_MAX, IN_FLIGHT_FRAMES_MAX } from "../../gateway/in-flight.ts";
 import { createMetrics } from "../../gateway/metrics.ts";
+import { Router } from "../../gateway/router.ts";
 import { GatewayOutlets } from "../../gateway/server.ts";
 import { Tokens } from "../../gateway/tokens.ts";
 import { MycelogError } from "../../persistence/errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
+import { frameBytes, readFrame } from "../kit/raw-client.ts";
 
 const GRANTED = { from: 0, upTo: 0, recovered: false, seen: null, admission: { permission: "a" } };
 
@@ -24,9 +26,12 @@ class Scene {
 	start = 0;
 	readonly connection: Connection;
 
-	constructor(admit: () => Promise<unknown> = async () => GRANTED) {
+	readonly sent: Uint8Array[] = [];
+	now = 1_000_000;
+
+	constructor(admit: () => Promise<unknown> = async () => GRANTED, messagesPerSecondMax = 1_000_000) {
 		const socket = {
-			send: () => true,
+			send: (bytes: Uint8Array) => this.sent.push(bytes) > 0,
 			sendText: (text: string) => this.texts.push(JSON.parse(text)) > 0,
 			ping: () => {},
 			bufferedBytes: () => 0,
@@ -48,11 +53,11 @@ class Scene {
 				log: { read: async () => [], bounds: async () => ({ start: this.start, end: 100 }) },
 			},
 			tokens: new Tokens({ secret: "a secret for tests", rootToken: undefined, now: Date.now }),
-			router: { route },
+			router: { route, rejectionOf: Router.prototype.rejectionOf },
 			metrics: this.metrics,
-			clock: systemClock,
+			clock: { now: () => this.now, after: systemClock.after.bind(systemClock) },
 			logger: { debug() {}, info() {}, warn() {}, error() {} },
-			options: { host: "h", port: 1, basePath: "", resumeWindowMs: 0, version: "1" },
+			options: { host: "h", port: 1, basePath: "", resumeWindowMs: 0, version: "1", messagesPerSecondMax },
 			handshaking: new Set(),
 			unreported: new Set(),
 		};
@@ -95,6 +100,53 @@ describe("what a connection may have under way", () => {
 		expect(scene.closed).toBeUndefined();
 		scene.connection.binary(frame);
 		expect(scene.closed?.code).toBe(1008);
+	});
+});
+
+describe("what a connection may send a second", () => {
+	const PER_SECOND = 100;
+	const call = frameBytes({ type: "method", to: "peer", method: "m", session: "s1" }, { args: [] });
+	const notice = frameBytes({ type: "notice", to: "peer" });
+	const scene = () => new Scene(undefined, PER_SECOND).hello();
+	const send = ({ connection }: Scene, count: number, bytes = call) => {
+		for (let i = 0; i < count; i++) connection.binary(bytes);
+	};
+
+	test("is bounded: calls above it are answered so on the socket, notices are dropped", async () => {
+		const busy = await scene();
+		send(busy, PER_SECOND);
+		expect([busy.frames, busy.sent]).toEqual([PER_SECOND, []]);
+		send(busy, 1);
+		send(busy, 1, notice);
+		expect(busy.frames).toBe(PER_SECOND);
+		const [reject, ...more] = busy.sent.map(readFrame);
+		expect(more).toEqual([]);
+		expect(reject?.main).toMatchObject({ from: "peer", method: "s1.reject" });
+		const text = "RuntimeError: Rate limit exceeded: more than 100 messages a second";
+		expect(reject?.extra["args"]).toMatchObject([{ _rtype: "error", _rvalue: text }]);
+		expect(busy.closed).toBeUndefined();
+	});
+
+	test("comes back with time, up to a burst of ten seconds' worth", async () => {
+		const busy = await scene();
+		send(busy, PER_SECOND + 10);
+		busy.now += 500;
+		send(busy, PER_SECOND / 2 + 10);
+		expect(busy.frames).toBe(1.5 * PER_SECOND);
+		busy.now += 3_600_000;
+		send(busy, 10 * PER_SECOND + 10);
+		expect(busy.frames).toBe(11.5 * PER_SECOND);
+	});
+
+	test("ends the connection with 1008 when a client goes on regardless", async () => {
+		const spammer = await scene();
+		send(spammer, 2 * PER_SECOND);
+		expect(spammer.closed).toBeUndefined();
+		send(spammer, 1);
+		const reason = "Rate limit exceeded: more than 100 messages a second";
+		expect(spammer.closed).toEqual({ code: 1008, reason });
+		expect(spammer.texts.slice(1)).toEqual([{ type: "error", message: reason }]);
+		expect(await spammer.count("shed")).toEqual({ rate: 1 });
 	});
 });
 

@@ -1,6 +1,7 @@
 /** A stage with workspaces and the directory, and the few steps that most tests of workspaces begin with. */
 import { directoryBehaviour } from "../../actors/directory.ts";
 import type { User } from "../../actors/user.ts";
+import { userBehaviour } from "../../actors/user-connections.ts";
 import { workspaceBehaviour } from "../../actors/workspace.ts";
 import { Stage } from "./stage.ts";
 import { caller } from "./users.ts";
@@ -9,7 +10,7 @@ export class WorkspaceStage extends Stage {
 	#generation = 100;
 
 	constructor() {
-		super([workspaceBehaviour, directoryBehaviour]);
+		super([workspaceBehaviour, directoryBehaviour, userBehaviour]);
 	}
 
 	/** Ends with an empty list of effects. Gives the generation. */
