@@ -6,7 +6,7 @@ import type { Log, LogRecord, PartitionId, PartitionOwner } from "../../persiste
 import { partitionName } from "../../persistence/log.ts";
 import { KafkaLog, type KafkaLogOptions } from "../../persistence/log-kafka.ts";
 import { OWNED_QUEUE_RECORDS_MAX } from "../../persistence/owned-partition.ts";
-import { freePorts, type LocalBroker, startLocalBroker } from "../kit/kafka-broker.ts";
+import { freePorts, type LocalBroker, startLocalBroker } from "../kit/kafka-brokers.ts";
 import {
 	CONTRACT_TOPICS,
 	Collector,
