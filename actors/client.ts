@@ -32,6 +32,9 @@ interface Pending extends Claim {
 	readonly recovered: boolean;
 }
 
+/** A frame that asks how busy the client is; the session that serves it answers. */
+export const LOAD_QUESTION = "load";
+
 interface ClientContext {
 	readonly address: Address;
 	readonly workspace: string;
@@ -283,7 +286,8 @@ export const clientMachine = machineSetup.createMachine({
 export function passFrame(snapshot: AnyMachineSnapshot, message: Message): readonly Effect[] {
 	const { claim } = snapshot.context as ClientContext;
 	if (snapshot.value === "online" && claim) return [{ type: "deliver", outlet: claim.outlet, message }];
-	if (snapshot.value === "suspended") return [];
+	// How busy it is cannot be said before it is back, and is of no interest then.
+	if (snapshot.value === "suspended" && message.type !== LOAD_QUESTION) return [];
 	return undeliverable(snapshot.context as ClientContext, message);
 }
 

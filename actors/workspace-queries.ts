@@ -15,18 +15,24 @@ import { type Caller, homeOf, type WorkspaceContext } from "./workspace-state.ts
 import { get, size } from "./workspace-table.ts";
 
 /** Of the manager's modes, those a registry can decide alone. */
-const MODES = ["exact", "random", "first", "last"] as const;
-export type ResolveMode = (typeof MODES)[number];
+export const RESOLVE_MODES = ["exact", "random", "first", "last"] as const;
+export type ResolveMode = (typeof RESOLVE_MODES)[number];
 
-export interface ResolveQuery {
+/** Instances of a service that are compared with one another; of more, as many neighbours from a random one on. */
+export const CANDIDATES_MAX = 64;
+
+export interface CandidatesQuery {
 	readonly caller: Caller;
 	/** Absent: any client. */
 	readonly client?: string;
 	readonly service: string;
 	readonly app?: string;
-	readonly mode: ResolveMode;
 	/** From 0 to below 1: which one `random` takes. */
 	readonly seed: number;
+}
+
+export interface ResolveQuery extends CandidatesQuery {
+	readonly mode: ResolveMode;
 }
 
 export interface ListQuery {
@@ -37,26 +43,54 @@ export interface ListQuery {
 	readonly everywhere: boolean;
 }
 
-interface Found {
+/** An instance of a service: the client that serves it, and its record. */
+export interface ServiceCandidate {
 	readonly client: string;
 	readonly record: ServiceRecord;
 }
 
-/** The client that serves it and its record. Throws Refusal. */
-export function resolveService(context: WorkspaceContext, query: ResolveQuery): Found {
-	const { caller, client = "*", service, app = "*", mode, seed } = query;
+/** Throws Refusal. */
+export function resolveService(context: WorkspaceContext, query: ResolveQuery): ServiceCandidate {
+	const chosen = choose(usable(context, query), query.mode, query.seed, fullId(context, query));
+	return shown(context, query.caller, chosen);
+}
+
+/** Those among which the manager chooses by asking them. Throws Refusal. */
+export function serviceCandidates(
+	context: WorkspaceContext,
+	query: CandidatesQuery,
+): readonly ServiceCandidate[] {
+	const found = usable(context, query);
+	const first = found.length > CANDIDATES_MAX ? Math.floor(query.seed * found.length) : 0;
+	return [...found.slice(first), ...found.slice(0, first)]
+		.slice(0, CANDIDATES_MAX)
+		.map((candidate) => shown(context, query.caller, candidate));
+}
+
+function usable(context: WorkspaceContext, query: CandidatesQuery): readonly ServiceCandidate[] {
+	const { caller, client = "*", service, app = "*" } = query;
 	const match = { client_id: client, service_id: service, app_id: app };
 	const found = matching(context, app === "*" ? { client_id: client, service_id: service } : match);
-	const full = `${context.name}/${client}:${service}@${app}`;
-	if (found.length === 0) throw new Refusal(`KeyError: 'Service not found: ${full}'`);
+	if (found.length === 0) throw new Refusal(`KeyError: 'Service not found: ${fullId(context, query)}'`);
 	const reader = mayRead(context, caller);
 	const usable = found.filter(({ record }) => isUsable(record, reader, caller));
 	if (usable.length === 0) {
 		const text = `Permission denied for non-public service in workspace ${context.name}`;
 		throw new Refusal(`PermissionError: ${text}`);
 	}
-	const chosen = choose(usable, mode, seed, full);
-	return { client: chosen.client, record: shownTo(chosen.record, reader) };
+	return usable;
+}
+
+function fullId({ name }: WorkspaceContext, { client = "*", service, app = "*" }: CandidatesQuery): string {
+	return `${name}/${client}:${service}@${app}`;
+}
+
+function shown(
+	context: WorkspaceContext,
+	caller: Caller,
+	{ client, record }: ServiceCandidate,
+): ServiceCandidate {
+	return { client, record: shownTo(record, mayRead(context, caller)) };
 }
 
 export function listServices(context: WorkspaceContext, query: ListQuery): readonly ServiceRecord[] {
@@ -135,8 +169,8 @@ export function isRevoked({ revoked }: WorkspaceContext, { hash }: { hash: strin
 	return get(revoked, hash) !== undefined;
 }
 
-function matching({ services }: WorkspaceContext, match: ServiceMatch): readonly Found[] {
-	const found: Found[] = [];
+function matching({ services }: WorkspaceContext, match: ServiceMatch): readonly ServiceCandidate[] {
+	const found: ServiceCandidate[] = [];
 	for (const [client, ofClient] of Object.entries(services)) {
 		if (match.client_id !== undefined && !matches(match.client_id, client)) continue;
 		for (const [service, record] of Object.entries(ofClient)) {
@@ -146,7 +180,12 @@ function matching({ services }: WorkspaceContext, match: ServiceMatch): readonly
 	return found;
 }
 
-function choose(found: readonly Found[], mode: ResolveMode, seed: number, id: string): Found {
+function choose(
+	found: readonly ServiceCandidate[],
+	mode: ResolveMode,
+	seed: number,
+	id: string,
+): ServiceCandidate {
 	if (mode === "exact" && found.length > 1) {
 		const ids = found
 			.map(({ record }) => record.id)
@@ -159,7 +198,7 @@ function choose(found: readonly Found[], mode: ResolveMode, seed: number, id: st
 	const last = found.length - 1;
 	const index =
 		mode === "random" ? Math.min(Math.floor(seed * found.length), last) : mode === "last" ? last : 0;
-	return found[index] as Found;
+	return found[index] as ServiceCandidate;
 }
 
 function mayRead(context: WorkspaceContext, { user }: Caller): boolean {

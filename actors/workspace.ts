@@ -172,6 +172,7 @@ type Query = (context: WorkspaceContext, query: never) => unknown;
 
 const QUERIES: Readonly<Record<string, Query>> = {
 	"service.resolve": queries.resolveService,
+	"service.candidates": queries.serviceCandidates,
 	"service.list": queries.listServices,
 	"client.list": queries.listClients,
 	"workspace.info": queries.workspaceInfo,

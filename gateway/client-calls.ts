@@ -4,8 +4,10 @@
  * any ask of any node, and put words into the mouths of actors.
  */
 import { timingSafeEqual } from "node:crypto";
-import type { ReplyTo } from "../runtime/message.ts";
-import type { Node } from "../runtime/node.ts";
+import { LOAD_QUESTION } from "../actors/client.ts";
+import type { User } from "../actors/user.ts";
+import type { Draft, ReplyTo } from "../runtime/message.ts";
+import type { Expectation, Node } from "../runtime/node.ts";
 import { BUILT_IN_FACT, CHUNK_METHOD_PREFIX } from "./built-in-calls.ts";
 import { MANAGER_ID } from "./gateway.ts";
 import { clientAddress } from "./identity.ts";
@@ -41,34 +43,53 @@ export class ClientCalls {
 		method: string,
 		args: readonly unknown[],
 		timeoutMs: number,
+		caller?: { readonly workspace: string; readonly user: User },
 	): Promise<unknown> {
 		const peer = `${workspace}/${client}`;
 		const expected = this.#node.expect(`${method} of ${peer}`, timeoutMs);
 		const from = `*/${MANAGER_ID}`;
 		const session = this.#sessionOf(expected.replyTo, peer);
 		// The client's own workspace makes protected services available to the manager.
-		const main = { type: "method", from, to: peer, method, session, ws: workspace, user: rootUser() };
+		const { workspace: ws, user } = caller ?? { workspace, user: rootUser() };
+		const main = { type: "method", from, to: peer, method, session, ws, user };
 		const seconds = timeoutMs / 2000;
+		const answer = (await this.#ask(expected, {
+			to: clientAddress(workspace, client),
+			kind: "frame",
+			type: FRAME,
+			body: frameOf(main, { args, promise: "*", t: seconds }),
+			replyTo: expected.replyTo,
+			// So that no client can put chunks of its own among the server's.
+			...(method.startsWith(CHUNK_METHOD_PREFIX) ? { facts: { [BUILT_IN_FACT]: "1" } } : undefined),
+			expiresAt: Date.now() + timeoutMs,
+		})) as Answer;
+		if (answer.outcome === "reject") throw new Error(errorText(answer.value));
+		return answer.value;
+	}
+
+	/** Calls the client was given in the last minute, from the session that serves it. */
+	load(workspace: string, client: string, timeoutMs: number): Promise<unknown> {
+		const expected = this.#node.expect(`load of ${workspace}/${client}`, timeoutMs);
+		return this.#ask(expected, {
+			to: clientAddress(workspace, client),
+			kind: "frame",
+			type: LOAD_QUESTION,
+			body: new Uint8Array(),
+			replyTo: expected.replyTo,
+			expiresAt: Date.now() + timeoutMs,
+		});
+	}
+
+	async #ask(expected: Expectation, question: Draft): Promise<unknown> {
 		try {
-			await this.#node.submit({
-				to: clientAddress(workspace, client),
-				kind: "frame",
-				type: FRAME,
-				body: frameOf(main, { args, promise: "*", t: seconds }),
-				replyTo: expected.replyTo,
-				// So that no client can put chunks of its own among the server's.
-				...(method.startsWith(CHUNK_METHOD_PREFIX) ? { facts: { [BUILT_IN_FACT]: "1" } } : undefined),
-				expiresAt: Date.now() + timeoutMs,
-			});
+			await this.#node.submit(question);
 		} catch (error) {
 			expected.forget();
 			throw error;
 		}
 		const result = await expected.result;
 		if (!result.ok) throw new Error(result.error);
-		const answer = result.value as Answer;
-		if (answer.outcome === "reject") throw new Error(errorText(answer.value));
-		return answer.value;
+		return result.value;
 	}
 
 	/** True: the frame was an answer (or heartbeat) to a manager's call, and is dealt with. */

@@ -28,7 +28,11 @@ export interface ManagerContext {
 		method: string,
 		args: readonly unknown[],
 		timeoutMs: number,
+		/** In whose name; absent: the server's. */
+		caller?: ManagerContext["caller"],
 	): Promise<unknown>;
+	/** Calls a client was given in the last minute. Throws if it is not connected or nobody says. */
+	loadOf(workspace: string, client: string, timeoutMs: number): Promise<unknown>;
 	readonly tokens: Tokens;
 	/** As clients reach the server; links in service records start with it. */
 	readonly baseUrl: string;

@@ -41,7 +41,10 @@ export interface ManagerParts {
 	/** See ClientCalls. */
 	readonly seal: (text: string) => string;
 	/** What methods need beside the caller. */
-	readonly context: (caller: Identity, callClient: ManagerContext["callClient"]) => ManagerContext;
+	readonly context: (
+		caller: Identity,
+		clients: Pick<ManagerContext, "callClient" | "loadOf">,
+	) => ManagerContext;
 }
 
 interface Call {
@@ -175,9 +178,11 @@ export class Manager {
 	}
 
 	#context(caller: Identity): ManagerContext {
-		return this.#parts.context(caller, (workspace, client, method, args, timeoutMs) =>
-			this.#clientCalls.call(workspace, client, method, args, timeoutMs),
-		);
+		const calls = this.#clientCalls;
+		return this.#parts.context(caller, {
+			callClient: (...call) => calls.call(...call),
+			loadOf: (...question) => calls.load(...question),
+		});
 	}
 
 	async #reply({ caller, address, promise }: Call, method: string, value: unknown): Promise<void> {

@@ -6,6 +6,7 @@
 import { DIRECTORY_ADDRESS } from "../actors/directory-address.ts";
 import { workspaceIdProblem } from "../actors/service-id.ts";
 import { parseServiceQuery, type ServiceQuery, serviceId } from "../actors/service-query.ts";
+import type { ServiceCandidate } from "../actors/workspace-queries.ts";
 import type { ServiceRecord } from "../actors/workspace-service-record.ts";
 import type { Registered } from "../actors/workspace-services.ts";
 import {
@@ -19,6 +20,7 @@ import {
 	query,
 } from "./manager-context.ts";
 import { absoluteTargets } from "./rpc-value.ts";
+import { choose, SELECT_SECONDS_DEFAULT, SELECT_SECONDS_MAX, serviceMode } from "./service-choice.ts";
 
 /** A provider's time to hand out its service when the caller names none, seconds. */
 const GET_SERVICE_SECONDS_DEFAULT = 10;
@@ -28,12 +30,8 @@ const SETUP_MS_MAX = 10_000;
 /** Workspaces asked at the same time by a list over many. */
 const WORKSPACES_ASKED_AT_ONCE_MAX = 16;
 
-const MODES = ["exact", "random", "first", "last"];
-
-interface Resolved {
+interface Resolved extends ServiceCandidate {
 	readonly workspace: string;
-	readonly client: string;
-	readonly record: ServiceRecord;
 }
 
 /** The manager can be fetched as a service too; its object is made where the whole table is known. */
@@ -121,32 +119,23 @@ async function getService(args: Arguments, context: ManagerContext): Promise<unk
 	return { ...service, id: record.id, config: { ...options(service["config"], "config"), workspace, url } };
 }
 
-async function resolve({ service_id, config }: Arguments, context: ManagerContext): Promise<Resolved> {
+async function resolve({ service_id, config: given }: Arguments, context: ManagerContext): Promise<Resolved> {
 	const { workspace = context.caller.workspace, client, service, app } = serviceId(service_id);
 	if (workspaceIdProblem(workspace, true)) {
 		throw new Error(`ValueError: Invalid workspace in service id: ${String(service_id)}`);
 	}
-	const mode = options(config, "config")["mode"] ?? (workspace === "public" ? "random" : "exact");
-	const found = await query(context, workspace, {
-		type: "service.resolve",
-		client,
-		service,
-		app,
-		mode: knownMode(mode),
-		seed: context.random(),
-	});
-	return { workspace, ...(found as Omit<Resolved, "workspace">) };
-}
-
-function knownMode(mode: unknown): string {
-	if (mode === "native:random") return "random";
-	if (typeof mode === "string" && MODES.includes(mode)) return mode;
-	if (mode === "min_load" || (typeof mode === "string" && mode.startsWith("select:"))) {
-		throw new Error(
-			`NotImplementedError: mode ${mode} is not offered by this server; use ${MODES.join(", ")}`,
-		);
+	const config = options(given, "config");
+	const mode = serviceMode(config["mode"] ?? (workspace === "public" ? "random" : "exact"));
+	const asked = { client, service, app, seed: context.random() };
+	if (mode.asks === "nobody") {
+		const found = await query(context, workspace, { type: "service.resolve", ...asked, mode: mode.mode });
+		return { workspace, ...(found as ServiceCandidate) };
 	}
-	throw new Error(`ValueError: Invalid mode: ${String(mode)}`);
+	const timeout = config["select_timeout"];
+	const timeoutMs = milliseconds(timeout, "select_timeout", SELECT_SECONDS_DEFAULT, SELECT_SECONDS_MAX);
+	const found = await query(context, workspace, { type: "service.candidates", ...asked });
+	const candidates = found as readonly ServiceCandidate[];
+	return { workspace, ...(await choose(mode, workspace, candidates, timeoutMs, context)) };
 }
 
 async function listServices(args: Arguments, context: ManagerContext): Promise<readonly ServiceRecord[]> {

@@ -39,6 +39,11 @@ export class Outgoing {
 		return undefined;
 	}
 
+	/** What the server itself asked in a frame that is not for the socket. */
+	answer({ replyTo }: Message, value: unknown): void {
+		if (replyTo) this.#parts.node.answer(replyTo, { ok: true, value });
+	}
+
 	/** The client is gone for good. */
 	forget(receiver: Address): void {
 		this.#parts.guards.forget(receiver);

@@ -17,9 +17,8 @@ import { Connection } from "./connection.ts";
 import type { GatewayOptions, GatewayParts } from "./gateway.ts";
 import { MANAGER_ID } from "./gateway.ts";
 import { addRoutes } from "./http.ts";
-import type { Identity } from "./identity.ts";
 import type { ManagerContext } from "./manager.ts";
-import { Manager } from "./manager-service.ts";
+import { Manager, type ManagerParts } from "./manager-service.ts";
 import { createMetrics, exportRuntime, type GatewayMetrics } from "./metrics.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Router } from "./router.ts";
@@ -112,9 +111,14 @@ export class GatewayServer {
 		this.metrics = createMetrics();
 		exportRuntime(this.metrics.registry, node);
 		const { metrics } = this;
-		const context = (caller: Identity, callClient: ManagerContext["callClient"]) =>
-			this.#context(caller, callClient);
-		const manager = new Manager({ node, metrics, clock, logger, context, seal: (text) => tokens.seal(text) });
+		const manager = new Manager({
+			node,
+			metrics,
+			clock,
+			logger,
+			seal: (text) => tokens.seal(text),
+			context: (caller, clients) => this.#context(caller, clients),
+		});
 		const router = new Router({ node, manager, metrics, clock, logger });
 		const guards = new ChunkGuards(() => clock.now());
 		const outgoing = new Outgoing({
@@ -281,13 +285,13 @@ export class GatewayServer {
 		for (const connection of connections) connection.report();
 	}
 
-	#context(caller: Identity, callClient: ManagerContext["callClient"]): ManagerContext {
+	#context(...[caller, clients]: Parameters<ManagerParts["context"]>): ManagerContext {
 		const { node, tokens, options } = this.#parts;
 		const { workspace, client, user } = caller;
 		return {
 			caller: { workspace, client, user },
 			node,
-			callClient,
+			...clients,
 			tokens,
 			baseUrl: this.url,
 			managerId: MANAGER_ID,

@@ -3,10 +3,12 @@
  * Owns the cursor, acknowledge-by-pong and the slow reader's wait; which connection is the client's, the client
  * actor decides.
  */
+import { LOAD_QUESTION } from "../actors/client.ts";
 import type { Log, LogRecord, PartitionId } from "../persistence/log.ts";
 import type { Address } from "../runtime/address.ts";
 import { type Message, messageOf } from "../runtime/message.ts";
 import { NOTHING_SEEN, Watermarks } from "../runtime/watermarks.ts";
+import { CallLoad } from "./call-load.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { Outgoing } from "./outgoing.ts";
 
@@ -57,6 +59,8 @@ export class Session {
 	/** What had been seen when the ping under way was sent, and at `#acked`. */
 	#pinged: { readonly offset: number; readonly seen: string } | undefined;
 	#ackedSeen = NOTHING_SEEN;
+	/** Made with the first call: many clients serve nothing. */
+	#load: CallLoad | undefined;
 	#drained: (() => void) | undefined;
 	#catchingUp = false;
 	#closed = false;
@@ -125,10 +129,18 @@ export class Session {
 			this.#parts.metrics.expiredFrames.inc();
 			return;
 		}
+		if (message.type === LOAD_QUESTION) {
+			this.#parts.outgoing.answer(message, this.#load?.perMinute(this.#parts.clock.now()) ?? 0);
+			return;
+		}
 		const bytes = this.#parts.outgoing.bytes(message);
 		if (!bytes || this.#closed) return;
 		if (!this.#wire.send(bytes)) return;
 		this.#parts.metrics.framesOut.inc();
+		if (message.facts?.["session"] !== undefined) {
+			this.#load ??= new CallLoad();
+			this.#load.count(this.#parts.clock.now());
+		}
 		this.#lastSent = message.offset;
 		this.#pingIfNeeded();
 	}

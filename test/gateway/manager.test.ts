@@ -118,13 +118,6 @@ describe("services", () => {
 			message: text,
 		});
 	});
-
-	test("unknown and unoffered modes are told apart", async () => {
-		const stage = new ManagerStage();
-		const get = (mode: string) => stage.call(ann, "get_service_info", { service_id: "x", config: { mode } });
-		await expect(get("best")).rejects.toThrow("ValueError: Invalid mode: best");
-		await expect(get("min_load")).rejects.toThrow(/^NotImplementedError: mode min_load is not offered/);
-	});
 });
 
 describe("clients", () => {

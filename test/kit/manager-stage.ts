@@ -9,6 +9,8 @@ interface ClientCall {
 	readonly client: string;
 	readonly method: string;
 	readonly args: readonly unknown[];
+	/** In whose name; absent: the server's. */
+	readonly caller?: ManagerContext["caller"] | undefined;
 }
 
 /** A user `x` calls as the client `x-client` of its own workspace. */
@@ -36,8 +38,9 @@ export class ManagerStage extends WorkspaceStage {
 		return {
 			caller: { workspace: `ws-user-${user.id}`, client: `${user.id}-client`, user },
 			node: { ask: async (address, event, { kind }) => this.ask(address, event, kind) },
-			callClient: async (workspace, client, method, args) =>
-				this.#client({ workspace, client, method, args }),
+			callClient: async (workspace, client, method, args, _, caller) =>
+				this.#client({ workspace, client, method, args, caller }),
+			loadOf: async (workspace, client) => this.#client({ workspace, client, method: "load", args: [] }),
 			tokens: this.#tokens,
 			baseUrl: "http://127.0.0.1:1",
 			managerId: "manager-test",
