@@ -27,8 +27,8 @@ export class Inbox<T> {
 	}
 
 	/** The first item, past or future, that fits. */
-	async first(fits: (item: T) => boolean, what: string): Promise<T> {
-		await this.#until((all) => all.some(fits), what);
+	async first(fits: (item: T) => boolean, what: string, patienceMs = PATIENCE_MS): Promise<T> {
+		await this.#until((all) => all.some(fits), what, patienceMs);
 		return this.all.find(fits) as T;
 	}
 
@@ -46,13 +46,17 @@ export class Inbox<T> {
 		return this.all.filter(fits);
 	}
 
-	#until(check: (all: readonly T[]) => boolean, what: string | (() => string)): Promise<void> {
+	#until(
+		check: (all: readonly T[]) => boolean,
+		what: string | (() => string),
+		patienceMs = PATIENCE_MS,
+	): Promise<void> {
 		if (check(this.all)) return Promise.resolve();
 		if (this.#ended) return Promise.reject(this.#ended);
 		return new Promise((resolve, reject) => {
 			const text = () => (typeof what === "string" ? what : what());
-			const late = () => waiter.done(new Error(`waited ${PATIENCE_MS} ms in vain for ${text()}`));
-			const timer = setTimeout(late, PATIENCE_MS);
+			const late = () => waiter.done(new Error(`waited ${patienceMs} ms in vain for ${text()}`));
+			const timer = setTimeout(late, patienceMs);
 			const waiter: Waiter<T> = {
 				check,
 				done: (error) => {

@@ -1,0 +1,15 @@
+/**
+ * `npm run test:chaos`: many seeded rounds with real faults, in a lane of its own because they take long.
+ */
+import { defineConfig } from "vitest/config";
+
+export default defineConfig({
+	test: {
+		include: ["test/**/*.chaos.ts"],
+		pool: "forks",
+		// Rounds share the machine with the brokers and nodes that they start.
+		maxWorkers: 1,
+		testTimeout: 300_000,
+		hookTimeout: 180_000,
+	},
+});
