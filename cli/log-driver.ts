@@ -5,6 +5,7 @@ import type { Log } from "../persistence/log.ts";
 import { KafkaLog } from "../persistence/log-kafka.ts";
 import { SqliteLog } from "../persistence/log-sqlite.ts";
 import type { Logger } from "../runtime/logger.ts";
+import { nodePartition } from "../runtime/topics.ts";
 import type { Config } from "./options.ts";
 
 export interface LogDriverOptions {
@@ -33,9 +34,11 @@ export function logOf(config: Config, { clientId, readOnly, logger }: LogDriverO
 		clientId,
 		onOwnerError: (error) => stopped(error, {}),
 		onDebug: (message, fields) => logger?.debug({ ...fields }, `kafkajs: ${message}`),
+		// Replays and lists beside a live node write nothing.
+		...(readOnly ? undefined : { probe: nodePartition(clientId) }),
 		onHealth: (health) => {
 			if (health.status === "healthy") logger?.info({ brokers: kafkaUri }, "Kafka answers again");
-			else logger?.warn({ brokers: kafkaUri, cause: health.cause }, "Kafka does not answer; trying on");
+			else logger?.warn({ brokers: kafkaUri, ...health }, `Kafka is ${health.status}; trying on`);
 		},
 	});
 }

@@ -320,7 +320,7 @@ export class Appender {
 			}
 			entry.expired = true;
 			this.stats.expired++;
-			entry.reject(deadlineError(queue, now - entry.since));
+			entry.reject(deadlineError(queue, now - entry.since, this.#log.addresses));
 			return true;
 		};
 		for (const entry of queue.sending) expired(entry);
@@ -354,14 +354,12 @@ function batchLength(entries: readonly Entry[], most: number): number {
 	return count;
 }
 
-function deadlineError(queue: Queue, elapsedMs: number): MycelogError {
+function deadlineError(queue: Queue, elapsedMs: number, addresses: readonly string[]): MycelogError {
 	const attempts = queue.failures + (queue.underWay ? 1 : 0);
 	const cause = queue.failures > 0 ? queue.lastCause : undefined;
-	const text = `not acknowledged after ${elapsedMs} ms and ${attempts} attempts: ${cause?.message ?? "no answer yet"}`;
-	return new MycelogError(
-		"log.append-failed",
-		text,
-		{ elapsedMs, attempts, cause: cause?.message },
-		cause && { cause },
-	);
+	const text =
+		`not acknowledged by the log at ${addresses.join(", ")} after ${elapsedMs} ms and ${attempts} attempts: ` +
+		`${cause?.message ?? "no answer yet"}`;
+	const details = { addresses, elapsedMs, attempts, cause: cause?.message };
+	return new MycelogError("log.append-failed", text, details, cause && { cause });
 }

@@ -38,6 +38,11 @@ export const ERROR_CATALOGUE = {
 		retryable: true,
 		fix: "Check that the named addresses are right and the broker is up; the node resumes alone.",
 	},
+	"log.unavailable": {
+		meaning: "The log has not answered for some time; this message was refused at once, nothing was written.",
+		retryable: true,
+		fix: "Check the brokers at the named addresses; send again after the time named. The node resumes alone.",
+	},
 	"log.file-unusable": {
 		meaning: "A database file of the data directory is missing, damaged or cannot be opened.",
 		retryable: false,
@@ -72,6 +77,11 @@ export const ERROR_CATALOGUE = {
 		meaning: "Kafka does not let this node into its group.",
 		retryable: false,
 		fix: "Allow the group named in the message (ACL), or choose another --prefix if other software uses a group of that name.",
+	},
+	"log.fenced": {
+		meaning: "Another process took a partition over from this one.",
+		retryable: true,
+		fix: "None needed: the partition is served by whoever the group says owns it.",
 	},
 	"log.closed": {
 		meaning: "The log has been closed.",
@@ -117,6 +127,11 @@ export const ERROR_CATALOGUE = {
 		meaning: "The actor has no records in the log.",
 		retryable: false,
 		fix: "List actors with `mycelog actors`.",
+	},
+	"node.succeeded": {
+		meaning: "Another process with the same node id has started and took this one's place.",
+		retryable: false,
+		fix: "Give every node of the cluster its own --node-id and --data-dir.",
 	},
 	"gateway.port-in-use": {
 		meaning: "The address to listen on is taken.",

@@ -100,6 +100,7 @@ export class KafkaFollower {
 	async #look(): Promise<void> {
 		while (this.#lookAgain && !this.#closed) {
 			this.#lookAgain = false;
+			await this.#parts.progress.shut;
 			try {
 				await this.#placeAtLeaders();
 			} catch (cause) {
@@ -134,6 +135,7 @@ export class KafkaFollower {
 
 	async #loop(leader: string): Promise<void> {
 		for (;;) {
+			await this.#parts.progress.shut;
 			const led = this.#led.get(leader);
 			if (!led || this.#closed) return;
 			const ready = led.filter(({ owned }) => owned.hasRoom);
@@ -143,6 +145,7 @@ export class KafkaFollower {
 			}
 			try {
 				const fetched = await this.#fetch(leader, ready);
+				this.#parts.progress.read();
 				const news = this.#handOver(fetched);
 				if (news === "own") await this.#pause(OWN_PAUSE_MS);
 			} catch (cause) {

@@ -7,6 +7,7 @@
  * The SAME records, sent again by the same producer, are safe for the same reason: the repeat is recognised.
  */
 import { type Kafka, Partitioners, type Producer } from "kafkajs";
+import { endsWithin } from "./deadline.ts";
 import { MycelogError } from "./errors.ts";
 import type { KafkaProgress } from "./kafka-progress.ts";
 import { toMessage } from "./kafka-records.ts";
@@ -43,6 +44,10 @@ interface Batch {
 	readonly records: readonly NewRecord[];
 	readonly bytes: number;
 	readonly since: number;
+	/** Milliseconds from `since` until its caller is told that it failed. */
+	readonly deadlineMs: number;
+	/** Shows whether the log answers, so it goes out when nothing else does. */
+	readonly isProbe: boolean;
 	readonly resolve: (base: number) => void;
 	readonly reject: (error: unknown) => void;
 }
@@ -77,11 +82,26 @@ export class KafkaWriter {
 	}
 
 	append(id: PartitionId, records: readonly NewRecord[]): Promise<number> {
+		return this.#append(id, records, { deadlineMs: this.#parts.requestDeadlineMs, isProbe: false });
+	}
+
+	/** The way of every append, even while no other goes out. */
+	probe(id: PartitionId, record: NewRecord, deadlineMs: number): Promise<number> {
+		// Alone: it must not wait for what may never be answered.
+		this.#suspects.add(partitionName(id));
+		return this.#append(id, [record], { deadlineMs, isProbe: true });
+	}
+
+	#append(
+		id: PartitionId,
+		records: readonly NewRecord[],
+		how: Pick<Batch, "deadlineMs" | "isProbe">,
+	): Promise<number> {
 		let bytes = 0;
 		for (const { value } of records) bytes += value.length;
 		return new Promise((resolve, reject) => {
 			const since = performance.now();
-			this.#waiting.push({ id, name: partitionName(id), records, bytes, since, resolve, reject });
+			this.#waiting.push({ id, name: partitionName(id), records, bytes, since, ...how, resolve, reject });
 			this.#planFlush();
 		});
 	}
@@ -139,11 +159,11 @@ export class KafkaWriter {
 		this.#producing++;
 		try {
 			const bases = await this.#send(session, batches);
-			this.#parts.progress.succeeded();
+			this.#parts.progress.wrote();
 			for (const [i, batch] of batches.entries()) this.#stored(batch, bases[i] as number);
 		} catch (cause) {
 			// kafkajs tells one error for all of them: each finds out for itself, by the same producer.
-			this.#parts.progress.failed((cause as Error).message);
+			this.#failed(cause);
 			for (const batch of batches) void this.#sendAlone(batch, session);
 		} finally {
 			this.#producing--;
@@ -157,12 +177,13 @@ export class KafkaWriter {
 			try {
 				const [base] = await this.#send(session, [batch]);
 				this.#suspects.delete(batch.name);
-				this.#parts.progress.succeeded();
+				this.#parts.progress.wrote();
 				this.#stored(batch, base as number);
 				break;
 			} catch (cause) {
-				this.#parts.progress.failed((cause as Error).message);
-				if (!this.#closed && isRetryable(cause) && this.#leftMs(batch) > pause) {
+				this.#failed(cause);
+				const again = !this.#closed && !batch.isProbe && isRetryable(cause);
+				if (again && this.#leftMs(batch) > pause) {
 					await new Promise((resolve) => setTimeout(resolve, pause));
 					continue;
 				}
@@ -175,15 +196,21 @@ export class KafkaWriter {
 		this.#planFlush();
 	}
 
+	/** What the broker refuses for good is an answer. */
+	#failed(cause: unknown): void {
+		if (isRetryable(cause)) this.#parts.progress.failed((cause as Error).message);
+	}
+
 	/** Rejects at the first batch's deadline, whatever kafkajs still does. */
 	async #send(session: Session, batches: readonly Batch[]): Promise<number[]> {
+		const first = batches[0] as Batch;
 		session.users++;
 		let timer: NodeJS.Timeout | undefined;
 		const deadline = new Promise<never>((_, reject) => {
 			const late = () => reject(new Error("no answer within the deadline"));
-			timer = setTimeout(late, this.#leftMs(batches[0] as Batch));
+			timer = setTimeout(late, this.#leftMs(first));
 		});
-		const work = session.connected.then(() => this.#produce(session.producer, batches));
+		const work = this.#mayGo(first, session).then(() => this.#produce(session.producer, batches));
 		void work
 			.catch(() => {
 				// Told below, unless the deadline was told instead.
@@ -197,6 +224,15 @@ export class KafkaWriter {
 		} finally {
 			clearTimeout(timer);
 		}
+	}
+
+	/** While the log is left alone, nothing goes out but probes. */
+	async #mayGo(batch: Batch, { connected }: Session): Promise<void> {
+		const { shut } = this.#parts.progress;
+		if (shut && !batch.isProbe && !(await endsWithin(this.#leftMs(batch), shut))) {
+			throw new Error("the log was unavailable until the deadline");
+		}
+		await connected;
 	}
 
 	async #produce(producer: Producer, batches: readonly Batch[]): Promise<number[]> {
@@ -254,8 +290,8 @@ export class KafkaWriter {
 		session.producer.disconnect().catch((cause: Error) => this.#parts.progress.failed(cause.message));
 	}
 
-	#leftMs({ since }: Batch): number {
-		return Math.max(0, since + this.#parts.requestDeadlineMs - performance.now());
+	#leftMs({ since, deadlineMs }: Batch): number {
+		return Math.max(0, since + deadlineMs - performance.now());
 	}
 
 	#failure({ id, bytes, since }: Batch, cause: Error): MycelogError {

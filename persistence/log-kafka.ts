@@ -2,14 +2,14 @@
  * The Kafka log on kafkajs: the port's promises over a broker. Owns opening and the order of closing; writing,
  * group membership, reading and topics have files of their own.
  */
-import { randomUUID } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { type Admin, Kafka, logLevel } from "kafkajs";
 import { endsWithin } from "./deadline.ts";
 import { MycelogError } from "./errors.ts";
 import { createCluster } from "./kafka-cluster.ts";
 import { KafkaFollower } from "./kafka-follower.ts";
 import { KafkaMembership } from "./kafka-membership.ts";
-import { KafkaProgress } from "./kafka-progress.ts";
+import { KafkaProgress, PROBE_MS_MAX } from "./kafka-progress.ts";
 import { KafkaReader } from "./kafka-reader.ts";
 import { ensureKafkaTopics, MESSAGE_BYTES_MAX } from "./kafka-topics.ts";
 import { KafkaWriter } from "./kafka-writer.ts";
@@ -22,10 +22,12 @@ import type {
 	PartitionBounds,
 	PartitionId,
 	PartitionOwner,
+	ProbeStats,
 	ReadLimit,
 	TopicSpec,
 } from "./log.ts";
 import { oversizeError } from "./log.ts";
+import { takesNewWork } from "./log-health.ts";
 
 /** Bytes of a record's value; with key and headers it stays below Kafka's default of 1,048,588 a message. */
 export const KAFKA_RECORD_BYTES_MAX = 1_000_000;
@@ -42,6 +44,9 @@ const REQUEST_MS_MAX = 5_000;
 /** Tries inside kafkajs; the writer and the reader have their own around it. */
 const REQUEST_RETRIES_MAX = 1;
 
+/** Enough to know a probe's record again. */
+const PROBE_BYTES = 16;
+
 export interface KafkaLogOptions {
 	/** `host:port` of at least one broker. */
 	readonly brokers: readonly string[];
@@ -56,7 +61,9 @@ export interface KafkaLogOptions {
 	readonly requestDeadlineMs?: number;
 	/** kafkajs' own lines: what it calls an error it mostly tries again, what it gives up this log rejects with. */
 	readonly onDebug?: (message: string, fields: object) => void;
-	/** Told when requests begin to fail and when they succeed again. */
+	/** Where probes are written while this process owns partitions; undefined: health is judged by failures alone. */
+	readonly probe?: PartitionId;
+	/** Told when its status changes. */
 	readonly onHealth?: (health: LogHealth) => void;
 	/** Told when an owner's handler failed and its partition has stopped. */
 	readonly onOwnerError?: (error: unknown) => void;
@@ -64,6 +71,7 @@ export interface KafkaLogOptions {
 
 export class KafkaLog implements Log {
 	readonly driver = "kafka";
+	readonly addresses: readonly string[];
 	readonly maxRecordBytes = KAFKA_RECORD_BYTES_MAX;
 	readonly #options: KafkaLogOptions;
 	readonly #progress: KafkaProgress;
@@ -78,6 +86,7 @@ export class KafkaLog implements Log {
 
 	constructor(options: KafkaLogOptions) {
 		this.#options = options;
+		this.addresses = options.brokers;
 		this.#progress = new KafkaProgress((health) => options.onHealth?.(health));
 		const { requestDeadlineMs = REQUEST_DEADLINE_MS_DEFAULT } = options;
 		const requestMs = Math.min(REQUEST_MS_MAX, requestDeadlineMs / 3);
@@ -124,6 +133,10 @@ export class KafkaLog implements Log {
 		}
 	}
 
+	get probes(): ProbeStats {
+		return this.#progress.stats;
+	}
+
 	append(id: PartitionId, records: readonly NewRecord[]): Promise<number> {
 		const oversize = oversizeError(records, this.maxRecordBytes);
 		if (oversize) return Promise.reject(oversize);
@@ -134,7 +147,7 @@ export class KafkaLog implements Log {
 		if (this.#state !== "open") throw notOpen();
 		const reader = limit.waitMs > 0 ? this.#tail : this.#reader;
 		try {
-			return await reader.read(this.#topic(id), id.partition, from, limit);
+			return await this.#answered(() => reader.read(this.#topic(id), id.partition, from, limit));
 		} catch (error) {
 			if ((error as { type?: string }).type !== "OFFSET_OUT_OF_RANGE") throw error;
 			const { start, end } = await this.bounds(id);
@@ -146,7 +159,7 @@ export class KafkaLog implements Log {
 
 	async bounds(id: PartitionId): Promise<PartitionBounds> {
 		if (this.#state !== "open") throw notOpen();
-		return this.#reader.bounds(this.#topic(id), id.partition);
+		return this.#answered(() => this.#reader.bounds(this.#topic(id), id.partition));
 	}
 
 	async own(topics: readonly string[], owner: PartitionOwner, member = memberOfItsOwn()): Promise<void> {
@@ -167,6 +180,8 @@ export class KafkaLog implements Log {
 		const parts = { cluster, group: prefix, prefix, progress, follower, owner, member, onError };
 		this.#membership = new KafkaMembership(parts);
 		await this.#membership.join(topics);
+		const { probe } = this.#options;
+		if (probe) progress.watch(() => this.#probe(probe));
 	}
 
 	health(): LogHealth {
@@ -187,6 +202,7 @@ export class KafkaLog implements Log {
 		// Appends still work while the owner lets go: its last checkpoint waits for its outputs.
 		await Promise.race([this.#membership?.leave(), deadline]);
 		this.#state = "closed";
+		this.#progress.end();
 		const parts = [
 			this.#writer.close(deadline),
 			this.#reader.disconnect(),
@@ -195,6 +211,31 @@ export class KafkaLog implements Log {
 		];
 		await Promise.race([Promise.allSettled(parts), deadline]);
 		clearTimeout(timer);
+	}
+
+	/** A read waits while the log is left alone, and begins anew when it failed in front of that. */
+	async #answered<T>(work: () => Promise<T>): Promise<T> {
+		for (;;) {
+			await this.#progress.shut;
+			if (this.#state !== "open") throw notOpen();
+			try {
+				const answer = await work();
+				this.#progress.read();
+				return answer;
+			} catch (error) {
+				if (!MycelogError.is(error, "log.unreachable") || takesNewWork(this.#progress.health())) throw error;
+			}
+		}
+	}
+
+	/** What every command takes, at the smallest: written and acknowledged, then read back. */
+	async #probe(id: PartitionId): Promise<void> {
+		const value = randomBytes(PROBE_BYTES);
+		const record = { key: "", value, headers: {}, timestamp: Date.now() };
+		const offset = await this.#writer.probe(id, record, PROBE_MS_MAX);
+		const once = { maxRecords: 1, waitMs: 0 };
+		const [read] = await this.#reader.read(this.#topic(id), id.partition, offset, once);
+		if (!read || !value.equals(read.value)) throw new Error("what was written could not be read back");
 	}
 
 	/** `requestMs`: a frozen broker takes connections and never answers. */

@@ -58,6 +58,7 @@ interface Waiting {
 
 export class SqliteLog implements Log {
 	readonly driver = "sqlite";
+	readonly addresses: readonly string[];
 	readonly maxRecordBytes: number;
 	readonly #options: SqliteLogOptions;
 	#lock: Sqlite | undefined;
@@ -80,6 +81,7 @@ export class SqliteLog implements Log {
 
 	constructor(options: SqliteLogOptions) {
 		this.#options = options;
+		this.addresses = [options.directory];
 		this.maxRecordBytes = options.maxRecordBytes ?? RECORD_BYTES_MAX_DEFAULT;
 	}
 

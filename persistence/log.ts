@@ -74,7 +74,10 @@ export interface PartitionOwner {
 	assigned(partition: PartitionId): Promise<number>;
 	/** Let go of a partition: no record is delivered after this call began. Resolves once state is safe. */
 	revoked(partition: PartitionId, how: Release): Promise<void>;
-	/** Next records in offset order, none twice. The returned promise is the back-pressure. */
+	/**
+	 * Next records in offset order, none twice. The returned promise is the back-pressure. Rejected, nothing more of the
+	 * partition is delivered; with `log.fenced` it is assigned anew, if it is still this owner's.
+	 */
 	records(partition: PartitionId, batch: readonly LogRecord[]): Promise<void> | void;
 	/** Names of all processes that share the log now, told before what the same change assigns; one of them leads. */
 	members?(names: readonly string[], isLeader: boolean): void;
@@ -85,15 +88,40 @@ export interface PartitionOwner {
 	expelled?(): Promise<boolean>;
 }
 
+/**
+ * - `degraded`: requests fail or do not get on. `stuck`: as far as is known none do, so no new clients should come.
+ * - `unavailable`: nothing gets anywhere. `retry`: the driver tries again by itself, and what it is given meanwhile is
+ *   not tried; `attempts` have failed.
+ */
 export type LogHealth =
 	| { readonly status: "healthy" }
-	| { readonly status: "unavailable"; readonly cause: string; readonly sinceMs: number };
+	| { readonly status: "degraded"; readonly cause: string; readonly sinceMs: number; readonly stuck: boolean }
+	| {
+			readonly status: "unavailable";
+			readonly cause: string;
+			readonly sinceMs: number;
+			readonly retry?: { readonly attempts: number; readonly nextTryMs: number };
+	  };
+
+/** Of probes, which write to a log and read back. */
+export interface ProbeStats {
+	succeeded: number;
+	failed: number;
+	/** Times the log was left alone after failed ones. */
+	opened: number;
+	/** What the newest one that succeeded took, milliseconds. */
+	lastMs: number;
+}
 
 export interface Log {
 	/** Driver name, shown to operators and asserted by tests: the backend really in use. */
 	readonly driver: string;
+	/** Where it lies, for errors and operators: brokers or a directory. */
+	readonly addresses: readonly string[];
 	/** Largest `value` accepted, bytes. A larger one is refused with `log.record-too-large`. */
 	readonly maxRecordBytes: number;
+	/** Drivers that need no probes have none. */
+	readonly probes?: ProbeStats;
 
 	/**
 	 * Connect and make the topics that are missing. Rejects with `log.unreachable` (addresses, attempts,

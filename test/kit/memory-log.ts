@@ -162,6 +162,7 @@ export interface MemoryLogOptions {
 
 export class MemoryLog implements Log {
 	readonly driver = "memory";
+	readonly addresses = ["memory"];
 	readonly maxRecordBytes: number;
 	readonly storage: MemoryStorage;
 	fault: Fault = () => {};
