@@ -62,6 +62,8 @@ interface Call {
 export class RawClient {
 	/** Every binary frame that is not an answer to `call`, in order of arrival. */
 	readonly frames = new Inbox<Frame>();
+	/** Answers calls of others; what it does not know is left in `frames`. */
+	#served: ((method: string, args: readonly unknown[], main: Fields) => unknown) | undefined;
 	/** Text frames after `connection_info`. */
 	readonly texts = new Inbox<Fields>();
 	/** Answers per session: more than one is a duplicate. */
@@ -184,6 +186,24 @@ export class RawClient {
 		return this.call(this.managerPeer, `services.default.${method}`, args);
 	}
 
+	/**
+	 * Be a provider: register `built-in` and a public service, and answer its methods from now on. What `answer` throws
+	 * is the reject.
+	 */
+	async serve(
+		service: string,
+		answer: (method: string, args: readonly unknown[], main: Fields) => unknown,
+	): Promise<void> {
+		this.#served = (method, ...rest) => {
+			if (method === "services.built-in.ping") return "pong";
+			return answer(method.slice(`services.${service}.`.length), ...rest);
+		};
+		for (const id of ["built-in", service]) {
+			const record = { id: `${this.peer}:${id}`, type: id, config: { visibility: "public" } };
+			await this.manage("register_service", record);
+		}
+	}
+
 	/** Protocol ping of this client's own; resolves when the node has answered: everything sent before was read. */
 	async roundTrip(): Promise<void> {
 		const pong = new Promise((resolve) => this.#socket.once("pong", resolve));
@@ -212,12 +232,29 @@ export class RawClient {
 		await this.closed;
 	}
 
+	#answer({ main, extra }: Frame, method: string): void {
+		const { session, from } = main;
+		const answered = (outcome: string, value: unknown) => {
+			if (typeof session !== "string") return;
+			this.send(
+				{ type: "method", to: from, method: `${session}.${outcome}`, parent: session },
+				{ args: [value] },
+			);
+		};
+		try {
+			answered("resolve", this.#served?.(method, (extra["args"] ?? []) as unknown[], main));
+		} catch (error) {
+			answered("reject", { _rtype: "error", _rvalue: String(error), _rtrace: "" });
+		}
+	}
+
 	#binary(bytes: Buffer): void {
 		const frame = readFrame(bytes);
 		const method = typeof frame.main["method"] === "string" ? frame.main["method"] : "";
 		const [, session = "", outcome] = /^(.+)\.(resolve|reject|heartbeat)$/.exec(method) ?? [];
 		if (!outcome) {
-			this.frames.push(frame);
+			if (this.#served && method.startsWith("services.")) this.#answer(frame, method);
+			else this.frames.push(frame);
 			return;
 		}
 		if (outcome === "heartbeat") {

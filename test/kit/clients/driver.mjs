@@ -72,6 +72,8 @@ function helloService(id, config) {
 		hang: () => new Promise(() => {}),
 		math: { twice: (number) => number * 2, deep: { negate: (number) => -number } },
 		setup: () => order.push(["setup", 0]),
+		/** What instances are compared by; one that has no weight says nothing. */
+		weight: () => config.weight,
 	};
 }
 

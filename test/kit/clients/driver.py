@@ -96,6 +96,8 @@ def hello_service(service_id, config):
         "hang": hang,
         "math": {"twice": lambda number: number * 2, "deep": {"negate": lambda number: -number}},
         "setup": lambda: record("setup", 0),
+        # What instances are compared by; one that has no weight says nothing.
+        "weight": lambda: config.get("weight"),
     }
     if config.get("require_context"):
         return {"id": service_id, "name": service_id, "config": config, "whoami": whoami}
