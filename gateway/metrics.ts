@@ -96,6 +96,11 @@ export function exportRuntime(registry: Registry, node: Node): void {
 	read("expired_total", "Queries and frames dropped late", () => metrics.expired);
 	read("dead_letters_total", "Records parked", () => metrics.deadLetters);
 	read("late_replies_total", "Replies nobody waited for", () => metrics.lateReplies);
+	read(
+		"stranded_deliveries_total",
+		"Messages for a socket of a node that is gone",
+		() => metrics.strandedDeliveries,
+	);
 	read("outputs_total", "Messages actors sent to other mailboxes", () => metrics.outputs);
 	read("output_stalls_total", "Times a partition waited for its outputs", () => metrics.outputStalls);
 	read("asks_refused_total", "Asks refused at their bound", () => metrics.asksRefused);

@@ -65,6 +65,8 @@ export class KafkaGroup {
 	#running: Promise<void> | undefined;
 	#wake: () => void = () => {};
 	#rejoin = false;
+	/** The group went on without this member, which has not dealt with it yet. */
+	#expelled = false;
 	/** No earlier process of this node is left in the group. */
 	#alone = false;
 	#closed = false;
@@ -72,6 +74,8 @@ export class KafkaGroup {
 	/** When the coordinator was last heard of, or a join under way kept this member alive; performance.now(). */
 	#heardAt = 0;
 	#ticks: NodeJS.Timeout | undefined;
+	/** Who waits for the coordinator, and since when; at most one a partition. */
+	#unconfirmed: { readonly after: number; readonly resolve: () => void }[] = [];
 
 	constructor(parts: GroupParts) {
 		this.#parts = parts;
@@ -87,6 +91,11 @@ export class KafkaGroup {
 				reject(error);
 			});
 		});
+	}
+
+	/** Resolves once the coordinator has answered a question that is asked after now: this is still a member. */
+	confirmed(): Promise<void> {
+		return new Promise((resolve) => this.#unconfirmed.push({ after: performance.now(), resolve }));
 	}
 
 	/** Something was let go of, so that there is something to give. */
@@ -120,6 +129,11 @@ export class KafkaGroup {
 		while (!this.#closed) {
 			try {
 				this.#rejoin = false;
+				if (this.#expelled && !(await this.#parts.onExpelled())) {
+					this.#parts.progress.stopped("another process has taken this member's place");
+					return;
+				}
+				this.#expelled = false;
 				if (!this.#alone) await this.#evictPredecessors();
 				const generation = await this.#joinOnce();
 				onFirst();
@@ -140,7 +154,7 @@ export class KafkaGroup {
 		if (type === "REBALANCE_IN_PROGRESS") return;
 		if (type === "UNKNOWN_MEMBER_ID" || type === "ILLEGAL_GENERATION") {
 			this.#memberId = "";
-			if (!(await this.#parts.onExpelled())) this.#closed = true;
+			this.#expelled = true;
 			return;
 		}
 		this.#coordinator = undefined;
@@ -200,6 +214,9 @@ export class KafkaGroup {
 		this.#heardAt = sentAt;
 		this.#parts.progress.heard();
 		if (doubted && this.holds) this.#parts.onHeld();
+		const answered = this.#unconfirmed.filter(({ after }) => after <= sentAt);
+		this.#unconfirmed = this.#unconfirmed.filter(({ after }) => after > sentAt);
+		for (const { resolve } of answered) resolve();
 	}
 
 	/** Processes of this node that died: nobody need wait until their sessions end. One that lives is told by its topic. */

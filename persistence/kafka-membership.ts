@@ -3,6 +3,7 @@
  * Owns the hand-over: a partition that moves is safe before anybody else gets it. Offsets are the owner's (checkpoints),
  * never the group's; records come by kafka-follower.ts and, as soon as they are acknowledged, from the writer.
  */
+import { MycelogError } from "./errors.ts";
 import type { KafkaCluster } from "./kafka-cluster.ts";
 import type { KafkaFollower } from "./kafka-follower.ts";
 import { type Assignment, KafkaGroup } from "./kafka-group.ts";
@@ -114,7 +115,7 @@ export class KafkaMembership {
 		const before = this.#work.get(number) ?? Promise.resolve();
 		const work = before.then(async () => {
 			if (this.#wanted.has(number)) await this.#serve(number);
-			else await this.#let(number);
+			else await this.#let(number, this.#release);
 		});
 		this.#work.set(number, work);
 		return work.finally(() => {
@@ -132,7 +133,8 @@ export class KafkaMembership {
 					try {
 						const next = await owner.assigned(id);
 						const holds = () => this.#group?.holds ?? false;
-						const owned = new OwnedPartition(id, next, owner, onError, holds);
+						const failed = (error: unknown) => void this.#failed(number, owned, error);
+						const owned = new OwnedPartition(id, next, owner, failed, holds);
 						this.#owned.set(partitionName(id), owned);
 						follower.follow(owned);
 						return;
@@ -147,7 +149,26 @@ export class KafkaMembership {
 		);
 	}
 
-	async #let(number: number): Promise<void> {
+	/**
+	 * The owner found that another took over. An owner before this one may have said so late: if the group still means
+	 * this one, it takes over once more.
+	 */
+	async #failed(number: number, owned: OwnedPartition, error: unknown): Promise<void> {
+		if (!MycelogError.is(error, "log.fenced")) {
+			this.#parts.onError(error);
+			return;
+		}
+		await this.#group?.confirmed();
+		if (this.#owned.get(partitionName(owned.id)) !== owned) return;
+		const before = this.#work.get(number) ?? Promise.resolve();
+		this.#work.set(
+			number,
+			before.then(() => this.#let(number, "lost")),
+		);
+		await this.#settle(number);
+	}
+
+	async #let(number: number, how: Release): Promise<void> {
 		if (!this.#held.has(number)) return;
 		const { owner, follower, onError } = this.#parts;
 		await Promise.all(
@@ -157,7 +178,7 @@ export class KafkaMembership {
 				this.#owned.delete(partitionName(id));
 				try {
 					await owned?.release();
-					await owner.revoked(id, this.#release);
+					await owner.revoked(id, how);
 				} catch (error) {
 					onError(error);
 				}

@@ -6,21 +6,22 @@ import { crc32 } from "node:zlib";
 import type { Statement } from "better-sqlite3";
 import { MycelogError } from "./errors.ts";
 import { type PartitionId, partitionName } from "./log.ts";
-import type { Checkpoint, PendingTimer, SnapshotStore, StoredSnapshot } from "./snapshots.ts";
+import type { Checkpoint, PendingTimer, SharedSnapshot, SnapshotStore, StoredSnapshot } from "./snapshots.ts";
 import { openDatabase, type Sqlite } from "./sqlite-database.ts";
 
 const SCHEMA = `
 	CREATE TABLE IF NOT EXISTS snapshots (
 		address TEXT PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
 		version INTEGER NOT NULL, state TEXT NOT NULL, timers TEXT NOT NULL, timer_at INTEGER, claim TEXT,
-		checksum INTEGER NOT NULL
+		epoch INTEGER NOT NULL, checksum INTEGER NOT NULL
 	) WITHOUT ROWID;
 	CREATE INDEX IF NOT EXISTS snapshots_timers ON snapshots (topic, partition, timer_at) WHERE timer_at IS NOT NULL;
 	CREATE INDEX IF NOT EXISTS snapshots_claims ON snapshots (topic, partition, claim) WHERE claim IS NOT NULL;
 	CREATE TABLE IF NOT EXISTS checkpoints (
 		topic TEXT NOT NULL, partition INTEGER NOT NULL, next INTEGER NOT NULL, watermarks TEXT NOT NULL,
-		checksum INTEGER NOT NULL, PRIMARY KEY (topic, partition)
+		epoch INTEGER NOT NULL, checksum INTEGER NOT NULL, PRIMARY KEY (topic, partition)
 	) WITHOUT ROWID;
+	CREATE TABLE IF NOT EXISTS followed (partition INTEGER PRIMARY KEY, next INTEGER NOT NULL) WITHOUT ROWID;
 `;
 
 interface SnapshotRow {
@@ -32,8 +33,17 @@ interface SnapshotRow {
 	readonly state: string;
 	readonly timers: string;
 	readonly claim: string | null;
+	readonly epoch: number;
 	readonly checksum: number;
 }
+
+const COLUMNS =
+	'address, topic, partition, "offset", version, state, timers, timer_at, claim, epoch, checksum';
+const VALUES = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?";
+const REPLACED = COLUMNS.split(", ")
+	.slice(1)
+	.map((column) => `${column} = excluded.${column}`)
+	.join(", ");
 
 export interface SqliteSnapshotsOptions {
 	readonly directory: string;
@@ -46,7 +56,10 @@ export class SqliteSnapshots implements SnapshotStore {
 	readonly #load: Statement;
 	readonly #put: Statement;
 	readonly #checkpoint: Statement;
+	readonly #putNewer: Statement;
 	readonly #putCheckpoint: Statement;
+	readonly #putFollowed: Statement;
+	readonly #sharedAs: Statement;
 	/** Partitions with snapshots, by name, once somebody asked. */
 	#withRows: Set<string> | undefined;
 
@@ -55,8 +68,16 @@ export class SqliteSnapshots implements SnapshotStore {
 		this.#database = openDatabase(directory, "snapshots.db", options);
 		this.#load = this.#database.prepare("SELECT * FROM snapshots WHERE address = ?");
 		this.#checkpoint = this.#database.prepare("SELECT * FROM checkpoints WHERE topic = ? AND partition = ?");
-		this.#put = this.#database.prepare("REPLACE INTO snapshots VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)");
-		this.#putCheckpoint = this.#database.prepare("REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?)");
+		this.#put = this.#database.prepare(`REPLACE INTO snapshots (${COLUMNS}) VALUES (${VALUES})`);
+		this.#putNewer = this.#database.prepare(
+			`INSERT INTO snapshots (${COLUMNS}) VALUES (${VALUES}) ON CONFLICT (address) DO UPDATE SET ${REPLACED}
+			 WHERE (excluded."offset", excluded.epoch) > (snapshots."offset", snapshots.epoch)`,
+		);
+		this.#putCheckpoint = this.#database.prepare("REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)");
+		this.#sharedAs = this.#database.prepare(
+			'SELECT epoch, "offset", length(state) + length(timers) AS bytes FROM snapshots WHERE address = ?',
+		);
+		this.#putFollowed = this.#database.prepare("REPLACE INTO followed VALUES (?, ?)");
 	}
 
 	load(address: string): StoredSnapshot | undefined {
@@ -84,20 +105,50 @@ export class SqliteSnapshots implements SnapshotStore {
 	/** A damaged checkpoint counts as none: its partition is folded from the log's start. */
 	checkpoint(partition: PartitionId): Checkpoint | undefined {
 		const row = this.#checkpoint.get(partition.topic, partition.partition) as
-			| { next: number; watermarks: string; checksum: number }
+			| { next: number; watermarks: string; epoch: number; checksum: number }
 			| undefined;
-		if (!row || crc32(`${row.next}\n${row.watermarks}`) !== row.checksum) return undefined;
-		return { partition, next: row.next, watermarks: row.watermarks };
+		if (!row) return undefined;
+		const { next, watermarks, epoch } = row;
+		const checkpoint = { partition, next, watermarks, epoch };
+		return checksumOfCheckpoint(checkpoint) === row.checksum ? checkpoint : undefined;
 	}
 
 	/** Throws `snapshot.not-written`; the checkpoint before stays. */
-	save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): void {
-		try {
-			this.#database.transaction(() => this.#write(checkpoint, changed))();
-		} catch (cause) {
-			const text = `snapshots could not be stored: ${(cause as Error).message}`;
-			throw new MycelogError("snapshot.not-written", text, {}, { cause });
-		}
+	save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[], followedTo?: number): void {
+		const { partition: id, epoch } = checkpoint;
+		this.#write(() => {
+			for (const snapshot of changed) this.#putRow(this.#put, id, epoch, snapshot);
+			this.#writeCheckpoint(checkpoint);
+			if (followedTo !== undefined) this.#putFollowed.run(id.partition, followedTo);
+		});
+	}
+
+	followedTo(partition: number): number {
+		const row = this.#database.prepare("SELECT next FROM followed WHERE partition = ?").get(partition);
+		return (row as { next: number } | undefined)?.next ?? 0;
+	}
+
+	/** Throws `snapshot.not-written`; nothing is merged. */
+	merge(
+		partition: number,
+		followedTo: number,
+		checkpoints: readonly Checkpoint[],
+		snapshots: readonly SharedSnapshot[],
+	): void {
+		this.#write(() => {
+			for (const { topic, epoch, ...snapshot } of snapshots) {
+				this.#putRow(this.#putNewer, { topic, partition }, epoch, snapshot);
+			}
+			for (const checkpoint of checkpoints) {
+				const stored = this.checkpoint(checkpoint.partition);
+				if (!stored || isNewer(checkpoint, stored)) this.#writeCheckpoint(checkpoint);
+			}
+			this.#putFollowed.run(partition, followedTo);
+		});
+	}
+
+	sharedAs(address: string): { epoch: number; offset: number; bytes: number } | undefined {
+		return this.#sharedAs.get(address) as { epoch: number; offset: number; bytes: number } | undefined;
 	}
 
 	timers({ topic, partition }: PartitionId): PendingTimer[] {
@@ -156,20 +207,42 @@ export class SqliteSnapshots implements SnapshotStore {
 		return this.#withRows;
 	}
 
-	#write({ partition: id, next, watermarks }: Checkpoint, changed: readonly StoredSnapshot[]): void {
-		const { topic, partition } = id;
-		if (changed.length > 0) this.#withRows?.add(partitionName(id));
-		for (const { address, offset, version, state, timers: list, claim = null } of changed) {
-			const timers = JSON.stringify(list);
-			const timerAt = list.length === 0 ? null : Math.min(...list.map(({ at }) => at));
-			const checksum = checksumOf({ address, topic, partition, offset, version, state, timers, claim });
-			this.#put.run(address, topic, partition, offset, version, state, timers, timerAt, claim, checksum);
+	#write(work: () => void): void {
+		try {
+			this.#database.transaction(work)();
+		} catch (cause) {
+			const text = `snapshots could not be stored: ${(cause as Error).message}`;
+			throw new MycelogError("snapshot.not-written", text, {}, { cause });
 		}
-		this.#putCheckpoint.run(topic, partition, next, watermarks, crc32(`${next}\n${watermarks}`));
+	}
+
+	#putRow(put: Statement, id: PartitionId, epoch: number, snapshot: StoredSnapshot): void {
+		const { topic, partition } = id;
+		this.#withRows?.add(partitionName(id));
+		const { address, offset, version, state, timers: list, claim = null } = snapshot;
+		const timers = JSON.stringify(list);
+		const timerAt = list.length === 0 ? null : Math.min(...list.map(({ at }) => at));
+		const checksum = checksumOf({ address, topic, partition, offset, version, state, timers, claim });
+		put.run(address, topic, partition, offset, version, state, timers, timerAt, claim, epoch, checksum);
+	}
+
+	#writeCheckpoint(checkpoint: Checkpoint): void {
+		const { partition: id, next, watermarks, epoch } = checkpoint;
+		const checksum = checksumOfCheckpoint(checkpoint);
+		this.#putCheckpoint.run(id.topic, id.partition, next, watermarks, epoch, checksum);
 	}
 }
 
-function checksumOf(row: Omit<SnapshotRow, "checksum">): number {
+/** A later owner's counts, however far an earlier one has got meanwhile. */
+function isNewer(a: Checkpoint, b: Checkpoint): boolean {
+	return a.epoch > b.epoch || (a.epoch === b.epoch && a.next > b.next);
+}
+
+function checksumOfCheckpoint({ next, watermarks, epoch }: Checkpoint): number {
+	return crc32(`${next}\n${epoch}\n${watermarks}`);
+}
+
+function checksumOf(row: Omit<SnapshotRow, "checksum" | "epoch">): number {
 	const { address, topic, partition, offset, version, state, timers, claim } = row;
 	return crc32(JSON.stringify([address, topic, partition, offset, version, claim, timers, state]));
 }

@@ -30,6 +30,8 @@ export interface Checkpoint {
 	readonly partition: PartitionId;
 	/** First offset not contained in the snapshots. */
 	readonly next: number;
+	/** Offset of the record by which its writer took the partition over; 0 where only one process ever owns it. */
+	readonly epoch: number;
 	/** JSON: newest output seen of each source, so that repeats are dropped. */
 	readonly watermarks: string;
 }
@@ -40,12 +42,36 @@ export interface PendingTimer {
 	readonly at: number;
 }
 
+/** A snapshot as another process shared it. */
+export interface SharedSnapshot extends StoredSnapshot {
+	/** Of the mailbox. */
+	readonly topic: string;
+	/** Of the checkpoint that it was written for. */
+	readonly epoch: number;
+}
+
 export interface SnapshotStore {
 	/** Undefined: none stored. Throws `snapshot.corrupt` (details: address, expected, found checksum). */
 	load(address: string): StoredSnapshot | undefined;
 	checkpoint(partition: PartitionId): Checkpoint | undefined;
-	/** Everything in one transaction: after a crash all of it is there or none. */
-	save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): void;
+	/**
+	 * Everything in one transaction: after a crash all of it is there or none. `followedTo`: up to where others'
+	 * snapshots of this partition number are known here, if that has changed.
+	 */
+	save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[], followedTo?: number): void;
+	/** What `save` or `merge` were last told of a partition number; at first 0. */
+	followedTo(partition: number): number;
+	/** What others shared, where it is newer: snapshots by offset, checkpoints by epoch. In one transaction. */
+	merge(
+		partition: number,
+		followedTo: number,
+		checkpoints: readonly Checkpoint[],
+		snapshots: readonly SharedSnapshot[],
+	): void;
+	/** Epoch, offset and about how many bytes the stored snapshot of an actor has. */
+	sharedAs(
+		address: string,
+	): { readonly epoch: number; readonly offset: number; readonly bytes: number } | undefined;
 	/** Actors of a partition that have timers, without loading the others. */
 	timers(partition: PartitionId): PendingTimer[];
 	/** Actors of a partition that claim a node process, without loading the others. */

@@ -76,6 +76,17 @@ export function recordOf(draft: Draft, origin: Origin, timestamp: number): NewRe
 	return { key: draft.to, value: draft.body, headers, timestamp };
 }
 
+/** The record by which a node process takes a mailbox partition over; its offset is the epoch of that ownership. */
+export function ownerRecord(node: string, timestamp: number): NewRecord {
+	const headers = { "~v": ENVELOPE_VERSION, "~o": node };
+	return { key: "", value: new Uint8Array(), headers, timestamp };
+}
+
+/** The process that took the partition over with this record; undefined: it is a message. */
+export function newOwnerIn({ headers, key }: LogRecord): string | undefined {
+	return key === "" ? headers["~o"] : undefined;
+}
+
 /** The message in a record, or why it cannot be read (such a record is parked, never dropped). */
 export function messageOf(record: LogRecord): Message | { readonly unreadable: string } {
 	const { headers } = record;

@@ -19,6 +19,8 @@ export interface RuntimeMetrics {
 	drops: Record<string, number>;
 	/** Replies that came when nobody waited any more. */
 	lateReplies: number;
+	/** Messages for a socket of a node that is gone; they wait in the mailbox for the client's return. */
+	strandedDeliveries: number;
 	checkpoints: number;
 	snapshotsWritten: number;
 	snapshotsRebuilt: number;
@@ -43,6 +45,7 @@ export function newRuntimeMetrics(): RuntimeMetrics {
 		deadLetters: 0,
 		drops: {},
 		lateReplies: 0,
+		strandedDeliveries: 0,
 		checkpoints: 0,
 		snapshotsWritten: 0,
 		snapshotsRebuilt: 0,

@@ -19,6 +19,8 @@ const READ_RECORDS_MAX = 500;
 const READ_WAIT_MS = 500;
 /** Pause after a failed read, milliseconds. */
 const READ_RETRY_MS = 1_000;
+/** The first record of a process, milliseconds. */
+const START_DEADLINE_MS = 10_000;
 /** A reply that could not be sent for this long has lost its meaning, milliseconds. */
 const REPLY_DEADLINE_MS = 30_000;
 /**
@@ -31,6 +33,8 @@ export interface ChannelReceiver {
 	reply(ask: string, result: ReplyResult): void;
 	deliver(connection: string, message: Message): void;
 	signal(connection: string, signal: Event): void;
+	/** A later process of this node has started: this one does not count any more. */
+	succeeded(by: string): void;
 }
 
 export class NodeChannel {
@@ -40,6 +44,10 @@ export class NodeChannel {
 	readonly #clock: Clock;
 	readonly #logger: Logger;
 	#reading: Promise<void> | undefined;
+	#next = 0;
+	#successor: string | undefined;
+	/** Told when a read has come to its end. */
+	#waiting: (() => void)[] = [];
 	#stopped = false;
 
 	constructor(parts: { log: Log; appender: Appender; node: NodeName; clock: Clock; logger: Logger }) {
@@ -50,14 +58,31 @@ export class NodeChannel {
 		this.#logger = parts.logger;
 	}
 
-	async start(receiver: ChannelReceiver): Promise<void> {
+	/** Resolves to the offset of this process's first record there: it rises from one process of the node to the next. */
+	async start(receiver: ChannelReceiver): Promise<number> {
+		const headers = { "^kind": "started", "^node": this.#node.text };
+		const record = { key: "", value: new Uint8Array(), headers, timestamp: this.#clock.now() };
+		const started = await this.#appender.append(nodePartition(this.#node.id), record, {
+			deadlineAt: this.#clock.now() + START_DEADLINE_MS,
+		});
+		this.#next = started + 1;
+		this.#reading = this.#read(receiver);
+		return started;
+	}
+
+	/** The later process of this node that took its place, as of all records there are now. Rejects as the log does. */
+	async successor(): Promise<string | undefined> {
 		const { end } = await this.#log.bounds(nodePartition(this.#node.id));
-		this.#reading = this.#read(end, receiver);
+		while (this.#next < end && !this.#stopped) {
+			await new Promise<void>((resolve) => this.#waiting.push(resolve));
+		}
+		return this.#successor;
 	}
 
 	async stop(): Promise<void> {
 		this.#stopped = true;
 		await this.#reading;
+		for (const resolve of this.#waiting.splice(0)) resolve();
 	}
 
 	sendReply(to: ReplyTo, result: ReplyResult): Promise<number> {
@@ -95,23 +120,23 @@ export class NodeChannel {
 		);
 	}
 
-	async #read(from: number, receiver: ChannelReceiver): Promise<void> {
-		let next = from;
+	async #read(receiver: ChannelReceiver): Promise<void> {
 		while (!this.#stopped) {
 			try {
-				const records = await this.#log.read(nodePartition(this.#node.id), next, {
+				const records = await this.#log.read(nodePartition(this.#node.id), this.#next, {
 					maxRecords: READ_RECORDS_MAX,
 					waitMs: READ_WAIT_MS,
 				});
 				for (const record of records) {
-					next = record.offset + 1;
+					this.#next = record.offset + 1;
 					this.#take(record, receiver);
 				}
+				for (const resolve of this.#waiting.splice(0)) resolve();
 			} catch (err) {
 				if (this.#stopped) return;
 				if (MycelogError.is(err, "log.offset-trimmed")) {
-					this.#logger.error({ from: next, err }, "own node topic was trimmed before it was read");
-					next = Number(err.details["start"]);
+					this.#logger.error({ from: this.#next, err }, "own node topic was trimmed before it was read");
+					this.#next = Number(err.details["start"]);
 					continue;
 				}
 				this.#logger.warn({ err }, "own node topic not readable; trying again");
@@ -131,6 +156,13 @@ export class NodeChannel {
 
 	#receive(record: LogRecord, receiver: ChannelReceiver): void {
 		const { headers } = record;
+		if (headers["^kind"] === "started") {
+			const name = headers["^node"] ?? "";
+			if (name === this.#node.text) return;
+			this.#successor = name;
+			receiver.succeeded(name);
+			return;
+		}
 		if (headers["^node"] !== this.#node.text) return;
 		switch (headers["^kind"]) {
 			case "reply":

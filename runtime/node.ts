@@ -3,8 +3,10 @@
  * Owns start, stop and the assignment of partitions; the gateway and embedders talk to actors through it.
  */
 import { Appender } from "../persistence/appender.ts";
-import type { Log, LogRecord, PartitionId, PartitionOwner } from "../persistence/log.ts";
+import { MycelogError } from "../persistence/errors.ts";
+import type { Log, LogRecord, PartitionId, PartitionOwner, Release } from "../persistence/log.ts";
 import { partitionName } from "../persistence/log.ts";
+import { SharedSnapshots, snapshotsTopic } from "../persistence/shared-snapshots.ts";
 import type { SnapshotStore } from "../persistence/snapshots.ts";
 import type { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
@@ -13,12 +15,14 @@ import type { Behaviour, Behaviours } from "./behaviour.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import type { ReplyResult } from "./effect.ts";
+import { LiveNodes } from "./live-nodes.ts";
 import type { Logger } from "./logger.ts";
 import { type Draft, type Event, encodeBody, type ReplyTo } from "./message.ts";
 import { newRuntimeMetrics, type RuntimeMetrics } from "./metrics.ts";
 import { NodeChannel } from "./node-channel.ts";
 import { NodeName } from "./node-name.ts";
 import { Outbox } from "./outbox.ts";
+import { Ownership } from "./ownership.ts";
 import { Partition, type PartitionParts } from "./partition.ts";
 import { type LocalOutlets, PartitionEffects } from "./partition-effects.ts";
 import { Progress } from "./progress.ts";
@@ -42,6 +46,8 @@ export interface NodeOptions {
 	readonly cluster: boolean;
 	readonly clientsRetentionMs?: number;
 	readonly clock?: Clock;
+	/** A later process of the same node took this one's place: `node.succeeded`. It should be stopped. */
+	readonly onSucceeded?: (error: MycelogError) => void;
 	/** At least 0, below 1; spreads retries. Default: Math.random. */
 	readonly random?: () => number;
 }
@@ -69,6 +75,7 @@ export class Node implements PartitionOwner {
 	readonly log: Log;
 	readonly behaviours: Behaviours;
 	readonly metrics: RuntimeMetrics = newRuntimeMetrics();
+	readonly nodes: LiveNodes;
 	readonly appender: Appender;
 	readonly #options: NodeOptions;
 	readonly #clock: Clock;
@@ -78,6 +85,8 @@ export class Node implements PartitionOwner {
 	readonly #parts: PartitionParts;
 	readonly #owned = new Map<string, Partition>();
 	readonly #progress = new Progress();
+	/** Whatever share of the partitions is this node's, it has been served. */
+	#joined = false;
 
 	constructor(options: NodeOptions) {
 		this.#options = options;
@@ -98,11 +107,16 @@ export class Node implements PartitionOwner {
 		this.#asks = new Asks(clock, metrics);
 		this.#outbox = new Outbox({ appender, behaviours, partitions: options.partitions, clock, node });
 		this.#channel = options.cluster ? new NodeChannel({ log, appender, node, clock, logger }) : undefined;
+		this.nodes = new LiveNodes(node, clock, () => {
+			for (const partition of this.#owned.values()) partition.checkClaims();
+		});
+		const { nodes } = this;
 		const deadLetters = new DeadLetters(appender, clock, logger);
 		const effects = new PartitionEffects({
 			outbox: this.#outbox,
 			asks: this.#asks,
 			node,
+			nodes,
 			outlets: options.outlets,
 			channel: this.#channel,
 			behaviours,
@@ -111,27 +125,37 @@ export class Node implements PartitionOwner {
 			logger,
 		});
 		const { snapshots } = options;
-		this.#parts = { log, snapshots, behaviours, metrics, logger, clock, node, effects };
+		const ownership = options.cluster ? this.#ownership() : undefined;
+		this.#parts = { log, snapshots, behaviours, metrics, logger, clock, node, nodes, ownership, effects };
 	}
 
 	/** Resolves when the first partitions are restored; `ready` tells when they caught up. */
 	async start(): Promise<void> {
 		const { partitions, clientsRetentionMs } = this.#options;
 		const topics = mailboxTopics(partitions, clientsRetentionMs ?? CLIENTS_RETENTION_MS_DEFAULT);
-		await this.log.open(this.#channel ? [...topics, nodeTopic(this.name.id)] : topics);
-		await this.#channel?.start({
-			reply: (ask, result) => {
-				if (!this.#asks.settle(ask, result)) this.metrics.lateReplies++;
-			},
-			deliver: (connection, message) => this.#options.outlets.deliver(connection, message),
-			signal: (connection, signal) => this.#options.outlets.signal(connection, signal),
-		});
-		await this.log.own(MAILBOX_TOPICS, this);
+		const { id, text: name } = this.name;
+		if (!this.#channel) {
+			await this.log.open(topics);
+			await this.log.own(MAILBOX_TOPICS, this);
+		} else {
+			await this.log.open([...topics, snapshotsTopic(partitions), nodeTopic(id)]);
+			const since = await this.#channel.start({
+				reply: (ask, result) => {
+					if (!this.#asks.settle(ask, result)) this.metrics.lateReplies++;
+				},
+				deliver: (connection, message) => this.#options.outlets.deliver(connection, message),
+				signal: (connection, signal) => this.#options.outlets.signal(connection, signal),
+				succeeded: (by) => this.#succeeded(by),
+			});
+			await this.log.own(MAILBOX_TOPICS, this, { id, name, since });
+		}
+		this.#joined = true;
 	}
 
 	/** Checkpoint and let go of everything; ends within the deadline even if the log does not answer. */
 	async stop(deadlineMs: number): Promise<void> {
 		this.#asks.close();
+		this.nodes.stop();
 		const closed = Promise.allSettled([this.log.close(deadlineMs), this.#channel?.stop()]);
 		const { promise: deadline, resolve } = Promise.withResolvers<void>();
 		const cancelDeadline = this.#clock.after(deadlineMs, resolve);
@@ -216,10 +240,13 @@ export class Node implements PartitionOwner {
 		return this.#progress.stalled(positions, this.#clock.now());
 	}
 
-	/** Every owned partition has caught up with the log as it was at its assignment and gets on; the log answers. */
+	/**
+	 * Every owned partition has caught up with the log as it was at its assignment and gets on; the log answers. One that
+	 * joins others owns nothing until they have let go of its share, and serves clients all the same.
+	 */
 	get ready(): boolean {
 		const live = this.partitions.every((partition) => partition.live);
-		const healthy = this.#owned.size > 0 && live && this.log.health().status === "healthy";
+		const healthy = this.#joined && live && this.log.health().status === "healthy";
 		return healthy && this.stalled.length === 0;
 	}
 
@@ -230,10 +257,35 @@ export class Node implements PartitionOwner {
 		return next;
 	}
 
-	async revoked(id: PartitionId): Promise<void> {
+	async revoked(id: PartitionId, how: Release): Promise<void> {
 		const partition = this.#owned.get(partitionName(id));
 		this.#owned.delete(partitionName(id));
-		await partition?.release();
+		await partition?.release(how);
+	}
+
+	members(names: readonly string[]): void {
+		this.nodes.update(names);
+	}
+
+	/** The group goes on without this process: because it was thought dead, or because a later one is in its place. */
+	async expelled(): Promise<boolean> {
+		const { logger } = this.#options;
+		logger.warn({ node: this.name.text }, "the cluster went on without this node: its partitions start anew");
+		return (await this.#channel?.successor()) === undefined;
+	}
+
+	#ownership(): Ownership {
+		const { log, snapshots: store } = this.#options;
+		const { appender, name: node } = this;
+		const clock = this.#clock;
+		const snapshots = new SharedSnapshots({ log, appender, store, now: () => clock.now() });
+		return new Ownership({ appender, node, clock, snapshots });
+	}
+
+	#succeeded(by: string): void {
+		const { id, text: name } = this.name;
+		const text = `another process with node id ${id} has started (${by}); this one (${name}) does not count any more`;
+		this.#options.onSucceeded?.(new MycelogError("node.succeeded", text, { node: id, by }));
 	}
 
 	records(id: PartitionId, batch: readonly LogRecord[]): Promise<void> | void {

@@ -11,6 +11,7 @@ import type { Asks } from "./asks.ts";
 import type { Behaviours } from "./behaviour.ts";
 import type { DeadLetters, Parked } from "./dead-letters.ts";
 import type { Effect, Outlet, ReplyResult } from "./effect.ts";
+import type { LiveNodes } from "./live-nodes.ts";
 import type { Logger } from "./logger.ts";
 import { type Draft, type Event, encodeBody, type Message, type ReplyTo } from "./message.ts";
 import type { RuntimeMetrics } from "./metrics.ts";
@@ -30,6 +31,7 @@ export interface PartitionEffectsParts {
 	readonly outbox: Outbox;
 	readonly asks: Asks;
 	readonly node: NodeName;
+	readonly nodes: LiveNodes;
 	readonly outlets: LocalOutlets;
 	readonly channel: NodeChannel | undefined;
 	readonly behaviours: Behaviours;
@@ -74,10 +76,10 @@ export class PartitionEffects {
 	}
 
 	reply(to: ReplyTo, result: ReplyResult, outputs: OutputGroup): void {
-		const { node, asks, channel, metrics, logger } = this.#parts;
+		const { node, nodes, asks, channel, metrics, logger } = this.#parts;
 		if (to.node === node.text) {
 			if (!asks.settle(to.ask, result)) metrics.lateReplies++;
-		} else if (channel && !node.isEarlierProcess(to.node)) {
+		} else if (channel && !nodes.isGone(to.node)) {
 			outputs.add(channel.sendReply(to, result), (err) => {
 				logger.warn({ err, node: to.node }, "reply not sent");
 				return true;
@@ -94,10 +96,11 @@ export class PartitionEffects {
 		});
 	}
 
-	claimLost(address: Address, claim: string): void {
+	/** `before`: claims that the actor made at this offset or later are not meant. */
+	claimLost(address: Address, claim: string, before: number): void {
 		const type = this.#parts.behaviours.get(typeOf(address))?.claimLostType;
 		if (!type) return;
-		this.append({ to: address, kind: "command", type, body: encodeBody({ type, claim }) });
+		this.append({ to: address, kind: "command", type, body: encodeBody({ type, claim, before }) });
 	}
 
 	/** Park a record, or one output of it; repeated by a re-fold, under the same id. */
@@ -137,23 +140,22 @@ export class PartitionEffects {
 	#deliver(outlet: Outlet, message: Message, outputs: OutputGroup): void {
 		const { outlets, channel } = this.#parts;
 		if (this.#isHere(outlet)) this.#toSocket(outlet, () => outlets.deliver(outlet.connection, message));
-		else if (channel && this.#isElsewhere(outlet))
+		else if (channel && !this.#parts.nodes.isGone(outlet.node))
 			this.#sent(outlet, channel.sendDelivery(outlet, message), outputs);
+		// Its actor is told, and the message waits in the mailbox.
+		else this.#parts.metrics.strandedDeliveries++;
 	}
 
 	#signal(outlet: Outlet, signal: Event, outputs: OutputGroup): void {
 		const { outlets, channel } = this.#parts;
 		if (this.#isHere(outlet)) this.#toSocket(outlet, () => outlets.signal(outlet.connection, signal));
-		else if (channel && this.#isElsewhere(outlet))
+		// A process that was only thought gone must hear that its connection has lost its place.
+		else if (channel && !this.#parts.node.isEarlierProcess(outlet.node))
 			this.#sent(outlet, channel.sendSignal(outlet, signal), outputs);
 	}
 
 	#isHere(outlet: Outlet): boolean {
 		return outlet.node === this.#parts.node.text;
-	}
-
-	#isElsewhere(outlet: Outlet): boolean {
-		return !this.#parts.node.isEarlierProcess(outlet.node);
 	}
 
 	/** One connection's trouble must not stop the mailboxes of everybody else. */

@@ -2,16 +2,19 @@
  * The partition loop: folds one owned partition's records, in order, and hands their effects on.
  * Owns dedupe, expiry, dead-lettering and checkpoints; effects are carried out by partition-effects.ts.
  */
-import type { LogRecord, PartitionId } from "../persistence/log.ts";
+import { MycelogError } from "../persistence/errors.ts";
+import type { LogRecord, PartitionId, Release } from "../persistence/log.ts";
 import { partitionName } from "../persistence/log.ts";
 import type { Checkpoint } from "../persistence/snapshots.ts";
 import { type Actor, timerEvent, timerFacts } from "./actor.ts";
 import { ActorCache, type ActorCacheParts } from "./actor-cache.ts";
 import type { Address } from "./address.ts";
 import type { Effect } from "./effect.ts";
-import { encodeBody, type Message, messageOf } from "./message.ts";
+import type { LiveNodes } from "./live-nodes.ts";
+import { encodeBody, type Message, messageOf, newOwnerIn } from "./message.ts";
 import type { NodeName } from "./node-name.ts";
 import { OutputGroup } from "./output-group.ts";
+import type { Ownership } from "./ownership.ts";
 import type { PartitionEffects } from "./partition-effects.ts";
 import { Timers } from "./timers.ts";
 import { Watermarks } from "./watermarks.ts";
@@ -27,6 +30,9 @@ export const TRANSITION_TRIES_MAX = 2;
 
 export interface PartitionParts extends ActorCacheParts {
 	readonly node: NodeName;
+	readonly nodes: LiveNodes;
+	/** Where several nodes share the log. */
+	readonly ownership: Ownership | undefined;
 	readonly effects: PartitionEffects;
 }
 
@@ -40,6 +46,10 @@ export class Partition {
 	readonly #fired = new Set<string>();
 	#watermarks = new Watermarks();
 	#next = 0;
+	/** Offset of the record by which this node took over; 0 where no other node could. */
+	#epoch = 0;
+	/** Another node took over since: what follows in the log is not this one's to fold. */
+	#fenced = false;
 	/** End of the log when this partition was assigned: before it we are recovering. */
 	#recoveredTo = 0;
 	#live = false;
@@ -77,7 +87,8 @@ export class Partition {
 
 	/** Load the newest checkpoint; resolves to the offset to fold from. */
 	async restore(): Promise<number> {
-		const { log, snapshots, logger } = this.#parts;
+		const { log, snapshots, logger, ownership } = this.#parts;
+		this.#epoch = (await ownership?.take(this.id)) ?? 0;
 		const { start, end } = await log.bounds(this.id);
 		const checkpoint = snapshots.checkpoint(this.id);
 		const partition = this.#source;
@@ -102,7 +113,7 @@ export class Partition {
 		return this.#next;
 	}
 
-	/** Fold a batch. Returns a promise while an actor is rebuilt or too many outputs wait. */
+	/** Fold a batch. Returns a promise while an actor is rebuilt or too many outputs wait. Fails with `log.fenced`. */
 	records(batch: readonly LogRecord[], from = 0): Promise<void> | void {
 		const now = this.#parts.clock.now();
 		for (let i = from; i < batch.length; i++) {
@@ -131,9 +142,10 @@ export class Partition {
 		return this.#checkpointing;
 	}
 
-	/** Stop timers and write a last checkpoint. Call when no record is delivered any more. */
-	async release(): Promise<void> {
+	/** Stop timers and, while it is still this node's, write a last checkpoint. Call when no record is delivered any more. */
+	async release(how: Release): Promise<void> {
 		this.#released = true;
+		if (how === "lost") this.#fenced = true;
 		this.#timers.stop();
 		this.#actors.close();
 		this.#cancelCheckpoint?.();
@@ -143,6 +155,11 @@ export class Partition {
 
 	/** A promise: the actor is being rebuilt, nothing was changed, call again after it. */
 	#record(record: LogRecord, now: number): Promise<unknown> | undefined {
+		const newOwner = newOwnerIn(record);
+		if (newOwner !== undefined) {
+			this.#handOver(record, newOwner);
+			return undefined;
+		}
 		const message = messageOf(record);
 		if ("unreadable" in message) {
 			this.#park(record, message.unreadable, 0);
@@ -171,6 +188,17 @@ export class Partition {
 		if (origin) this.#watermarks.seen(origin, record.offset);
 		if (actor) this.#fold(actor, message);
 		return undefined;
+	}
+
+	/** Earlier owners are history; a later one has folded everything up to here, and goes on alone. Throws `log.fenced`. */
+	#handOver(record: LogRecord, newOwner: string): void {
+		if (record.offset > this.#epoch && newOwner !== this.#parts.node.text) {
+			this.#fenced = true;
+			const text = `${newOwner} took ${this.#source} over at offset ${record.offset}`;
+			const details = { partition: this.#source, epoch: this.#epoch, newOwner, newEpoch: record.offset };
+			throw new MycelogError("log.fenced", text, details);
+		}
+		this.#advance(record);
 	}
 
 	#advance(record: LogRecord): void {
@@ -226,9 +254,23 @@ export class Partition {
 		if (claim === actor.toldLost) return;
 		// It let go of what it was told of: should that claim come again, it is told again.
 		actor.toldLost = undefined;
-		if (!claim || !this.#parts.node.isEarlierProcess(claim)) return;
+		if (!claim || !this.#parts.nodes.isGone(claim)) return;
 		actor.toldLost = claim;
-		this.#parts.effects.claimLost(actor.address, claim);
+		this.#parts.effects.claimLost(actor.address, claim, this.#next);
+	}
+
+	/** Actors hear of claims on processes that are gone, those that are not in memory too. */
+	checkClaims(): void {
+		if (!this.#live || this.#released || this.#fenced) return;
+		const { snapshots, nodes, effects } = this.#parts;
+		const claims = new Map(snapshots.claims(this.id).map(({ address, claim }) => [address, claim]));
+		for (const actor of this.#actors.all()) {
+			claims.delete(actor.address);
+			this.#checkClaim(actor);
+		}
+		for (const [address, claim] of claims) {
+			if (nodes.isGone(claim)) effects.claimLost(address, claim, this.#next);
+		}
 	}
 
 	/** Caught up: deadlines count from now on, and actors hear of claims on processes that are gone. */
@@ -236,21 +278,16 @@ export class Partition {
 		this.#live = true;
 		const { snapshots } = this.#parts;
 		for (const { address, at } of snapshots.timers(this.id)) this.#timers.watch(address, at);
-		const claims = new Map(snapshots.claims(this.id).map(({ address, claim }) => [address, claim]));
 		for (const actor of this.#actors.all()) {
 			if (actor.nextTimerAt !== undefined) this.#timers.watch(actor.address, actor.nextTimerAt);
-			claims.delete(actor.address);
-			this.#checkClaim(actor);
 		}
-		for (const [address, claim] of claims) {
-			if (this.#parts.node.isEarlierProcess(claim)) this.#parts.effects.claimLost(address, claim);
-		}
+		this.checkClaims();
 	}
 
 	#due(address: Address): void {
 		const { clock, effects, logger } = this.#parts;
 		const append = (actor: Actor) => {
-			if (this.#released) return;
+			if (this.#released || this.#fenced) return;
 			const now = clock.now();
 			for (const timer of actor.timers) {
 				const facts = timerFacts(timer);
@@ -278,10 +315,10 @@ export class Partition {
 	}
 
 	async #writeCheckpoint(): Promise<void> {
-		const { snapshots, clock, metrics, logger } = this.#parts;
+		const { snapshots, clock, metrics, logger, ownership } = this.#parts;
 		const changed = [...this.#actors.dirty()];
 		const folded = this.#foldedSinceCheckpoint;
-		if (this.#outputLost || (folded === 0 && changed.length === 0)) return;
+		if (this.#fenced || this.#outputLost || (folded === 0 && changed.length === 0)) return;
 		this.#foldedSinceCheckpoint = 0;
 		try {
 			const rows = changed.map((actor) => actor.snapshot());
@@ -289,6 +326,7 @@ export class Partition {
 				partition: this.id,
 				next: this.#next,
 				watermarks: this.#watermarks.encode(),
+				epoch: this.#epoch,
 			};
 			for (const actor of changed) actor.dirty = false;
 			const outputs = this.#outputs;
@@ -299,7 +337,8 @@ export class Partition {
 				this.#outputLost = true;
 				throw outputs.lost;
 			}
-			snapshots.save(checkpoint, rows);
+			const followedTo = await ownership?.share(checkpoint, rows);
+			snapshots.save(checkpoint, rows, followedTo);
 		} catch (err) {
 			for (const actor of changed) actor.dirty = true;
 			this.#foldedSinceCheckpoint += folded;

@@ -8,11 +8,13 @@ import type {
 	Log,
 	LogHealth,
 	LogRecord,
+	Member,
 	NewRecord,
 	PartitionBounds,
 	PartitionId,
 	PartitionOwner,
 	ReadLimit,
+	Release,
 	TopicSpec,
 } from "../../persistence/log.ts";
 import { oversizeError, partitionName } from "../../persistence/log.ts";
@@ -22,6 +24,9 @@ import { systemClock } from "../../runtime/clock.ts";
 
 /** Records a page while an owner catches up. */
 const PAGE_RECORDS = 1_000;
+
+/** Between two tries to prepare a partition, milliseconds. */
+const SERVE_RETRY_MS = 1_000;
 
 /** What happens to one append before it is stored: throw to fail it, return a promise to hold it up. */
 export type Fault = (records: readonly NewRecord[], id: PartitionId) => Promise<void> | void;
@@ -36,6 +41,8 @@ export type Network = (
 /** The records of all partitions, and the processes that take part in owning them. */
 export class MemoryStorage {
 	readonly #records = new Map<string, LogRecord[]>();
+	/** Offsets that compaction took. */
+	readonly #removed = new Map<string, ReadonlySet<number>>();
 	readonly #starts = new Map<string, number>();
 	readonly #topics = new Map<string, number>();
 	readonly #owners = new Map<string, MemoryLog>();
@@ -49,7 +56,23 @@ export class MemoryStorage {
 	}
 
 	page(id: PartitionId, from: number, most: number): LogRecord[] {
-		return (this.#records.get(partitionName(id)) ?? []).slice(from, from + most);
+		const records = this.#records.get(partitionName(id)) ?? [];
+		const removed = this.#removed.get(partitionName(id));
+		if (!removed) return records.slice(from, from + most);
+		return records
+			.slice(from)
+			.filter(({ offset }) => !removed.has(offset))
+			.slice(0, most);
+	}
+
+	/** Of each key only the newest record is left, and nothing of a key whose newest record is empty. */
+	compact(id: PartitionId): void {
+		const records = this.#records.get(partitionName(id)) ?? [];
+		const newest = new Map(records.map((record) => [record.key, record]));
+		const removed = records.filter(
+			(record) => newest.get(record.key) !== record || record.value.length === 0,
+		);
+		this.#removed.set(partitionName(id), new Set(removed.map(({ offset }) => offset)));
 	}
 
 	bounds(id: PartitionId): PartitionBounds {
@@ -102,6 +125,12 @@ export class MemoryStorage {
 		for (const [name, owner] of this.#owners) if (owner === log) this.#owners.delete(name);
 	}
 
+	/** Everybody hears who takes part now, as the group's next generation tells it. */
+	tellMembers(): void {
+		const names = [...this.#members].flatMap(({ memberName }) => memberName ?? []);
+		for (const member of this.#members) member.hear(names);
+	}
+
 	owner(id: PartitionId): MemoryLog | undefined {
 		return this.#owners.get(partitionName(id));
 	}
@@ -115,6 +144,13 @@ export class MemoryStorage {
 			this.#owners.delete(partitionName(id));
 			await to.letGo(id);
 			await this.#give(id, to);
+		});
+	}
+
+	/** The owner prepares the partition once more. */
+	again(id: PartitionId, owner: MemoryLog): Promise<void> {
+		return this.#inTurn(id, async () => {
+			if (this.#owners.get(partitionName(id)) === owner) await this.#give(id, owner);
 		});
 	}
 
@@ -181,10 +217,14 @@ export class MemoryLog implements Log {
 	readonly #clock: Clock;
 	readonly #underWay = new Map<string, number>();
 	readonly #owned = new Map<string, OwnedPartition>();
+	/** Their owner failed. */
+	readonly #stopped = new WeakSet<OwnedPartition>();
 	#topics: readonly TopicSpec[] = [];
 	#owner: PartitionOwner | undefined;
 	#news: (() => void)[] = [];
 	readonly #ended = Promise.withResolvers<void>();
+	/** Undefined: it does not take part with others. */
+	memberName: string | undefined;
 	#state: "open" | "closed" | "crashed" = "open";
 
 	constructor(options: MemoryLogOptions = {}) {
@@ -228,8 +268,10 @@ export class MemoryLog implements Log {
 		return this.storage.bounds(id);
 	}
 
-	async own(topics: readonly string[], owner: PartitionOwner): Promise<void> {
+	async own(topics: readonly string[], owner: PartitionOwner, member?: Member): Promise<void> {
 		this.#owner = owner;
+		this.memberName = member?.name;
+		this.storage.tellMembers();
 		for (const { name: topic, partitions } of this.#topics) {
 			if (!topics.includes(topic)) continue;
 			for (let partition = 0; partition < partitions; partition++) {
@@ -270,23 +312,54 @@ export class MemoryLog implements Log {
 		return this.storage.all(id);
 	}
 
+	/** For the storage: who takes part now. */
+	hear(names: readonly string[]): void {
+		if (this.#state === "open" && this.memberName)
+			this.#owner?.members?.(names, names[0] === this.memberName);
+	}
+
 	/** For the storage: the partition is this process's from now on. */
 	async take(id: PartitionId): Promise<void> {
+		await this.letGo(id, "lost");
 		const owner = this.#owner as PartitionOwner;
-		const next = await Promise.race([owner.assigned(id), this.#ended.promise]);
+		let next: number | undefined;
+		for (;;) {
+			try {
+				next = (await Promise.race([owner.assigned(id), this.#ended.promise])) ?? undefined;
+				break;
+			} catch (error) {
+				if (this.#state !== "open") return;
+				if (this.storage.owner(id) !== this) throw error;
+				const pause = new Promise<void>((resolve) => this.#clock.after(SERVE_RETRY_MS, resolve));
+				await Promise.race([pause, this.#ended.promise]);
+			}
+		}
 		if (next === undefined || this.#state !== "open") return;
-		const owned = new OwnedPartition(id, next, owner, (error) => this.ownerErrors.push(error));
+		const owned = new OwnedPartition(id, next, owner, (error) => this.#failed(id, owned, error));
 		this.#owned.set(partitionName(id), owned);
 		void this.#feed(owned);
 	}
 
 	/** For the storage: the partition goes to another process. */
-	async letGo(id: PartitionId): Promise<void> {
+	async letGo(id: PartitionId, how: Release = "handed-over"): Promise<void> {
 		const owned = this.#owned.get(partitionName(id));
 		this.#owned.delete(partitionName(id));
 		if (!owned) return;
-		const released = owned.release().then(() => this.#owner?.revoked(id, "handed-over"));
+		const released = owned.release().then(() => this.#owner?.revoked(id, how));
 		await Promise.race([released, this.#ended.promise]);
+	}
+
+	/** One that was fenced although the group means it takes over once more. */
+	#failed(id: PartitionId, owned: OwnedPartition, error: unknown): void {
+		this.#stopped.add(owned);
+		if (!MycelogError.is(error, "log.fenced")) {
+			this.ownerErrors.push(error);
+			return;
+		}
+		this.#clock.after(SERVE_RETRY_MS, () => {
+			const isOwner = this.#state === "open" && this.storage.owner(id) === this;
+			if (isOwner && this.#owned.get(partitionName(id)) === owned) void this.storage.again(id, this);
+		});
 	}
 
 	/** For the storage: a partition has more records. */
@@ -312,7 +385,7 @@ export class MemoryLog implements Log {
 			if (owned.offer(page, true)) continue;
 			await owned.drained();
 			// A failed owner takes nothing any more.
-			if (this.ownerErrors.length > 0) break;
+			if (this.#stopped.has(owned)) break;
 		}
 		owned.catchingUp = false;
 	}

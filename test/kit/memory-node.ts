@@ -2,6 +2,7 @@
  * A runtime node over a log, a disk and a clock in the test's hands, for claims that need one exact course of events.
  * Owns starting and crashing; what survives a crash is `storage` and `disk`.
  */
+import type { MycelogError } from "../../persistence/errors.ts";
 import type { Behaviour } from "../../runtime/behaviour.ts";
 import { Node } from "../../runtime/node.ts";
 import type { Partition } from "../../runtime/partition.ts";
@@ -24,9 +25,20 @@ export interface RunningNode {
 export class MemoryStage {
 	readonly time = new VirtualTime();
 	readonly storage = new MemoryStorage();
-	readonly disk = new MemorySnapshots();
+	readonly #disks = new Map<string, MemorySnapshots>();
 	readonly actors = { topic: "actors", partition: 0 };
 	#boots = 0;
+
+	/** Of the first node. */
+	get disk(): MemorySnapshots {
+		return this.diskOf("n1");
+	}
+
+	diskOf(id: string): MemorySnapshots {
+		const disk = this.#disks.get(id) ?? new MemorySnapshots();
+		this.#disks.set(id, disk);
+		return disk;
+	}
 
 	/** One partition of each topic; `prepare` sees the log before the node does. */
 	async start(
@@ -36,9 +48,11 @@ export class MemoryStage {
 			readonly prepare?: (log: MemoryLog) => void;
 			readonly cluster?: boolean;
 			readonly id?: string;
+			readonly onSucceeded?: (error: MycelogError) => void;
 		} = {},
 	): Promise<RunningNode> {
-		const { time, storage, disk } = this;
+		const { time, storage } = this;
+		const { id = "n1" } = options;
 		let alive = true;
 		const clock = {
 			now: time.now,
@@ -48,15 +62,16 @@ export class MemoryStage {
 		options.prepare?.(log);
 		const logger = collectingLogger();
 		const node = new Node({
-			id: options.id ?? "n1",
+			id,
 			boot: String(++this.#boots),
 			log,
-			snapshots: disk.open(() => alive),
+			snapshots: this.diskOf(id).open(() => alive),
 			behaviours: options.behaviours ?? [counterBehaviour],
 			partitions: 1,
 			outlets: { deliver: () => {}, signal: () => {}, ...options.outlets },
 			logger,
 			cluster: options.cluster ?? false,
+			...(options.onSucceeded ? { onSucceeded: options.onSucceeded } : undefined),
 			clock,
 			random: () => 0.5,
 		});

@@ -4,17 +4,29 @@
  */
 import { MycelogError } from "../../persistence/errors.ts";
 import { type PartitionId, partitionName } from "../../persistence/log.ts";
-import type { Checkpoint, SnapshotStore, StoredSnapshot } from "../../persistence/snapshots.ts";
+import type {
+	Checkpoint,
+	SharedSnapshot,
+	SnapshotStore,
+	StoredSnapshot,
+} from "../../persistence/snapshots.ts";
 
 /** States of the disk that can be gone back to. */
 const HISTORY_MAX = 10;
 
 interface Contents {
-	readonly rows: ReadonlyMap<string, { readonly partition: string; readonly snapshot: StoredSnapshot }>;
+	readonly rows: ReadonlyMap<string, Row>;
 	readonly checkpoints: ReadonlyMap<string, Checkpoint>;
+	readonly followed: ReadonlyMap<number, number>;
 }
 
-const NOTHING: Contents = { rows: new Map(), checkpoints: new Map() };
+interface Row {
+	readonly partition: string;
+	readonly epoch: number;
+	readonly snapshot: StoredSnapshot;
+}
+
+const NOTHING: Contents = { rows: new Map(), checkpoints: new Map(), followed: new Map() };
 
 export class MemorySnapshots {
 	#now: Contents = NOTHING;
@@ -28,10 +40,21 @@ export class MemorySnapshots {
 		return {
 			load: (address) => this.#load(address),
 			checkpoint: (partition) => this.#now.checkpoints.get(partitionName(partition)),
-			save: (checkpoint, changed) => {
+			save: (checkpoint, changed, followedTo) => {
 				if (!alive()) throw new MycelogError("snapshot.not-written", "the process is gone");
 				this.fault(checkpoint);
-				this.#save(checkpoint, changed);
+				this.#save(checkpoint, changed, followedTo);
+			},
+			followedTo: (partition) => this.#now.followed.get(partition) ?? 0,
+			merge: (partition, followedTo, checkpoints, snapshots) => {
+				if (!alive()) throw new MycelogError("snapshot.not-written", "the process is gone");
+				this.#merge(partition, followedTo, checkpoints, snapshots);
+			},
+			sharedAs: (address) => {
+				const row = this.#now.rows.get(address);
+				if (!row) return undefined;
+				const { epoch, snapshot } = row;
+				return { epoch, offset: snapshot.offset, bytes: snapshot.state.length };
 			},
 			timers: (partition) =>
 				this.#of(partition).flatMap(({ address, timers }) =>
@@ -94,18 +117,46 @@ export class MemorySnapshots {
 		);
 		const checkpoints = new Map(this.#now.checkpoints);
 		checkpoints.delete(partition);
-		this.#now = { rows: new Map(rows), checkpoints };
+		this.#now = { ...this.#now, rows: new Map(rows), checkpoints };
 	}
 
-	#save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): void {
+	#merge(
+		partition: number,
+		followedTo: number,
+		checkpoints: readonly Checkpoint[],
+		snapshots: readonly SharedSnapshot[],
+	): void {
+		const rows = new Map(this.#now.rows);
+		for (const { topic, epoch, ...snapshot } of snapshots) {
+			const { address, offset } = snapshot;
+			const stored = rows.get(address);
+			const newer = !stored || offset > stored.snapshot.offset;
+			if (!newer && !(offset === stored.snapshot.offset && epoch > stored.epoch)) continue;
+			rows.set(address, { partition: partitionName({ topic, partition }), epoch, snapshot });
+		}
+		const kept = new Map(this.#now.checkpoints);
+		for (const checkpoint of checkpoints) {
+			const name = partitionName(checkpoint.partition);
+			const stored = kept.get(name);
+			const { epoch, next } = checkpoint;
+			if (!stored || epoch > stored.epoch || (epoch === stored.epoch && next > stored.next)) {
+				kept.set(name, checkpoint);
+			}
+		}
+		this.#now = { rows, checkpoints: kept, followed: new Map(this.#now.followed).set(partition, followedTo) };
+	}
+
+	#save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[], followedTo?: number): void {
 		this.#before.push(this.#now);
 		if (this.#before.length > HISTORY_MAX) this.#before.shift();
 		const partition = partitionName(checkpoint.partition);
 		const rows = new Map(this.#now.rows);
 		for (const snapshot of changed) {
-			rows.set(snapshot.address, { partition, snapshot });
+			rows.set(snapshot.address, { partition, epoch: checkpoint.epoch, snapshot });
 			this.#corrupt.delete(snapshot.address);
 		}
-		this.#now = { rows, checkpoints: new Map(this.#now.checkpoints).set(partition, checkpoint) };
+		const followed = new Map(this.#now.followed);
+		if (followedTo !== undefined) followed.set(checkpoint.partition.partition, followedTo);
+		this.#now = { rows, checkpoints: new Map(this.#now.checkpoints).set(partition, checkpoint), followed };
 	}
 }

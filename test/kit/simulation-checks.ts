@@ -9,7 +9,7 @@ import { partitionOf, typeOf } from "../../runtime/address.ts";
 import type { Behaviour } from "../../runtime/behaviour.ts";
 import { firstDifference } from "../../runtime/difference.ts";
 import type { Effect } from "../../runtime/effect.ts";
-import { type Message, messageOf } from "../../runtime/message.ts";
+import { type Message, messageOf, newOwnerIn } from "../../runtime/message.ts";
 import { DEAD_LETTERS_TOPIC, MAILBOX_TOPICS } from "../../runtime/topics.ts";
 import { verify } from "../../runtime/verify.ts";
 import { Watermarks } from "../../runtime/watermarks.ts";
@@ -72,6 +72,7 @@ function fold(simulation: Simulation, id: PartitionId): Fold {
 }
 
 function foldRecord(folded: Fold, record: LogRecord, watermarks: Watermarks): void {
+	if (newOwnerIn(record) !== undefined) return;
 	const message = messageOf(record);
 	if ("unreadable" in message || !message.origin) throw new Error(`record ${record.offset} is unreadable`);
 	if (watermarks.seen(message.origin, record.offset)) return;
@@ -195,9 +196,8 @@ function* deliveriesAreWhole(simulation: Simulation, folds: readonly Fold[]) {
 	}
 }
 
-/** Where one node owns everything, every actor has heard which processes are gone. */
+/** Every actor has heard which processes are gone, whichever node owns it. */
 function* claimsAreOfThisLife(simulation: Simulation, folds: readonly Fold[]) {
-	if (simulation.hosts.length > 1) return;
 	for (const { actors } of folds) {
 		for (const [address, { claim }] of actors) {
 			if (claim && !simulation.live.some(({ name }) => name === claim))

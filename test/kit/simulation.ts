@@ -3,6 +3,7 @@
  * Owns the course of a run; the work itself is simulation-work.ts, what must hold afterwards simulation-checks.ts.
  */
 import type { PartitionId } from "../../persistence/log.ts";
+import { SNAPSHOTS_TOPIC } from "../../persistence/shared-snapshots.ts";
 import { MAILBOX_TOPICS } from "../../runtime/topics.ts";
 import { MemoryStorage } from "./memory-log.ts";
 import { MemorySnapshots } from "./memory-snapshots.ts";
@@ -156,6 +157,10 @@ export class Simulation {
 		if (this.hosts.length < 2) return;
 		at(random.between(0, 8), () => this.#handOver());
 		at(random.between(0, 2), () => this.#usurp());
+		at(random.between(0, 3), () => {
+			this.count("compaction");
+			for (const id of this.partitionsOf(SNAPSHOTS_TOPIC)) this.storage.compact(id);
+		});
 	}
 
 	#afterCrash(host: Host, gone: SimulatedProcess): void {
@@ -170,6 +175,7 @@ export class Simulation {
 		time.after(random.between(100, 3_000), () => {
 			const heir = this.live[0];
 			if (!heir) return;
+			this.storage.tellMembers();
 			for (const topic of MAILBOX_TOPICS) {
 				for (const id of this.partitionsOf(topic)) {
 					if (!this.storage.owner(id)) this.#move(id, heir);

@@ -25,8 +25,8 @@ function snapshot(address: string, more: Partial<StoredSnapshot> = {}): StoredSn
 	return { address, offset: 7, version: 1, state: '{"count":3}', timers: [], ...more };
 }
 
-function checkpoint(next: number, partition = PARTITION): Checkpoint {
-	return { partition, next, watermarks: `{"n1":${next}}` };
+function checkpoint(next: number, partition = PARTITION, epoch = 0): Checkpoint {
+	return { partition, next, watermarks: `{"n1":${next}}`, epoch };
 }
 
 /** What a bad disk or a stray hand does. */
@@ -159,4 +159,41 @@ test("a read-only store reads beside a live writer and cannot save", () => {
 		expect.objectContaining({ code: "snapshot.not-written" }),
 	);
 	expect(writer.checkpoint(PARTITION)).toEqual(checkpoint(11));
+});
+
+test("what others shared is taken where it is newer: snapshots by offset, checkpoints by epoch", () => {
+	const snapshots = open();
+	const { topic, partition } = PARTITION;
+	const shared = (address: string, offset: number, epoch: number, state: string) => {
+		return { ...snapshot(address, { offset, state }), topic, epoch };
+	};
+	snapshots.save(checkpoint(10, PARTITION, 5), [
+		snapshot("client/w/1"),
+		snapshot("client/w/2", { offset: 9 }),
+	]);
+	snapshots.merge(
+		partition,
+		40,
+		[checkpoint(30, PARTITION, 20), checkpoint(99, PARTITION, 5)],
+		[
+			shared("client/w/1", 25, 20, '"newer"'),
+			shared("client/w/2", 8, 20, '"older"'),
+			shared("client/w/3", 3, 1, "3"),
+		],
+	);
+	expect(snapshots.load("client/w/1")).toEqual(snapshot("client/w/1", { offset: 25, state: '"newer"' }));
+	expect(snapshots.load("client/w/2")).toEqual(snapshot("client/w/2", { offset: 9 }));
+	expect(snapshots.load("client/w/3")?.state).toBe("3");
+	expect(snapshots.checkpoint(PARTITION)).toEqual(checkpoint(30, PARTITION, 20));
+	expect(snapshots.followedTo(partition)).toBe(40);
+	expect(snapshots.followedTo(partition + 1)).toBe(0);
+	expect(snapshots.sharedAs("client/w/1")).toMatchObject({ epoch: 20, offset: 25 });
+	expect(snapshots.sharedAs("client/w/4")).toBeUndefined();
+});
+
+test("a save says how far others are followed, in the same transaction", () => {
+	const snapshots = open();
+	snapshots.save(checkpoint(10), [], 77);
+	snapshots.save(checkpoint(11), []);
+	expect(snapshots.followedTo(PARTITION.partition)).toBe(77);
 });

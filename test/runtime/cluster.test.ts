@@ -2,7 +2,7 @@
 import { beforeEach, expect, test } from "vitest";
 import { MycelogError } from "../../persistence/errors.ts";
 import type { Behaviour } from "../../runtime/behaviour.ts";
-import type { Message } from "../../runtime/message.ts";
+import { eventOf, type Message } from "../../runtime/message.ts";
 import { nodePartition } from "../../runtime/topics.ts";
 import { counterBehaviour } from "../kit/counter.ts";
 import { MemoryStage, type RunningNode } from "../kit/memory-node.ts";
@@ -70,7 +70,7 @@ test("frames and signals reach a socket on another node in mailbox order, with t
 	await first.node.tell("socketed/s", { type: "hello" });
 	await frame(2);
 	await passed();
-	expect(came).toEqual(["socket 0 1", "socket hello", "socket 2 2"]);
+	expect(came).toEqual(["socket 1 1", "socket hello", "socket 3 2"]);
 });
 
 test("a broker away for minutes leaves no hole between two deliveries", async () => {
@@ -84,14 +84,14 @@ test("a broker away for minutes leaves no hole between two deliveries", async ()
 	failing = false;
 	await frame(2);
 	await passed(5_000);
-	expect(came).toEqual(["socket 0 1", "socket 1 2"]);
+	expect(came).toEqual(["socket 1 1", "socket 2 2"]);
 });
 
 test("a socket that does not take a signal does not hold up what comes behind it", async () => {
 	await first.node.tell("socketed/s", { type: "break" });
 	await frame(1);
 	await passed(10);
-	expect(came).toEqual(["socket 1 1"]);
+	expect(came).toEqual(["socket 2 1"]);
 	const errors = second.logger.lines.filter(({ level }) => level === "error");
 	expect(errors.map(({ message }) => message)).toEqual(["record of the own node topic not taken"]);
 });
@@ -105,11 +105,11 @@ test("a node topic trimmed before it was read is read on from its start, and the
 	await frame(1);
 	await frame(2);
 	await passed(5_000);
-	stage.storage.trim(nodePartition("n2"), 1);
+	stage.storage.trim(nodePartition("n2"), 2);
 	trimmed = true;
 	await passed(5_000);
-	expect(came).toEqual(["socket 1 2"]);
-	expect(second.logger.lines.some(({ level, fields }) => level === "error" && fields["from"] === 0)).toBe(
+	expect(came).toEqual(["socket 2 2"]);
+	expect(second.logger.lines.some(({ level, fields }) => level === "error" && fields["from"] === 1)).toBe(
 		true,
 	);
 });
@@ -188,4 +188,144 @@ test("a partition let go of while one of its actors is rebuilt is handed over af
 	await moved;
 	expect(first.node.metrics.snapshotsRebuilt).toBe(1);
 	expect((await second.node.actor(A))?.state).toMatchObject({ context: { total: 3 } });
+});
+
+/** Hidden from the group for a while: it goes on beside its successor. */
+async function usurped(): Promise<void> {
+	const usurped = stage.storage.usurp(stage.actors, second.log);
+	await passed(100);
+	await usurped;
+}
+
+function total(node: RunningNode, address = A): Promise<unknown> {
+	return node.node
+		.actor(address)
+		.then((actor) => (actor?.state as { context: { total: number } }).context.total);
+}
+
+test("scenario 19: an owner that was taken for dead folds nothing after its successor's start, and shares nothing", async () => {
+	await first.node.tell(A, { type: "add", by: 5 });
+	await stage.checkpoint(first);
+	const shared = () => stage.storage.all({ topic: "snapshots", partition: 0 }).length;
+	await usurped();
+	await first.node.tell(A, { type: "add", by: 2 });
+	await passed(100);
+	const before = shared();
+	expect(first.log.ownerErrors).toEqual([]);
+	expect(await total(first)).toBe(5);
+	expect(await total(second)).toBe(7);
+	await stage.checkpoint(first);
+	expect(shared()).toBe(before);
+	await stage.checkpoint(second);
+	expect(shared()).toBeGreaterThan(before);
+	expect(stage.disk.open().load(A)?.state).not.toContain('"total":7');
+});
+
+test("an owner whose predecessor's start arrives late takes over once more and goes on", async () => {
+	await first.node.tell(A, { type: "add", by: 5 });
+	const late = { key: "", value: new Uint8Array(), headers: { "~v": "1", "~o": "n9~1" }, timestamp: 0 };
+	await first.log.append(stage.actors, [late]);
+	await first.node.tell(A, { type: "add", by: 2 });
+	await passed(5_000);
+	expect(await total(first)).toBe(7);
+	expect(first.node.ready).toBe(true);
+});
+
+test("scenario 36: snapshots of a node whose disk is gone come from the others, without a fold of the history", async () => {
+	for (let i = 0; i < 20; i++) await first.node.tell(A, { type: "add", by: 1 });
+	await stage.checkpoint(first);
+	stage.storage.compact({ topic: "snapshots", partition: 0 });
+	const moved = stage.storage.move(stage.actors, second.log);
+	await passed(100);
+	await moved;
+	const folded = second.node.metrics.command;
+	expect(await total(second)).toBe(20);
+	expect(folded).toBe(0);
+});
+
+test("a snapshot too large for one record is shared in parts, and an older one stays until all of them are there", async () => {
+	const bulky: Behaviour = {
+		...counterBehaviour,
+		type: "bulky",
+		initial: () => ({ state: "", effects: [] }),
+		command: (_, message) => ({ state: "x".repeat((message.body[0] ?? 0) * 400_000), effects: [] }),
+		encode: (state) => JSON.stringify(state),
+		decode: (text) => JSON.parse(text),
+	};
+	const behaviours = [bulky];
+	const one = await stage.start({ id: "n3", cluster: true, behaviours });
+	const two = await stage.start({ id: "n4", cluster: true, behaviours });
+	const give = async (to: RunningNode) => {
+		const moved = stage.storage.move(stage.actors, to.log);
+		await passed(100);
+		await moved;
+	};
+	const grow = (times: number) =>
+		one.node.submit({ to: "bulky/b", kind: "command", type: "grow", body: Uint8Array.of(times) });
+	const size = async (node: RunningNode) => (await node.node.actor("bulky/b"))?.state as string;
+	await give(one);
+	await grow(3);
+	await stage.checkpoint(one);
+	await grow(4);
+	// The last part of the second one is lost with its writer.
+	let parts = 0;
+	one.log.network = (store, records, { topic }) => {
+		if (topic !== "snapshots") return Promise.resolve(store());
+		parts += records.length;
+		return new Promise(() => {});
+	};
+	void one.partition.checkpoint();
+	await passed(100);
+	expect(parts).toBeGreaterThan(0);
+	one.crash();
+	stage.storage.compact({ topic: "snapshots", partition: 0 });
+	await give(two);
+	expect((await size(two)).length).toBe(1_600_000);
+	expect(two.node.metrics.command).toBe(1);
+	await stage.checkpoint(two);
+	await give(second);
+});
+
+test("actors that claim a node which left the cluster hear of it from whoever owns them, also those not in memory", async () => {
+	const heard: unknown[] = [];
+	const claiming: Behaviour = {
+		...socketed,
+		type: "claiming",
+		command: (state, message) => {
+			if (message.type === "lost") heard.push(eventOf(message));
+			return { state: message.type === "lost" ? null : "n2~2", effects: [] };
+		},
+		initial: () => ({ state: null, effects: [] }),
+		encode: (state) => JSON.stringify(state),
+		decode: (text) => JSON.parse(text),
+		claim: (state) => (state as string | null) ?? undefined,
+		claimLostType: "lost",
+	};
+	stage = new MemoryStage();
+	const behaviours = [counterBehaviour, claiming];
+	first = await stage.start({ id: "n1", cluster: true, behaviours });
+	second = await stage.start({ id: "n2", cluster: true, behaviours });
+	await first.node.tell("claiming/a", { type: "claim" });
+	await passed(100_000);
+	await first.node.tell("claiming/b", { type: "claim" });
+	await passed(5_000);
+	expect(first.partition.actorsInMemory).toBe(1);
+	expect(heard).toEqual([]);
+	second.crash();
+	stage.storage.tellMembers();
+	await passed();
+	expect(heard).toEqual([
+		{ type: "lost", claim: "n2~2", before: expect.any(Number) },
+		{ type: "lost", claim: "n2~2", before: expect.any(Number) },
+	]);
+});
+
+test("a later process of the same node is told to the earlier one, which says so once and takes no part any more", async () => {
+	const told: unknown[] = [];
+	const one = await stage.start({ id: "n5", cluster: true, onSucceeded: (error) => told.push(error) });
+	const two = await stage.start({ id: "n5", cluster: true });
+	await passed();
+	expect(told).toMatchObject([{ code: "node.succeeded", details: { node: "n5", by: two.node.name.text } }]);
+	expect(await one.node.expelled()).toBe(false);
+	expect(await two.node.expelled()).toBe(true);
 });

@@ -1,0 +1,229 @@
+/**
+ * Snapshots for whoever owns a partition next: written to a compacted topic, read from it into the own store.
+ * Owns that topic's records and how far they were read; the log stays the truth, this only spares folding it again.
+ *
+ * Why a stale owner does no harm here: keys carry the epoch of their writer, so compaction never puts an older owner's
+ * record in the place of a newer one's. Of an actor the snapshot with the highest offset is taken, whoever wrote it: a
+ * fold of the same records is the same. Of a partition the checkpoint of the newest epoch is taken, and every snapshot
+ * that it counts on lies before it, under keys that only a later owner removes, after it has written its own.
+ */
+import type { Appender } from "./appender.ts";
+import { MycelogError } from "./errors.ts";
+import type { Log, LogRecord, NewRecord, PartitionId, TopicSpec } from "./log.ts";
+import type { Checkpoint, SharedSnapshot, SnapshotStore, StoredSnapshot } from "./snapshots.ts";
+
+export const SNAPSHOTS_TOPIC = "snapshots";
+/** Bytes of one record; a larger snapshot travels in parts. */
+const PART_BYTES_MAX = 512 * 1024;
+/** Records of one read. */
+const READ_RECORDS_MAX = 1_000;
+
+export function snapshotsTopic(partitions: number): TopicSpec {
+	return { name: SNAPSHOTS_TOPIC, partitions, compacted: true };
+}
+
+export interface SharedSnapshotsParts {
+	readonly log: Log;
+	readonly appender: Appender;
+	readonly store: SnapshotStore;
+	/** Milliseconds since 1970. */
+	readonly now: () => number;
+}
+
+export class SharedSnapshots {
+	readonly #parts: SharedSnapshotsParts;
+	/** By partition number: what is read or written of it, one after the other. */
+	readonly #reading = new Map<number, Promise<void>>();
+	/** First record not known here, by partition number; a foreign record among the own ones ends the knowledge. */
+	readonly #known = new Map<number, number>();
+
+	constructor(parts: SharedSnapshotsParts) {
+		this.#parts = parts;
+	}
+
+	/** Bring the own store up to what others wrote of this partition number. */
+	catchUp(partition: number): Promise<void> {
+		const before = this.#reading.get(partition) ?? Promise.resolve();
+		const reading = before.then(() => this.#read(partition));
+		// The next one begins anew where this one failed.
+		this.#reading.set(
+			partition,
+			reading.catch(() => {}),
+		);
+		return reading;
+	}
+
+	/**
+	 * For the next owner: the snapshots of `changed`, then the checkpoint that counts on them. Resolves when they are
+	 * durable, to how far the topic is known to the own store with them; undefined: as far as before.
+	 */
+	async publish(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): Promise<number | undefined> {
+		const { appender, store } = this.#parts;
+		const { partition: id, epoch } = checkpoint;
+		const records = changed.flatMap((snapshot) => this.#partsOf(id, epoch, snapshot));
+		// Only after those that take their place.
+		for (const { address } of changed) records.push(...this.#removals(address, records));
+		const older = store.checkpoint(id)?.epoch;
+		records.push(this.#checkpointRecord(checkpoint));
+		if (older !== undefined && older !== epoch) records.push(this.#record(checkpointKey(id, older), {}));
+		const target = { topic: SNAPSHOTS_TOPIC, partition: id.partition };
+		const options = { retryForever: true };
+		const appended = records.map((record) => appender.append(target, record, options));
+		const offsets = await Promise.all(appended);
+		let known = this.#known.get(id.partition);
+		for (const offset of offsets) if (known === offset) known++;
+		if (known === undefined || known <= (offsets.at(-1) as number)) return undefined;
+		this.#known.set(id.partition, known);
+		return known;
+	}
+
+	#partsOf({ topic }: PartitionId, epoch: number, snapshot: StoredSnapshot): NewRecord[] {
+		const { address, offset } = snapshot;
+		const bytes = contentOf(snapshot);
+		return keysOf(address, epoch, offset, bytes.length).map((key, part, { length: parts }) => {
+			const headers = { topic, address, epoch, offset, part, parts };
+			const value = bytes.subarray(part * PART_BYTES_MAX, (part + 1) * PART_BYTES_MAX);
+			return this.#record(key, headers, value);
+		});
+	}
+
+	/** Of the keys under which the own store's snapshot of an actor lies in the topic, where newer ones do not replace them. */
+	#removals(address: string, newer: readonly NewRecord[]): NewRecord[] {
+		const { store } = this.#parts;
+		const shared = store.sharedAs(address);
+		if (!shared) return [];
+		const { epoch, offset, bytes } = shared;
+		// Only a large one is worth looking at how large it was as it was sent.
+		const stored = bytes > PART_BYTES_MAX / 4 ? store.load(address) : undefined;
+		const keys = keysOf(address, epoch, offset, stored ? contentOf(stored).length : bytes);
+		return keys
+			.filter((key) => !newer.some((record) => record.key === key))
+			.map((key) => this.#record(key, {}));
+	}
+
+	#checkpointRecord({ partition: id, epoch, next, watermarks }: Checkpoint): NewRecord {
+		const headers = { topic: id.topic, epoch, next };
+		return this.#record(checkpointKey(id, epoch), headers, Buffer.from(watermarks));
+	}
+
+	/** Without a value it removes its key. */
+	#record(
+		key: string,
+		headers: Readonly<Record<string, string | number>>,
+		value: Uint8Array = new Uint8Array(),
+	): NewRecord {
+		const texts = Object.entries(headers).map(([name, of]) => [name, String(of)]);
+		return { key, value, headers: Object.fromEntries(texts), timestamp: this.#parts.now() };
+	}
+
+	async #read(partition: number): Promise<void> {
+		const { log, store } = this.#parts;
+		const id = { topic: SNAPSHOTS_TOPIC, partition };
+		let next = store.followedTo(partition);
+		const pieces = new Pieces();
+		for (;;) {
+			const records = await this.#page(log, id, next);
+			const last = records.at(-1);
+			if (!last) break;
+			next = last.offset + 1;
+			const snapshots: SharedSnapshot[] = [];
+			const checkpoints: Checkpoint[] = [];
+			for (const record of records) {
+				if (record.value.length === 0) continue;
+				if (record.headers["address"] === undefined) {
+					const checkpoint = checkpointOf(record, partition);
+					checkpoints.push(checkpoint);
+					pieces.forgetBefore(checkpoint.partition.topic, checkpoint.epoch);
+				} else {
+					const snapshot = pieces.add(record);
+					if (snapshot) snapshots.push(snapshot);
+				}
+			}
+			// Of a snapshot that is not whole yet the parts must be read again, should this end here.
+			store.merge(partition, pieces.open ?? next, checkpoints, snapshots);
+		}
+		this.#known.set(partition, next);
+	}
+
+	/** A topic that was made anew begins before what was read of the old one. */
+	async #page(log: Log, id: PartitionId, from: number): Promise<LogRecord[]> {
+		try {
+			return await log.read(id, from, { maxRecords: READ_RECORDS_MAX, waitMs: 0 });
+		} catch (error) {
+			if (!MycelogError.is(error, "log.offset-trimmed")) throw error;
+			return log.read(id, Number(error.details["start"]), { maxRecords: READ_RECORDS_MAX, waitMs: 0 });
+		}
+	}
+}
+
+/** Puts snapshots that came in several records together. */
+class Pieces {
+	readonly #found = new Map<string, (LogRecord | undefined)[]>();
+
+	/** Offset of the first part of which others are missing; undefined: none is. */
+	get open(): number | undefined {
+		let first: number | undefined;
+		for (const pieces of this.#found.values()) {
+			for (const piece of pieces) {
+				if (piece && (first === undefined || piece.offset < first)) first = piece.offset;
+			}
+		}
+		return first;
+	}
+
+	/** Those that an earlier owner has left incomplete will stay so. */
+	forgetBefore(topic: string, epoch: number): void {
+		for (const [key, pieces] of this.#found) {
+			const headers = pieces.find((piece) => piece)?.headers;
+			if (headers?.["topic"] === topic && Number(headers["epoch"]) < epoch) this.#found.delete(key);
+		}
+	}
+
+	/** The snapshot that this record completes. */
+	add(record: LogRecord): SharedSnapshot | undefined {
+		const { address, epoch, offset, part, parts } = record.headers;
+		if (parts === "1") return snapshotOf([record]);
+		const key = `${address}@${epoch}`;
+		let pieces = this.#found.get(key);
+		// A newer snapshot is coming: the older one will not be completed any more.
+		if (!pieces || pieces.some((piece) => piece && piece.headers["offset"] !== offset)) {
+			pieces = new Array<LogRecord | undefined>(Number(parts)).fill(undefined);
+			this.#found.set(key, pieces);
+		}
+		pieces[Number(part)] = record;
+		if (pieces.includes(undefined)) return undefined;
+		this.#found.delete(key);
+		return snapshotOf(pieces as LogRecord[]);
+	}
+}
+
+function contentOf({ version, state, timers, claim }: StoredSnapshot): Buffer {
+	return Buffer.from(JSON.stringify({ version, state, timers, claim }));
+}
+
+function snapshotOf(pieces: readonly LogRecord[]): SharedSnapshot {
+	const { topic = "", address = "", epoch, offset } = (pieces[0] as LogRecord).headers;
+	const content = JSON.parse(Buffer.concat(pieces.map(({ value }) => value)).toString());
+	return { ...content, topic, address, epoch: Number(epoch), offset: Number(offset) };
+}
+
+function checkpointOf({ headers, value }: LogRecord, partition: number): Checkpoint {
+	const { topic = "", epoch, next } = headers;
+	const watermarks = Buffer.from(value).toString();
+	return { partition: { topic, partition }, epoch: Number(epoch), next: Number(next), watermarks };
+}
+
+/**
+ * Several parts have keys of their own for each snapshot: were they written over an older one's, compaction could leave
+ * some of either.
+ */
+function keysOf(address: string, epoch: number, offset: number, bytes: number): string[] {
+	if (bytes <= PART_BYTES_MAX) return [`${address}@${epoch}`];
+	const parts = Math.ceil(bytes / PART_BYTES_MAX);
+	return Array.from({ length: parts }, (_, part) => `${address}@${epoch}:${offset}#${part}`);
+}
+
+/** No address begins so. */
+function checkpointKey({ topic }: PartitionId, epoch: number): string {
+	return `!${topic}@${epoch}`;
+}
