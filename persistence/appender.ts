@@ -116,6 +116,7 @@ export class Appender {
 	/** Queues that send at the end of this turn. */
 	#sendNow: Queue[] = [];
 	#cancelSweep: (() => void) | undefined;
+	#onIdle: (() => void)[] = [];
 	#closed = false;
 
 	constructor(log: Log, time: AppenderTime = SYSTEM_TIME) {
@@ -151,6 +152,12 @@ export class Appender {
 	/** The offset after the newest record that this appender put into a partition; 0: it put none. */
 	end({ topic, partition }: PartitionId): number {
 		return this.#queues.get(topic)?.[partition]?.end ?? 0;
+	}
+
+	/** Resolves when nothing waits or is under way any more. */
+	idle(): Promise<void> {
+		if (this.stats.queuedRecords === 0) return Promise.resolve();
+		return new Promise((resolve) => this.#onIdle.push(resolve));
 	}
 
 	/** Reject all that is queued. What is under way may yet be written. */
@@ -339,6 +346,7 @@ export class Appender {
 		queue.bytes -= bytes;
 		this.stats.queuedRecords -= entries.length;
 		this.stats.queuedBytes -= bytes;
+		if (this.stats.queuedRecords === 0) for (const idle of this.#onIdle.splice(0)) idle();
 	}
 }
 

@@ -39,6 +39,8 @@ export interface Assignment {
 
 interface Claim extends Member {
 	readonly owned: readonly number[];
+	/** It stops: it counts, since clients are still connected to it, and gets nothing. */
+	readonly stopping: boolean;
 }
 
 export interface GroupParts {
@@ -65,6 +67,8 @@ export class KafkaGroup {
 	#running: Promise<void> | undefined;
 	#wake: () => void = () => {};
 	#rejoin = false;
+	#stopping = false;
+	#onStopping: () => void = () => {};
 	/** The group went on without this member, which has not dealt with it yet. */
 	#expelled = false;
 	/** No earlier process of this node is left in the group. */
@@ -102,6 +106,16 @@ export class KafkaGroup {
 	rejoin(): void {
 		this.#rejoin = true;
 		this.#wake();
+	}
+
+	/** Get nothing any more; the others still count this member. Resolves when they know. */
+	async retire(): Promise<void> {
+		const known = new Promise<void>((resolve) => {
+			this.#onStopping = resolve;
+		});
+		this.#stopping = true;
+		this.rejoin();
+		await known;
 	}
 
 	/** The others go on at once, without waiting for the session to end. */
@@ -168,7 +182,9 @@ export class KafkaGroup {
 	async #joinOnce(): Promise<number> {
 		const { group: groupId, member, owned } = this.#parts;
 		const coordinator = await this.#findCoordinator();
-		const metadata = Buffer.from(JSON.stringify({ ...member, owned: owned() } satisfies Claim));
+		const stopping = this.#stopping;
+		const claim: Claim = { ...member, owned: owned(), stopping };
+		const metadata = Buffer.from(JSON.stringify(claim));
 		this.#joining = true;
 		try {
 			const joined = await coordinator.joinGroup({
@@ -187,6 +203,7 @@ export class KafkaGroup {
 			const synced = await coordinator.syncGroup({ groupId, generationId, memberId, groupAssignment });
 			this.#heard(sentAt);
 			this.#parts.onAssigned({ ...decode(synced.memberAssignment), isLeader });
+			if (stopping) this.#onStopping();
 			return generationId;
 		} finally {
 			this.#joining = false;
@@ -269,7 +286,10 @@ function assignmentsOf(
 		if (!known || known.since < claim.since) newest.set(claim.id, claim);
 	}
 	const counted = [...newest.values()];
-	const { assigned } = place(counted, partitions);
+	const { assigned } = place(
+		counted.filter(({ stopping }) => !stopping),
+		partitions,
+	);
 	const names = counted.map(({ name }) => name).sort();
 	return claims.map(({ memberId, claim }) => {
 		const numbers = assigned.get(claim.name) ?? [];

@@ -40,6 +40,10 @@ export class KafkaMembership {
 	/** What is done with a number ends before the next thing begins. */
 	readonly #work = new Map<number, Promise<void>>();
 	#group: KafkaGroup | undefined;
+	/** There are others that can take over. */
+	#hasOthers = false;
+	/** Nothing more is taken. */
+	#retired = false;
 	#closed = false;
 
 	constructor(parts: MembershipParts) {
@@ -81,16 +85,25 @@ export class KafkaMembership {
 		if (owned && !owned.offer(records, false)) this.#parts.follower.hurry();
 	}
 
+	/** Let the others have everything and take nothing more. Without others there is nobody to serve it but this one. */
+	async handOver(): Promise<void> {
+		if (!this.#hasOthers) return;
+		this.#retired = true;
+		await this.#letGo("handed-over");
+		await this.#group?.retire();
+	}
+
 	/** Let the owner make everything safe, then leave, so that the next owner finds it so. */
 	async leave(): Promise<void> {
-		this.#closed = true;
+		this.#closed = this.#retired = true;
 		await this.#letGo("handed-over");
 		await this.#group?.leave();
 	}
 
 	#take({ numbers, members, isLeader }: Assignment): void {
 		this.#parts.owner.members?.(members, isLeader);
-		this.#wanted = this.#closed ? new Set() : new Set(numbers);
+		this.#hasOthers = members.length > 1;
+		this.#wanted = this.#retired ? new Set() : new Set(numbers);
 		this.#release = "handed-over";
 		const leaving = [...this.#held].filter((number) => !this.#wanted.has(number));
 		void Promise.all(leaving.map((number) => this.#settle(number))).then(() => {

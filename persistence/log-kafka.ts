@@ -189,6 +189,10 @@ export class KafkaLog implements Log {
 		return this.#progress.health();
 	}
 
+	async handOver(): Promise<void> {
+		await this.#membership?.handOver();
+	}
+
 	close(deadlineMs: number): Promise<void> {
 		this.#closing ??= this.#close(deadlineMs);
 		return this.#closing;

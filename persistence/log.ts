@@ -151,6 +151,13 @@ export interface Log {
 	/** Judged by progress of the driver's own requests, not by the process being alive. */
 	health(): LogHealth;
 
+	/**
+	 * Let the processes beside this one have every owned partition (`revoked` is awaited), and take none any more;
+	 * appends and reads go on, and the others still count this process. Without others it keeps them. Drivers of one
+	 * process have no such call.
+	 */
+	handOver?(): Promise<void>;
+
 	/** Release owned partitions (`revoked` is awaited), then disconnect. Idempotent; ends within `deadlineMs`. */
 	close(deadlineMs: number): Promise<void>;
 }

@@ -32,6 +32,8 @@ export interface RuntimeMetrics {
 	outputStalls: number;
 	/** Asks refused because too many waited already. */
 	asksRefused: number;
+	/** Messages from outside refused at once because nothing got into the log. */
+	submitsRefused: number;
 }
 
 export function newRuntimeMetrics(): RuntimeMetrics {
@@ -54,5 +56,6 @@ export function newRuntimeMetrics(): RuntimeMetrics {
 		outputs: 0,
 		outputStalls: 0,
 		asksRefused: 0,
+		submitsRefused: 0,
 	};
 }

@@ -6,6 +6,7 @@ import { Appender } from "../persistence/appender.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import type { Log, LogRecord, PartitionId, PartitionOwner, Release } from "../persistence/log.ts";
 import { partitionName } from "../persistence/log.ts";
+import { refusalOf, takesNewWork } from "../persistence/log-health.ts";
 import { SharedSnapshots, snapshotsTopic } from "../persistence/shared-snapshots.ts";
 import type { SnapshotStore } from "../persistence/snapshots.ts";
 import type { Actor } from "./actor.ts";
@@ -152,21 +153,37 @@ export class Node implements PartitionOwner {
 		this.#joined = true;
 	}
 
-	/** Checkpoint and let go of everything; ends within the deadline even if the log does not answer. */
+	/** Give the partitions to other nodes, if there are any; what is submitted here goes on to them. */
+	async handOver(): Promise<void> {
+		await this.log.handOver?.();
+	}
+
+	/**
+	 * What waits goes into the log, then checkpoint and let go of everything; ends within the deadline even if the log
+	 * does not answer.
+	 */
 	async stop(deadlineMs: number): Promise<void> {
+		const endsAt = this.#clock.now() + deadlineMs;
 		this.#asks.close();
 		this.nodes.stop();
-		const closed = Promise.allSettled([this.log.close(deadlineMs), this.#channel?.stop()]);
-		const { promise: deadline, resolve } = Promise.withResolvers<void>();
-		const cancelDeadline = this.#clock.after(deadlineMs, resolve);
-		await Promise.race([closed, deadline]);
-		cancelDeadline();
+		// Half of it: actors that tell each other for ever must not take the time of the checkpoints.
+		await this.#within(deadlineMs / 2, this.appender.idle());
+		const leftMs = Math.max(endsAt - this.#clock.now(), 0);
+		await this.#within(leftMs, Promise.allSettled([this.log.close(leftMs), this.#channel?.stop()]));
 		await this.appender.close();
 		this.#options.snapshots.close();
 	}
 
-	/** Append to an actor's mailbox; resolves to the offset once durable, rejects within the deadline. */
+	/**
+	 * Append to an actor's mailbox; resolves to the offset once durable, rejects within the deadline, and at once with
+	 * `log.unavailable` while nothing gets into the log.
+	 */
 	submit(draft: Draft, deadlineMs = SUBMIT_DEADLINE_MS): Promise<number> {
+		const refusal = refusalOf(this.log);
+		if (refusal) {
+			this.metrics.submitsRefused++;
+			return Promise.reject(refusal);
+		}
 		try {
 			return this.#outbox.submit(draft, deadlineMs);
 		} catch (error) {
@@ -177,6 +194,11 @@ export class Node implements PartitionOwner {
 
 	tell(to: Address, event: Event): Promise<number> {
 		return this.submit({ to, kind: "command", type: event.type, body: encodeBody(event) });
+	}
+
+	/** What only this process knows and an actor must hear of: tried until it is in the log. */
+	async report(to: Address, event: Event): Promise<number> {
+		return this.#outbox.emit({ to, kind: "command", type: event.type, body: encodeBody(event) });
 	}
 
 	/** The actor's reply. Rejects with RefusedError (its words), `actor.ask-timeout` or why it was not sent. */
@@ -194,6 +216,13 @@ export class Node implements PartitionOwner {
 		const reply = await this.#reply(result, draft, options.timeoutMs).finally(() => this.#asks.forget(ask));
 		if (reply.ok) return reply.value;
 		throw new RefusedError(reply.error);
+	}
+
+	async #within(ms: number, work: Promise<unknown>): Promise<void> {
+		const { promise: deadline, resolve } = Promise.withResolvers<void>();
+		const cancelDeadline = this.#clock.after(ms, resolve);
+		await Promise.race([work, deadline]);
+		cancelDeadline();
 	}
 
 	/** A reply may come before the acknowledgement of its own message, and counts without it. */
@@ -246,7 +275,7 @@ export class Node implements PartitionOwner {
 	 */
 	get ready(): boolean {
 		const live = this.partitions.every((partition) => partition.live);
-		const healthy = this.#joined && live && this.log.health().status === "healthy";
+		const healthy = this.#joined && live && takesNewWork(this.log.health());
 		return healthy && this.stalled.length === 0;
 	}
 
