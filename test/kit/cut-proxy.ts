@@ -7,7 +7,7 @@ import { type AddressInfo, createServer, connect as dial, type Server, type Sock
 export class CutProxy {
 	readonly #server: Server;
 	readonly #pairs = new Set<readonly [Socket, Socket]>();
-	readonly #target: URL;
+	#target: URL;
 	#port = 0;
 	#swallowing = false;
 	#burstMs = 0;
@@ -45,6 +45,11 @@ export class CutProxy {
 		const closed = new Promise((resolve) => this.#server.close(resolve));
 		for (const pair of this.#pairs) for (const socket of pair) socket.destroy();
 		await closed;
+	}
+
+	/** Where connections go from now on, as a load balancer decides. */
+	switchTo(url: string): void {
+		this.#target = new URL(url);
 	}
 
 	async mend(): Promise<void> {

@@ -1,0 +1,215 @@
+/**
+ * Clients that move from node to node: with a reconnection token, cut off, overtaking themselves, in the middle of
+ * broadcasts. Whatever the order of goodbyes and arrivals, one connection speaks for a client, and nothing is lost.
+ */
+import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { ClientProcess } from "../kit/client-process.ts";
+import { useCluster } from "../kit/cluster.ts";
+import { CutProxy } from "../kit/cut-proxy.ts";
+import { metric } from "../kit/metric.ts";
+import type { NodeProcess } from "../kit/node-process.ts";
+import { makeWorkspace, type TestWorkspace } from "../kit/on-each-log.ts";
+import { Random } from "../kit/random.ts";
+import { type Frame, RawClient } from "../kit/raw-client.ts";
+
+const NODES = 3;
+/** Each published client moves so often: some faults come with the second reconnect only. */
+const MOVES = 3;
+/** A call after a move must be answered within so many milliseconds. */
+const ANSWER_MS_MAX = 1_000;
+/** Reconnects of one client that overtake its older connection. */
+const OVERTAKINGS = 30;
+
+const languages = [
+	{ language: "python", start: ClientProcess.python },
+	{ language: "javascript", start: ClientProcess.javascript },
+] as const;
+
+describe("three nodes", () => {
+	const nodes = useCluster(NODES);
+	const connected = new Set<RawClient>();
+	let team: TestWorkspace;
+	const url = (n: number) => (nodes[n % NODES] as NodeProcess).url;
+	const credentials = () => ({ workspace: team.id, token: team.token });
+
+	const connect = async (n: number, clientId: string) => {
+		const client = await RawClient.connect(url(n), { clientId, ...credentials() });
+		connected.add(client);
+		return client;
+	};
+	/** The same client once more, on whichever node. */
+	const again = async (n: number, { info }: RawClient) => {
+		const { client_id: clientId, reconnection_token: reconnectionToken } = info;
+		const client = await RawClient.connect(url(n), { clientId, reconnectionToken });
+		connected.add(client);
+		return client;
+	};
+	const openSockets = async () => {
+		const each = await Promise.all(nodes.map((node) => metric(node.url, "mycelog_gateway_connections")));
+		return each.reduce((sum, count) => sum + count, 0);
+	};
+
+	beforeAll(async () => {
+		team = await makeWorkspace(nodes[0] as NodeProcess, "moves");
+	});
+	afterEach(async () => {
+		for (const client of connected) await client.leave();
+		connected.clear();
+	});
+
+	test.each(languages)(
+		"scenario 16: a $language client that its load balancer moves from node to node is answered for at once everywhere, each time",
+		async ({ language, start }) => {
+			const balancer = await CutProxy.to(url(0));
+			const mover = start();
+			const name = `mover-${language}`;
+			await mover.connect(name, balancer.url, credentials());
+			await mover.run("register", { name, id: "moved" });
+			const callers = await Promise.all([0, 1, 2].map((n) => connect(n, `${language}-caller-${n}`)));
+			const watcher = callers[0] as RawClient;
+			await watcher.manage("subscribe", ["service_added"]);
+			const registered = ({ main }: Frame) =>
+				main["type"] === "service_added" &&
+				(main["data"] as { id: string }).id === `${team.id}/${name}:moved`;
+			for (let move = 1; move <= MOVES; move++) {
+				await balancer.cut();
+				balancer.switchTo(url(move));
+				await balancer.mend();
+				await watcher.frames.atLeast(move, registered, "registrations");
+				const started = performance.now();
+				const answers = callers.map((caller) => caller.call(name, "services.moved.add", [move, 1]));
+				expect(await Promise.all(answers)).toEqual(callers.map(() => move + 1));
+				expect(performance.now() - started).toBeLessThan(ANSWER_MS_MAX);
+			}
+			await mover.stop();
+			await balancer.cut();
+		},
+	);
+
+	test("what waits in a suspended client's mailbox is delivered on the node it comes back to: in order, once, calls answered", async () => {
+		const before = await connect(0, "sleeper");
+		await before.serve("late", (_, [n]) => n);
+		const sender = await connect(1, "sender");
+		sender.send({ type: "notice", to: "sleeper", data: -1 });
+		await before.frames.first(({ main }) => main["data"] === -1, "the first notice");
+		// One ping of the node is under way at a time: the first trip ends it, the second ends the one for the rest.
+		await before.roundTrip();
+		await before.roundTrip();
+		connected.delete(before);
+		await before.cut();
+		for (let seq = 0; seq < 300; seq++) sender.send({ type: "notice", to: "sleeper", data: seq });
+		const answer = sender.call("sleeper", "services.late.echo", ["while away"]);
+		expect(await sender.manage("echo", "sent")).toBe("sent");
+
+		const after = await again(2, before);
+		expect(after.info).toMatchObject({ recovered: true, workspace: team.id });
+		const call = await after.frames.first(({ main }) => main["method"] === "services.late.echo", "the call");
+		const reply = { type: "method", to: call.main["from"], method: `${call.main["session"]}.resolve` };
+		after.send(reply, { args: ["answered"] });
+		expect(await answer).toBe("answered");
+		const notices = after.frames.all.filter(({ main }) => main["type"] === "notice");
+		expect(notices.map(({ main }) => main["data"])).toEqual(Array.from({ length: 300 }, (_, seq) => seq));
+		// Its registrations are those it had.
+		expect(await sender.manage("get_service_info", "late")).toMatchObject({ id: `${after.peer}:late` });
+	});
+
+	test("a connection that overtakes an older one on another node closes it there, and no late goodbye does it harm", async () => {
+		const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000);
+		const random = new Random(seed);
+		const caller = await connect(2, "caller");
+		await caller.manage("subscribe", ["client_disconnected"]);
+		let current = await connect(0, "overtaking");
+		await current.serve("still", () => "here");
+		const base = await openSockets();
+		for (let round = 1; round <= OVERTAKINGS; round++) {
+			const older = current;
+			connected.delete(older);
+			const ending = random.pick(["stays", "cut", "leaves late"] as const);
+			const gone = ending === "cut" ? older.cut() : undefined;
+			current = await again(random.between(0, NODES - 1), older);
+			if (ending === "leaves late") await older.leave();
+			if (ending === "stays") {
+				expect((await older.closed).code, `SEED=${seed} round ${round}`).toBe(1001);
+			}
+			await gone;
+			const number = round;
+			const answered = caller.call("overtaking", "services.still.where", [number]);
+			const call = await current.frames.first(
+				({ main, extra }) =>
+					main["method"] === "services.still.where" && (extra["args"] as number[])[0] === number,
+				`the call of round ${round} (SEED=${seed}, ${ending})`,
+			);
+			const reply = { type: "method", to: call.main["from"], method: `${call.main["session"]}.resolve` };
+			current.send(reply, { args: [number] });
+			expect(await answered).toBe(number);
+		}
+		expect(await caller.manage("get_service_info", "still")).toMatchObject({ id: `${current.peer}:still` });
+		expect(caller.frames.all).toEqual([]);
+		await expect.poll(openSockets).toBe(base);
+	});
+
+	test("scenario 27: a broadcast reaches each member once, also one that moves between two nodes meanwhile", async () => {
+		const members = await Promise.all(Array.from({ length: 6 }, (_, n) => connect(n, `member-${n}`)));
+		for (const member of members) await member.manage("subscribe", ["news"]);
+		const speaker = await connect(1, "speaker");
+		const say = (from: number, before: number) => {
+			for (let seq = from; seq < before; seq++) speaker.send({ type: "news", to: "*", data: seq });
+		};
+		const news = ({ frames }: RawClient) =>
+			frames.all.filter(({ main }) => main["type"] === "news").map(({ main }) => main["data"]);
+		const isNews = ({ main }: Frame) => main["type"] === "news";
+		const mover = members.pop() as RawClient;
+		say(0, 100);
+		await mover.frames.atLeast(100, isNews, "news before the move");
+		await mover.roundTrip();
+		await mover.roundTrip();
+		connected.delete(mover);
+		await mover.cut();
+		say(100, 200);
+		const [moved] = await Promise.all([again(0, mover), say(200, 300)]);
+		await moved.frames.first(({ main }) => main["data"] === 299, "the newest after the move");
+		expect([...news(mover), ...news(moved)]).toEqual(Array.from({ length: 300 }, (_, seq) => seq));
+		for (const member of members) {
+			await member.frames.first(({ main }) => main["data"] === 299, "the newest");
+			expect(news(member)).toEqual(Array.from({ length: 300 }, (_, seq) => seq));
+		}
+	});
+
+	test("a member that moves again and again under a stream of broadcasts misses none; repeats are only what it had not acknowledged", async () => {
+		const speaker = await connect(0, "streaming");
+		let listener = await connect(1, "restless");
+		await listener.manage("subscribe", ["stream"]);
+		const data = ({ frames }: RawClient) =>
+			frames.all.filter(({ main }) => main["type"] === "stream").map(({ main }) => main["data"] as number);
+		let said = 0;
+		let going = true;
+		const streaming = (async () => {
+			while (going) {
+				for (let i = 0; i < 10; i++) speaker.send({ type: "stream", to: "*", data: said++ });
+				await speaker.roundTrip();
+			}
+		})();
+		const parts: number[][] = [];
+		for (let move = 0; move < 10; move++) {
+			await listener.frames.atLeast(20, ({ main }) => main["type"] === "stream", "of the stream");
+			const older = listener;
+			connected.delete(older);
+			if (move % 2 === 0) await older.cut();
+			listener = await again(move, older);
+			await older.closed;
+			parts.push(data(older));
+		}
+		going = false;
+		await streaming;
+		await listener.frames.first(({ main }) => main["data"] === said - 1, "the newest of the stream");
+		parts.push(data(listener));
+		let expected = 0;
+		for (const part of parts) {
+			const [first] = part as [number];
+			expect(first).toBeLessThanOrEqual(expected);
+			expect(part).toEqual(Array.from({ length: part.length }, (_, i) => first + i));
+			expected = Math.max(expected, (part.at(-1) as number) + 1);
+		}
+		expect(expected).toBe(said);
+	});
+});
