@@ -38,6 +38,11 @@ export const ERROR_CATALOGUE = {
 		retryable: true,
 		fix: "Check that the named addresses are right and the broker is up; the node resumes alone.",
 	},
+	"log.access-refused": {
+		meaning: "Kafka refused the login, the certificate or an operation.",
+		retryable: false,
+		fix: "Check --kafka-sasl-* and --kafka-tls-*, and the permissions listed in docs/operating/kafka.md.",
+	},
 	"log.unavailable": {
 		meaning: "The log has not answered for some time; this message was refused at once, nothing was written.",
 		retryable: true,

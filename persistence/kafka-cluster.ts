@@ -1,31 +1,66 @@
 /**
- * kafkajs' cluster object: leaders, single brokers and fetches without a consumer group, for which kafkajs has no
- * public call. Owns the one place that reaches behind kafkajs' surface (the version is pinned to 2.2.4 for it).
+ * What this project asks of a Kafka client library: requests to brokers, without a library's own producer, consumer or
+ * admin. Owns the port; kafka-client-kafkajs.ts and kafka-client-platformatic.ts are its adapters. Retries, batching,
+ * sequence numbers, groups and what a failure means stand above it and exist once.
+ *
+ * Everything rejects with an Error; where a broker answered with an error of the protocol, `type` is its name and
+ * `retriable` whether the same request may succeed later.
  */
-import type { Kafka, KafkaMessage } from "kafkajs";
+import type { KafkaSecurity } from "./kafka-security.ts";
+import type { LogRecord, NewRecord, PartitionBounds } from "./log.ts";
 
-/** Fetches see what is committed: records of an aborted transaction never were. */
-export const READ_COMMITTED = 1;
-
-export interface FetchedPartition {
-	readonly partition: number;
-	readonly messages: readonly (KafkaMessage & { readonly isControlRecord?: boolean })[];
+export interface ClusterOptions {
+	/** `host:port`; it does not matter which of them live, as long as one does. */
+	readonly brokers: readonly string[];
+	readonly clientId: string;
+	readonly security: KafkaSecurity;
+	/** One try to connect, milliseconds. */
+	readonly connectMs: number;
+	/** One request, milliseconds, beyond the time it asks the broker to wait. */
+	readonly requestMs: number;
+	/** The library's own lines. */
+	readonly onDebug?: (message: string, fields: object) => void;
 }
 
 export interface PartitionFetch {
+	readonly topic: string;
 	readonly partition: number;
-	readonly fetchOffset: string;
-	/** A single larger batch is still returned whole. */
+	readonly from: number;
+	/** Bytes; a single larger batch is still returned whole. */
 	readonly maxBytes: number;
 }
 
 export interface FetchRequest {
-	readonly isolationLevel: number;
 	/** Milliseconds to wait for a first byte. */
-	readonly maxWaitTime: number;
-	readonly minBytes: number;
+	readonly maxWaitMs: number;
 	readonly maxBytes: number;
-	readonly topics: readonly { readonly topic: string; readonly partitions: readonly PartitionFetch[] }[];
+	readonly partitions: readonly PartitionFetch[];
+}
+
+export interface FetchedPartition {
+	readonly topic: string;
+	readonly partition: number;
+	/**
+	 * Decoded when asked for: most of what an owner fetches it has already. Those of aborted transactions are among
+	 * them, but nobody here makes any.
+	 */
+	recordsFrom(offset: number): LogRecord[];
+	/** Where the log goes on: behind markers and what compaction removed, too. Not above `from` where nothing came. */
+	readonly next: number;
+}
+
+/** Numbers the batches of each partition, so that a broker knows a repeat. */
+export interface ProducerIdentity {
+	readonly id: string;
+	readonly epoch: number;
+}
+
+export interface ProduceBatch {
+	readonly topic: string;
+	readonly partition: number;
+	/** Of its first record, among all this producer sent to the partition. */
+	readonly sequence: number;
+	readonly records: readonly NewRecord[];
 }
 
 export interface JoinRequest {
@@ -47,7 +82,7 @@ export interface JoinResponse {
 	readonly members: readonly { readonly memberId: string; readonly memberMetadata: Buffer }[];
 }
 
-/** The broker that coordinates a group. Everything rejects with the protocol's error as `type`. */
+/** The broker that coordinates a group. */
 export interface GroupCoordinator {
 	joinGroup(request: JoinRequest): Promise<JoinResponse>;
 	syncGroup(request: {
@@ -65,41 +100,54 @@ export interface GroupCoordinator {
 	}>;
 }
 
-export interface ClusterBroker extends GroupCoordinator {
-	/** Rejects with the first partition's error, whichever that is. */
-	fetch(request: FetchRequest): Promise<{
-		readonly responses: readonly {
-			readonly topicName: string;
-			readonly partitions: readonly FetchedPartition[];
-		}[];
-	}>;
+export interface ClusterBroker {
+	/** Of partitions it leads. Rejects with the first partition's error, whichever that is. */
+	fetch(request: FetchRequest): Promise<readonly FetchedPartition[]>;
+	/**
+	 * Appends to partitions it leads, acknowledged by all in-sync replicas. Answers in the order of the batches: the
+	 * offset of the first record, or why not. A rejection means that nobody knows of any of them.
+	 */
+	produce(producer: ProducerIdentity, batches: readonly ProduceBatch[]): Promise<readonly (number | Error)[]>;
+}
+
+export interface NewTopic {
+	readonly name: string;
+	readonly partitions: number;
+	readonly replicationFactor: number;
+	readonly settings: Readonly<Record<string, string>>;
+}
+
+export interface FoundTopic {
+	readonly name: string;
+	readonly partitions: readonly { readonly leader: number; readonly replicas: readonly number[] }[];
 }
 
 export interface KafkaCluster {
+	/** Tries every address before it rejects. */
 	connect(): Promise<void>;
 	disconnect(): Promise<void>;
+
+	/** Of the topics that were added. */
 	refreshMetadata(): Promise<void>;
 	/** Metadata of a topic must be known before its leaders can be asked for. */
 	addTargetTopic(topic: string): Promise<void>;
 	/** Partition numbers by the id of their leader. */
 	findLeaderForPartitions(topic: string, partitions: readonly number[]): Record<string, number[]>;
+	findTopicPartitionMetadata(topic: string): readonly unknown[];
 	findBroker(request: { nodeId: string }): Promise<ClusterBroker>;
 	findGroupCoordinator(request: { groupId: string }): Promise<GroupCoordinator>;
-	findTopicPartitionMetadata(topic: string): readonly unknown[];
-	fetchTopicsOffset(
-		topics: { topic: string; partitions: { partition: number }[]; fromBeginning: boolean }[],
-	): Promise<{ partitions: { offset: string }[] }[]>;
-}
+	bounds(topic: string, partition: number): Promise<PartitionBounds>;
+	newProducer(): Promise<ProducerIdentity>;
 
-/** kafkajs keeps the method that makes its cluster objects behind a symbol. */
-export function createCluster(kafka: Kafka): KafkaCluster {
-	const prototype = Object.getPrototypeOf(kafka);
-	const symbols = [...Object.getOwnPropertySymbols(kafka), ...Object.getOwnPropertySymbols(prototype)];
-	const create = symbols.find((symbol) => symbol.description === "private:Kafka:createCluster");
-	if (!create) throw new Error("this kafkajs has no createCluster; the version is pinned for that reason");
-	return (kafka as unknown as Record<symbol, (options: object) => KafkaCluster>)[create]?.({
-		allowAutoTopicCreation: false,
-		isolationLevel: READ_COMMITTED,
-		metadataMaxAge: 300_000,
-	}) as KafkaCluster;
+	/** How many brokers live. */
+	countBrokers(): Promise<number>;
+	/** Those of the names that exist. */
+	describeTopics(names: readonly string[]): Promise<readonly FoundTopic[]>;
+	/** Those that exist already stay as they are. */
+	createTopics(topics: readonly NewTopic[], timeoutMs: number): Promise<void>;
+	/** What is in force, by topic and by the name of the setting. */
+	topicSettings(
+		topics: readonly string[],
+		settings: readonly string[],
+	): Promise<ReadonlyMap<string, Readonly<Record<string, string>>>>;
 }

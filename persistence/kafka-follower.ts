@@ -6,11 +6,9 @@
  * own ones too, which the owner has from the acknowledgement already. On one node that cost 7 times the processor
  * time of everything else. So a loop that brought nothing but own records pauses before it asks again.
  */
-import type { Kafka } from "kafkajs";
 import { MycelogError } from "./errors.ts";
-import { createCluster, type FetchedPartition, type KafkaCluster, READ_COMMITTED } from "./kafka-cluster.ts";
+import type { FetchedPartition, KafkaCluster } from "./kafka-cluster.ts";
 import type { KafkaProgress } from "./kafka-progress.ts";
-import { toRecord } from "./kafka-records.ts";
 import { type PartitionBounds, type PartitionId, partitionName } from "./log.ts";
 import type { OwnedPartition } from "./owned-partition.ts";
 
@@ -27,7 +25,8 @@ const FULL_PAUSE_MS = 10;
 const RETRY_MS = 200;
 
 export interface FollowerParts {
-	readonly kafka: Kafka;
+	/** With connections of its own: fetches hold them. */
+	readonly cluster: KafkaCluster;
 	readonly topicName: (id: PartitionId) => string;
 	readonly boundsOf: (id: PartitionId) => Promise<PartitionBounds>;
 	/** An append of this process to the partition is under way: a fetch may see it before its acknowledgement. */
@@ -59,7 +58,7 @@ export class KafkaFollower {
 
 	constructor(parts: FollowerParts) {
 		this.#parts = parts;
-		this.#cluster = createCluster(parts.kafka);
+		this.#cluster = parts.cluster;
 	}
 
 	connect(): Promise<void> {
@@ -155,29 +154,24 @@ export class KafkaFollower {
 	}
 
 	async #fetch(leader: string, ready: readonly Followed[]): Promise<Map<Followed, FetchedPartition>> {
-		const byTopic = Map.groupBy(ready, ({ topic }) => topic);
-		const broker = await this.#cluster.findBroker({ nodeId: leader });
-		const { responses } = await broker.fetch({
-			isolationLevel: READ_COMMITTED,
-			maxWaitTime: FETCH_WAIT_MS,
-			minBytes: 1,
-			maxBytes: FETCH_BYTES_MAX,
-			topics: [...byTopic].map(([topic, followed]) => ({
-				topic,
-				partitions: followed.map(({ owned, readFrom }) => ({
-					partition: owned.id.partition,
-					fetchOffset: String(Math.max(owned.next, readFrom)),
-					maxBytes: PARTITION_BYTES_MAX,
-				})),
-			})),
+		const asked = ready.map((followed) => {
+			return { followed, from: Math.max(followed.owned.next, followed.readFrom) };
 		});
-		const named = new Map(ready.map((one) => [`${one.topic}/${one.owned.id.partition}`, one]));
+		const broker = await this.#cluster.findBroker({ nodeId: leader });
+		const answers = await broker.fetch({
+			maxWaitMs: FETCH_WAIT_MS,
+			maxBytes: FETCH_BYTES_MAX,
+			partitions: asked.map(({ followed: { owned, topic }, from }) => {
+				return { topic, partition: owned.id.partition, from, maxBytes: PARTITION_BYTES_MAX };
+			}),
+		});
+		const named = new Map(
+			asked.map((one) => [`${one.followed.topic}/${one.followed.owned.id.partition}`, one]),
+		);
 		const fetched = new Map<Followed, FetchedPartition>();
-		for (const { topicName, partitions } of responses) {
-			for (const partition of partitions) {
-				const followed = named.get(`${topicName}/${partition.partition}`);
-				if (followed && partition.messages.length > 0) fetched.set(followed, partition);
-			}
+		for (const answer of answers) {
+			const one = named.get(`${answer.topic}/${answer.partition}`);
+			if (one && answer.next > one.from) fetched.set(one.followed, answer);
 		}
 		return fetched;
 	}
@@ -185,17 +179,14 @@ export class KafkaFollower {
 	/** `own`: everything that came was appended by this process; `others`: not everything. */
 	#handOver(fetched: ReadonlyMap<Followed, FetchedPartition>): "nothing" | "own" | "others" {
 		let others = false;
-		for (const [followed, { messages }] of fetched) {
+		for (const [followed, { recordsFrom, next }] of fetched) {
 			const { owned } = followed;
 			// A batch that retention took in part comes whole.
 			const before = Math.max(owned.next, followed.readFrom);
-			const last = Number(messages.at(-1)?.offset);
-			if (last < before) continue;
-			const records = messages
-				.filter(({ offset, isControlRecord }) => Number(offset) >= before && !isControlRecord)
-				.map(toRecord);
+			if (next <= before) continue;
+			const records = recordsFrom(before);
 			if (records.length > 0 && !owned.offer(records, true)) continue;
-			followed.readFrom = last + 1;
+			followed.readFrom = next;
 			if (!this.#parts.isWriting(owned.id)) others = true;
 		}
 		if (fetched.size === 0) return "nothing";

@@ -2,10 +2,8 @@
  * Reads any partition of a Kafka log from any offset, on request. Owns bounds and long polls too; what a node owns is
  * read by kafka-follower.ts.
  */
-import type { Kafka } from "kafkajs";
 import { MycelogError } from "./errors.ts";
-import { createCluster, type FetchedPartition, type KafkaCluster, READ_COMMITTED } from "./kafka-cluster.ts";
-import { toRecord } from "./kafka-records.ts";
+import type { FetchedPartition, KafkaCluster } from "./kafka-cluster.ts";
 import type { LogRecord, PartitionBounds, ReadLimit } from "./log.ts";
 
 /** Bytes of one fetch; a single larger record is still returned whole. */
@@ -13,12 +11,13 @@ const FETCH_BYTES_MAX = 4 * 1024 * 1024;
 /** Times a read is tried when leaders move or start, with metadata refreshed in between: five seconds in all. */
 const READ_TRIES_MAX = 25;
 const READ_RETRY_MS = 200;
+
 export class KafkaReader {
 	readonly #cluster: KafkaCluster;
 	readonly #topics = new Set<string>();
 
-	constructor(kafka: Kafka) {
-		this.#cluster = createCluster(kafka);
+	constructor(cluster: KafkaCluster) {
+		this.#cluster = cluster;
 	}
 
 	connect(): Promise<void> {
@@ -30,27 +29,18 @@ export class KafkaReader {
 	}
 
 	async bounds(topic: string, partition: number): Promise<PartitionBounds> {
-		return this.#tried(topic, async () => {
-			const of = (fromBeginning: boolean) => [{ topic, partitions: [{ partition }], fromBeginning }];
-			const [first] = await this.#cluster.fetchTopicsOffset(of(true));
-			const [last] = await this.#cluster.fetchTopicsOffset(of(false));
-			return { start: Number(first?.partitions[0]?.offset), end: Number(last?.partitions[0]?.offset) };
-		});
+		return this.#tried(topic, () => this.#cluster.bounds(topic, partition));
 	}
 
 	async read(topic: string, partition: number, from: number, limit: ReadLimit): Promise<LogRecord[]> {
 		let next = from;
 		for (;;) {
 			const fetched = await this.#fetch(topic, partition, next, limit.waitMs);
-			const records = fetched.messages
-				.filter((message) => Number(message.offset) >= next && !message.isControlRecord)
-				.slice(0, limit.maxRecords)
-				.map(toRecord);
+			const records = fetched.recordsFrom(next).slice(0, limit.maxRecords);
 			if (records.length > 0) return records;
-			const last = fetched.messages.at(-1);
-			// Nothing there, or only markers: those are stepped over.
-			if (!last || Number(last.offset) < next) return [];
-			next = Number(last.offset) + 1;
+			// Nothing there, or only markers and what compaction emptied: those are stepped over.
+			if (fetched.next <= next) return [];
+			next = fetched.next;
 		}
 	}
 
@@ -60,16 +50,12 @@ export class KafkaReader {
 			const nodeId = Object.keys(leaders)[0];
 			if (nodeId === undefined) throw new Error(`partition ${topic}/${partition} has no leader`);
 			const broker = await this.#cluster.findBroker({ nodeId });
-			const { responses } = await broker.fetch({
-				isolationLevel: READ_COMMITTED,
-				maxWaitTime: waitMs,
-				minBytes: 1,
+			const [fetched] = await broker.fetch({
+				maxWaitMs: waitMs,
 				maxBytes: FETCH_BYTES_MAX,
-				topics: [
-					{ topic, partitions: [{ partition, fetchOffset: String(from), maxBytes: FETCH_BYTES_MAX }] },
-				],
+				partitions: [{ topic, partition, from, maxBytes: FETCH_BYTES_MAX }],
 			});
-			return responses[0]?.partitions[0] as FetchedPartition;
+			return fetched as FetchedPartition;
 		});
 	}
 

@@ -1,12 +1,16 @@
 /**
- * The topics of a Kafka log: made where missing, checked where found. Owns their settings on the broker.
+ * The topics of a Kafka log: made where missing, checked where found. Owns their settings on the broker, and what is
+ * said about those that are not as this node requires.
  */
-import type { Admin, ITopicMetadata } from "kafkajs";
 import { MycelogError } from "./errors.ts";
+import type { FoundTopic, KafkaCluster } from "./kafka-cluster.ts";
 import type { TopicSpec } from "./log.ts";
 
 /** Bytes; above the runtime's record limit, because a batch carries keys and headers too. */
 export const MESSAGE_BYTES_MAX = 1_048_588;
+/** Copies of a topic where nobody says how many, as far as there are brokers: one may fail and one be in repair. */
+export const REPLICATION_FACTOR_DEFAULT = 3;
+const IN_SYNC = "min.insync.replicas";
 /**
  * Of compacted topics. Kafka compacts closed segments only, so they close soon; the ratio says how much of a partition
  * may be out of date. Readers have a day to see that a key was removed.
@@ -22,58 +26,150 @@ const TIMEOUT_MS = 10_000;
 /** Between two looks at topics that a broker is still setting up, milliseconds. */
 const LOOK_AGAIN_MS = 100;
 
-export async function ensureKafkaTopics(
-	admin: Admin,
-	prefix: string,
-	topics: readonly TopicSpec[],
-	replicationFactor: number,
-): Promise<void> {
-	const existing = new Set(await admin.listTopics());
+export interface Replication {
+	/** Least number of copies; undefined: made with the default, found ones are only spoken of. */
+	readonly factor?: number;
+	/** Least number of copies that must have a record before it is acknowledged; undefined: likewise. */
+	readonly inSync?: number;
+}
+
+export interface TopicsParts {
+	readonly cluster: KafkaCluster;
+	readonly prefix: string;
+	readonly replication: Replication;
+	/** Topics that hold less than they could. */
+	readonly onWarning: (message: string, fields: object) => void;
+}
+
+/** Rejects with `log.topic-mismatch`: what was found, what is required, and what to do. */
+export async function ensureKafkaTopics(parts: TopicsParts, topics: readonly TopicSpec[]): Promise<void> {
+	if (topics.length === 0) return;
+	const { cluster, prefix, replication } = parts;
+	const wanted = defaultsFor(await cluster.countBrokers(), replication);
+	if (wanted.inSync > wanted.factor) throw neverWritable(wanted);
+	const names = topics.map(({ name }) => `${prefix}.${name}`);
+	const existing = new Set((await cluster.describeTopics(names)).map(({ name }) => name));
 	const missing = topics.filter(({ name }) => !existing.has(`${prefix}.${name}`));
 	if (missing.length > 0) {
-		// False: another node made them in the meantime, which the check below covers.
-		await admin.createTopics({
-			waitForLeaders: false,
-			timeout: TIMEOUT_MS,
-			topics: missing.map((spec) => ({
-				topic: `${prefix}.${spec.name}`,
-				numPartitions: spec.partitions,
-				replicationFactor,
-				configEntries: Object.entries(settingsOf(spec)).map(([name, value]) => ({
-					name,
-					value: String(value),
-				})),
-			})),
+		const made = missing.map((spec) => ({
+			name: `${prefix}.${spec.name}`,
+			partitions: spec.partitions,
+			replicationFactor: wanted.factor,
+			settings: settingsOf(spec, wanted.inSync),
+		}));
+		await cluster.createTopics(made, TIMEOUT_MS).catch((cause: Error & { type?: string }) => {
+			throw cause.type === "INVALID_REPLICATION_FACTOR" ? tooFewBrokers(wanted.factor, cause) : cause;
 		});
 	}
-	const found = await topicsWithLeaders(
-		admin,
-		topics.map(({ name }) => `${prefix}.${name}`),
-	);
+	const found = await topicsWithLeaders(cluster, names);
+	const settings = await cluster.topicSettings(names, [IN_SYNC]);
 	for (const { name, partitions } of topics) {
-		const there = found.find((topic) => topic.name === `${prefix}.${name}`)?.partitions.length ?? 0;
-		if (there === partitions) continue;
-		const text = `topic ${prefix}.${name} has ${there} partitions, this node requires ${partitions}: start with --partitions ${there} or another --prefix`;
-		throw new MycelogError("log.topic-mismatch", text, { topic: name, found: there, required: partitions });
+		const topic = found.find((one) => one.name === `${prefix}.${name}`);
+		const inSync = Number(settings.get(`${prefix}.${name}`)?.[IN_SYNC]);
+		check(parts, wanted, { name: `${prefix}.${name}`, partitions, topic, inSync });
 	}
 }
 
-function settingsOf({ retentionMs = -1, compacted = false }: TopicSpec): Record<string, string | number> {
+function defaultsFor(brokers: number, { factor, inSync }: Replication): Required<Replication> {
+	const copies = factor ?? Math.min(REPLICATION_FACTOR_DEFAULT, brokers);
+	return { factor: copies, inSync: inSync ?? Math.max(1, copies - 1) };
+}
+
+function settingsOf({ retentionMs = -1, compacted = false }: TopicSpec, inSync: number) {
 	const kept = compacted ? COMPACTED : { "retention.ms": retentionMs };
-	return { ...kept, "max.message.bytes": MESSAGE_BYTES_MAX };
+	const all = { ...kept, "max.message.bytes": MESSAGE_BYTES_MAX, [IN_SYNC]: inSync };
+	return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)]));
+}
+
+interface Checked {
+	readonly name: string;
+	readonly partitions: number;
+	readonly topic: FoundTopic | undefined;
+	readonly inSync: number;
+}
+
+function check(
+	{ replication, onWarning }: TopicsParts,
+	wanted: Required<Replication>,
+	{ name, partitions, topic, inSync }: Checked,
+): void {
+	const there = topic?.partitions.length ?? 0;
+	const copies = Math.min(...(topic?.partitions ?? []).map(({ replicas }) => replicas.length));
+	if (there !== partitions) {
+		const fix = `start with --partitions ${there} or another --prefix`;
+		throw mismatch(name, "partitions", { found: there, required: partitions, fix });
+	}
+	if (copies < wanted.factor) {
+		const text = `kafka-reassign-partitions.sh gives it more replicas; --kafka-replication-factor ${copies} accepts it`;
+		const least = { found: copies, required: wanted.factor, fix: text };
+		if (replication.factor !== undefined) throw mismatch(name, "replication factor", least);
+		onWarning(
+			`topic ${name} has replication factor ${copies}, there are brokers for ${wanted.factor}: ${text}`,
+			{
+				topic: name,
+			},
+		);
+	}
+	// Where it is higher than there are copies, nothing can be written at all.
+	const most = inSync > copies;
+	if (inSync < wanted.inSync || most) {
+		const required = most ? copies : wanted.inSync;
+		const how = `kafka-configs.sh --alter --topic ${name} --add-config ${IN_SYNC}=${required}`;
+		const fix = most ? how : `${how}; --kafka-min-insync-replicas ${inSync} accepts it`;
+		if (replication.inSync !== undefined || most)
+			throw mismatch(name, IN_SYNC, { found: inSync, required, fix });
+		onWarning(`topic ${name} has ${IN_SYNC} ${inSync}, ${required} would be safer: ${fix}`, { topic: name });
+	}
+}
+
+function mismatch(
+	topic: string,
+	setting: string,
+	details: { readonly found: number; readonly required: number; readonly fix: string },
+): MycelogError {
+	const { found, required, fix } = details;
+	const text = `topic ${topic} has ${setting} ${found}, this node requires ${required}: ${fix}`;
+	return new MycelogError("log.topic-mismatch", text, { topic, setting, ...details });
+}
+
+/** No write would ever be acknowledged. */
+function neverWritable({ factor, inSync }: Required<Replication>): MycelogError {
+	const fix = "start more brokers, or lower --kafka-min-insync-replicas";
+	const text = `${inSync} in-sync replicas are required of topics with ${factor} replicas: ${fix}`;
+	return new MycelogError("log.topic-mismatch", text, {
+		setting: IN_SYNC,
+		found: factor,
+		required: inSync,
+		fix,
+	});
+}
+
+function tooFewBrokers(required: number, cause: Error): MycelogError {
+	const fix = `start more brokers, or --kafka-replication-factor with a smaller number`;
+	const text = `Kafka has too few brokers for replication factor ${required}: ${fix}`;
+	return new MycelogError(
+		"log.topic-mismatch",
+		text,
+		{ setting: "replication factor", required, fix },
+		{ cause },
+	);
 }
 
 /** A topic just made is unknown, or without leaders, for a moment, and to some brokers longer than to others. */
-async function topicsWithLeaders(admin: Admin, names: readonly string[]): Promise<readonly ITopicMetadata[]> {
+async function topicsWithLeaders(
+	cluster: KafkaCluster,
+	names: readonly string[],
+): Promise<readonly FoundTopic[]> {
 	const deadline = performance.now() + TIMEOUT_MS;
 	for (;;) {
 		const late = performance.now() > deadline;
 		try {
-			const { topics } = await admin.fetchTopicMetadata({ topics: [...names] });
-			if (late || topics.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0)))
-				return topics;
+			const found = await cluster.describeTopics(names);
+			const all = found.length === names.length;
+			if (late || (all && found.every(({ partitions }) => partitions.every(({ leader }) => leader >= 0))))
+				return found;
 		} catch (error) {
-			if (late || (error as { type?: string }).type !== "UNKNOWN_TOPIC_OR_PARTITION") throw error;
+			if (late || (error as { type?: string }).type !== "LEADER_NOT_AVAILABLE") throw error;
 		}
 		await new Promise((resolve) => setTimeout(resolve, LOOK_AGAIN_MS));
 	}

@@ -1,32 +1,30 @@
 /**
- * Appends to Kafka: what waits for all partitions leaves in one call, which kafkajs makes one request a broker.
- * Owns the producer and its replacement; a partition that fails fails its own callers only.
- *
- * Why a producer is replaced after a failure: kafkajs gives the sequence numbers of a failed request to the next one.
- * Where the broker did take the failed request, it would answer the next as a repeat: acknowledged, never written.
- * The SAME records, sent again by the same producer, are safe for the same reason: the repeat is recognised.
+ * Appends to Kafka: what waits for all partitions of a leader leaves in one request. Owns batching, retries and
+ * deadlines; a partition that fails fails its own callers only. What makes retries safe is kafka-producer.ts.
  */
-import { type Kafka, Partitioners, type Producer } from "kafkajs";
 import { endsWithin } from "./deadline.ts";
 import { MycelogError } from "./errors.ts";
+import type { BatchNumber, KafkaProducer, Numbered } from "./kafka-producer.ts";
 import type { KafkaProgress } from "./kafka-progress.ts";
-import { toMessage } from "./kafka-records.ts";
 import { type NewRecord, type PartitionId, partitionName } from "./log.ts";
 
-/**
- * Produce calls under way at once; what waits meanwhile shares the next one. kafkajs' idempotent producer sends one
- * request a broker at a time: a second call would only wait there, with fewer records in it.
- */
-const PRODUCES_UNDER_WAY_MAX = 1;
-/** Bytes of values in one call; a broker refuses requests above 100 MiB. */
+/** Bytes of values in one request; a broker refuses those above 100 MiB. */
 const PRODUCE_BYTES_MAX = 16 * 1024 * 1024;
 /** Between two tries of one partition's batch, milliseconds: doubles from the first to the last. */
 const RETRY_MS_FIRST = 100;
 const RETRY_MS_MAX = 1_000;
 const TOO_LARGE = new Set(["MESSAGE_TOO_LARGE", "RECORD_LIST_TOO_LARGE"]);
+/** The broker does not go on from a batch's number: it will never take it under that one. */
+const NUMBER_REFUSED = new Set([
+	"OUT_OF_ORDER_SEQUENCE_NUMBER",
+	"DUPLICATE_SEQUENCE_NUMBER",
+	"UNKNOWN_PRODUCER_ID",
+	"INVALID_PRODUCER_EPOCH",
+	"INVALID_PRODUCER_ID_MAPPING",
+]);
 
 export interface WriterParts {
-	readonly kafka: Kafka;
+	readonly producer: KafkaProducer;
 	readonly brokers: readonly string[];
 	readonly topicName: (id: PartitionId) => string;
 	/** Milliseconds until an append that is not acknowledged rejects. */
@@ -38,10 +36,8 @@ export interface WriterParts {
 	readonly onStored: (id: PartitionId, records: readonly NewRecord[], base: number) => void;
 }
 
-interface Batch {
-	readonly id: PartitionId;
+interface Batch extends Numbered {
 	readonly name: string;
-	readonly records: readonly NewRecord[];
 	readonly bytes: number;
 	readonly since: number;
 	/** Milliseconds from `since` until its caller is told that it failed. */
@@ -52,24 +48,18 @@ interface Batch {
 	readonly reject: (error: unknown) => void;
 }
 
-/** A producer with its users counted, so that a replaced one ends after its last. */
-interface Session {
-	readonly producer: Producer;
-	readonly connected: Promise<void>;
-	users: number;
-	replaced: boolean;
-}
-
 export class KafkaWriter {
 	readonly #parts: WriterParts;
-	#session: Session | undefined;
 	/** At most one batch a partition is under way; the callers' own bounds limit what waits. */
 	#waiting: Batch[] = [];
 	readonly #underWay = new Map<string, Batch>();
 	#onIdle: () => void = () => {};
 	/** Partitions that failed: they are sent alone until they succeed. */
 	readonly #suspects = new Set<string>();
-	#producing = 0;
+	/** Leaders with a request under way; what waits for them meanwhile shares the next one. */
+	readonly #busy = new Set<string>();
+	/** The newest batch that was given up, by partition: appended again unchanged, it is the same one. */
+	readonly #givenUp = new Map<string, Numbered>();
 	#flushPlanned = false;
 	#closed = false;
 
@@ -78,7 +68,7 @@ export class KafkaWriter {
 	}
 
 	async connect(): Promise<void> {
-		await this.#current().connected;
+		await this.#parts.producer.connect();
 	}
 
 	append(id: PartitionId, records: readonly NewRecord[]): Promise<number> {
@@ -101,7 +91,9 @@ export class KafkaWriter {
 		for (const { value } of records) bytes += value.length;
 		return new Promise((resolve, reject) => {
 			const since = performance.now();
-			this.#waiting.push({ id, name: partitionName(id), records, bytes, since, ...how, resolve, reject });
+			const name = partitionName(id);
+			const number = this.#numberBefore(name, records);
+			this.#waiting.push({ id, name, records, bytes, since, ...how, number, resolve, reject });
 			this.#planFlush();
 		});
 	}
@@ -123,7 +115,7 @@ export class KafkaWriter {
 		await Promise.race([idle, deadline]);
 		for (const batch of this.#underWay.values())
 			batch.reject(this.#failure(batch, new Error("the log was closed")));
-		await this.#session?.producer.disconnect();
+		await this.#parts.producer.disconnect();
 	}
 
 	#planFlush(): void {
@@ -136,62 +128,69 @@ export class KafkaWriter {
 	}
 
 	#flush(): void {
-		const together: Batch[] = [];
+		const together = new Map<string, { batches: Batch[]; bytes: number }>();
 		const left: Batch[] = [];
-		let bytes = 0;
 		for (const batch of this.#waiting) {
-			const suspect = this.#suspects.has(batch.name);
-			const room = this.#producing < PRODUCES_UNDER_WAY_MAX && bytes < PRODUCE_BYTES_MAX;
-			if (this.#underWay.has(batch.name) || !(suspect || room)) {
+			if (this.#underWay.has(batch.name)) {
+				left.push(batch);
+				continue;
+			}
+			const leader = this.#parts.producer.leaderOf(batch.id);
+			if (leader === undefined || this.#suspects.has(batch.name)) {
+				this.#underWay.set(batch.name, batch);
+				void this.#sendAlone(batch);
+				continue;
+			}
+			const request = together.get(leader) ?? { batches: [], bytes: 0 };
+			if (this.#busy.has(leader) || request.bytes >= PRODUCE_BYTES_MAX) {
 				left.push(batch);
 				continue;
 			}
 			this.#underWay.set(batch.name, batch);
-			if (suspect) void this.#sendAlone(batch, this.#current());
-			else bytes += together.push(batch) && batch.bytes;
+			request.batches.push(batch);
+			request.bytes += batch.bytes;
+			together.set(leader, request);
 		}
 		this.#waiting = left;
-		if (together.length > 0) void this.#sendTogether(together);
+		for (const [leader, { batches }] of together) void this.#sendTogether(leader, batches);
 	}
 
-	async #sendTogether(batches: readonly Batch[]): Promise<void> {
-		const session = this.#current();
-		this.#producing++;
-		try {
-			const bases = await this.#send(session, batches);
-			this.#parts.progress.wrote();
-			for (const [i, batch] of batches.entries()) this.#stored(batch, bases[i] as number);
-		} catch (cause) {
-			// kafkajs tells one error for all of them: each finds out for itself, by the same producer.
-			this.#failed(cause);
-			for (const batch of batches) void this.#sendAlone(batch, session);
-		} finally {
-			this.#producing--;
-			this.#planFlush();
+	async #sendTogether(leader: string, batches: readonly Batch[]): Promise<void> {
+		this.#busy.add(leader);
+		const answers = await this.#send(batches);
+		this.#busy.delete(leader);
+		for (const [i, batch] of batches.entries()) {
+			const answer = answers[i] as number | Error;
+			if (typeof answer === "number") {
+				this.#stored(batch, answer);
+				continue;
+			}
+			this.#failed(answer);
+			void this.#sendAlone(batch);
 		}
+		this.#planFlush();
 	}
 
-	async #sendAlone(batch: Batch, session: Session): Promise<void> {
+	async #sendAlone(batch: Batch): Promise<void> {
 		this.#suspects.add(batch.name);
 		for (let pause = RETRY_MS_FIRST; ; pause = Math.min(pause * 2, RETRY_MS_MAX)) {
-			try {
-				const [base] = await this.#send(session, [batch]);
+			const [answer] = await this.#send([batch]);
+			if (typeof answer === "number") {
 				this.#suspects.delete(batch.name);
-				this.#parts.progress.wrote();
-				this.#stored(batch, base as number);
-				break;
-			} catch (cause) {
-				this.#failed(cause);
-				const again = !this.#closed && !batch.isProbe && isRetryable(cause);
-				if (again && this.#leftMs(batch) > pause) {
-					await new Promise((resolve) => setTimeout(resolve, pause));
-					continue;
-				}
-				this.#replace(session);
-				this.#done(batch);
-				batch.reject(this.#failure(batch, cause as Error));
+				this.#stored(batch, answer);
 				break;
 			}
+			const cause = answer as Error;
+			this.#failed(cause);
+			const again = !this.#closed && !batch.isProbe && isRetryable(cause);
+			if (!again || this.#leftMs(batch) <= pause) {
+				this.#giveUp(batch, cause);
+				break;
+			}
+			await new Promise((resolve) => setTimeout(resolve, pause));
+			await this.#parts.producer.lookAgain().catch(() => {
+				// The next try meets the same trouble and reports it.
+			});
 		}
 		this.#planFlush();
 	}
@@ -201,60 +200,51 @@ export class KafkaWriter {
 		if (isRetryable(cause)) this.#parts.progress.failed((cause as Error).message);
 	}
 
-	/** Rejects at the first batch's deadline, whatever kafkajs still does. */
-	async #send(session: Session, batches: readonly Batch[]): Promise<number[]> {
+	/** Answers at the first batch's deadline, whatever the request still does. */
+	async #send(batches: readonly Batch[]): Promise<readonly (number | Error)[]> {
 		const first = batches[0] as Batch;
-		session.users++;
-		let timer: NodeJS.Timeout | undefined;
-		const deadline = new Promise<never>((_, reject) => {
-			const late = () => reject(new Error("no answer within the deadline"));
-			timer = setTimeout(late, this.#leftMs(first));
-		});
-		const work = this.#mayGo(first, session).then(() => this.#produce(session.producer, batches));
-		void work
-			.catch(() => {
-				// Told below, unless the deadline was told instead.
-			})
-			.finally(() => {
-				session.users--;
-				this.#end(session);
-			});
+		let answers: readonly (number | Error)[] = batches.map(() => new Error("no answer within the deadline"));
 		try {
-			return await Promise.race([work, deadline]);
-		} finally {
-			clearTimeout(timer);
+			await this.#mayGo(first);
+			const sent = this.#parts.producer.send(batches).then((given) => {
+				answers = given;
+			});
+			await endsWithin(this.#leftMs(first), sent);
+			return answers;
+		} catch (cause) {
+			return batches.map(() => cause as Error);
 		}
 	}
 
 	/** While the log is left alone, nothing goes out but probes. */
-	async #mayGo(batch: Batch, { connected }: Session): Promise<void> {
+	async #mayGo(batch: Batch): Promise<void> {
 		const { shut } = this.#parts.progress;
 		if (shut && !batch.isProbe && !(await endsWithin(this.#leftMs(batch), shut))) {
 			throw new Error("the log was unavailable until the deadline");
 		}
-		await connected;
 	}
 
-	async #produce(producer: Producer, batches: readonly Batch[]): Promise<number[]> {
-		const { topicName } = this.#parts;
-		const byTopic = Map.groupBy(batches, ({ id }) => topicName(id));
-		const answers = await producer.sendBatch({
-			acks: -1,
-			topicMessages: [...byTopic].map(([topic, of]) => ({
-				topic,
-				messages: of.flatMap(({ id, records }) => records.map((record) => toMessage(record, id.partition))),
-			})),
-		});
-		const bases = new Map(answers.map((a) => [`${a.topicName}/${a.partition}`, Number(a.baseOffset)]));
-		return batches.map(({ id }) => {
-			const base = bases.get(`${topicName(id)}/${id.partition}`);
-			// kafkajs forgets a partition whose leader moved to a broker that has answered already.
-			if (base === undefined || base < 0) throw new Error(`no answer for ${topicName(id)}/${id.partition}`);
-			return base;
-		});
+	#giveUp(batch: Batch, cause: Error): void {
+		this.#done(batch);
+		const type = protocolType(cause) ?? "";
+		if (batch.number && !TOO_LARGE.has(type)) {
+			this.#parts.producer.giveUp(batch);
+			if (!NUMBER_REFUSED.has(type)) this.#givenUp.set(batch.name, batch);
+		}
+		batch.reject(this.#failure(batch, cause));
+	}
+
+	/** Of the same records, given up before: a caller that tries again shall not double what was written after all. */
+	#numberBefore(name: string, records: readonly NewRecord[]): BatchNumber | undefined {
+		const before = this.#givenUp.get(name);
+		this.#givenUp.delete(name);
+		const same =
+			before?.records.length === records.length && records.every((one, i) => one === before.records[i]);
+		return same ? before?.number : undefined;
 	}
 
 	#stored(batch: Batch, base: number): void {
+		this.#parts.progress.wrote();
 		this.#done(batch);
 		batch.resolve(base);
 		this.#parts.onStored(batch.id, batch.records, base);
@@ -263,31 +253,6 @@ export class KafkaWriter {
 	#done({ name }: Batch): void {
 		this.#underWay.delete(name);
 		if (this.#underWay.size === 0) this.#onIdle();
-	}
-
-	#current(): Session {
-		if (this.#session) return this.#session;
-		const producer = this.#parts.kafka.producer({
-			idempotent: true,
-			allowAutoTopicCreation: false,
-			createPartitioner: Partitioners.DefaultPartitioner,
-		});
-		const session = { producer, connected: producer.connect(), users: 0, replaced: false };
-		// One that could not connect is of no use to the next append.
-		session.connected.catch(() => this.#replace(session));
-		this.#session = session;
-		return session;
-	}
-
-	#replace(session: Session): void {
-		if (this.#session === session) this.#session = undefined;
-		session.replaced = true;
-		this.#end(session);
-	}
-
-	#end(session: Session): void {
-		if (!session.replaced || session.users > 0) return;
-		session.producer.disconnect().catch((cause: Error) => this.#parts.progress.failed(cause.message));
 	}
 
 	#leftMs({ since, deadlineMs }: Batch): number {
@@ -307,7 +272,7 @@ export class KafkaWriter {
 	}
 }
 
-/** Of the broker's answer, however deep kafkajs wrapped it. */
+/** Of the broker's answer, however deep a library wrapped it. */
 function protocolType(error: unknown): string | undefined {
 	const { type, cause } = error as { type?: string; cause?: unknown };
 	return type ?? (cause ? protocolType(cause) : undefined);

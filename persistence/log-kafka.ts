@@ -1,16 +1,18 @@
 /**
- * The Kafka log on kafkajs: the port's promises over a broker. Owns opening and the order of closing; writing,
+ * The Kafka log: the port's promises over brokers. Owns opening and the order of closing; writing,
  * group membership, reading and topics have files of their own.
  */
 import { randomBytes, randomUUID } from "node:crypto";
-import { type Admin, Kafka, logLevel } from "kafkajs";
 import { endsWithin } from "./deadline.ts";
 import { MycelogError } from "./errors.ts";
-import { createCluster } from "./kafka-cluster.ts";
+import { type KafkaClient, makeCluster } from "./kafka-client.ts";
+import type { KafkaCluster } from "./kafka-cluster.ts";
 import { KafkaFollower } from "./kafka-follower.ts";
 import { KafkaMembership } from "./kafka-membership.ts";
+import { KafkaProducer } from "./kafka-producer.ts";
 import { KafkaProgress, PROBE_MS_MAX } from "./kafka-progress.ts";
 import { KafkaReader } from "./kafka-reader.ts";
+import { isRefusal, type KafkaSecurity } from "./kafka-security.ts";
 import { ensureKafkaTopics, MESSAGE_BYTES_MAX } from "./kafka-topics.ts";
 import { KafkaWriter } from "./kafka-writer.ts";
 import type {
@@ -41,9 +43,6 @@ const REQUEST_DEADLINE_MS_DEFAULT = 30_000;
 const CONNECT_MS = 2_000;
 /** One request, milliseconds; less where the deadline would leave no time for another try. */
 const REQUEST_MS_MAX = 5_000;
-/** Tries inside kafkajs; the writer and the reader have their own around it. */
-const REQUEST_RETRIES_MAX = 1;
-
 /** Enough to know a probe's record again. */
 const PROBE_BYTES = 16;
 
@@ -53,14 +52,22 @@ export interface KafkaLogOptions {
 	/** Topics are named `<prefix>.<topic>`, the consumer group `<prefix>`. */
 	readonly prefix: string;
 	readonly clientId: string;
-	/** Of topics that are made; 1 suits one broker. */
+	/** Default: kafkajs. */
+	readonly client?: KafkaClient;
+	/** Default: plain connections, and nobody logs in. */
+	readonly security?: KafkaSecurity;
+	/** Least number of copies of a topic. Default: 3, or as many as there are brokers; fewer are only warned of. */
 	readonly replicationFactor?: number;
+	/** Least number of copies that acknowledge. Default: one less; fewer are only warned of. */
+	readonly minInsyncReplicas?: number;
 	/** Milliseconds until an unreachable broker is reported at start. */
 	readonly openDeadlineMs?: number;
 	/** Milliseconds until an append that is not acknowledged rejects. */
 	readonly requestDeadlineMs?: number;
-	/** kafkajs' own lines: what it calls an error it mostly tries again, what it gives up this log rejects with. */
+	/** The client library's own lines: what it calls an error is mostly tried again, and rejected with if not. */
 	readonly onDebug?: (message: string, fields: object) => void;
+	/** Told what should be better about the topics that were found. */
+	readonly onWarning?: (message: string, fields: object) => void;
 	/** Where probes are written while this process owns partitions; undefined: health is judged by failures alone. */
 	readonly probe?: PartitionId;
 	/** Told when its status changes. */
@@ -90,13 +97,13 @@ export class KafkaLog implements Log {
 		this.#progress = new KafkaProgress((health) => options.onHealth?.(health));
 		const { requestDeadlineMs = REQUEST_DEADLINE_MS_DEFAULT } = options;
 		const requestMs = Math.min(REQUEST_MS_MAX, requestDeadlineMs / 3);
-		const kafka = kafkaClient(options, { retries: REQUEST_RETRIES_MAX, requestMs });
-		this.#reader = new KafkaReader(kafka);
-		this.#tail = new KafkaReader(kafka);
+		const topicName = (id: PartitionId) => this.#topic(id);
+		this.#reader = new KafkaReader(this.#cluster({ requestMs }));
+		this.#tail = new KafkaReader(this.#cluster({ requestMs }));
 		this.#writer = new KafkaWriter({
-			kafka,
+			producer: new KafkaProducer(this.#cluster({ requestMs }), topicName),
 			brokers: options.brokers,
-			topicName: (id) => this.#topic(id),
+			topicName,
 			requestDeadlineMs,
 			maxBatchBytes: MESSAGE_BYTES_MAX,
 			progress: this.#progress,
@@ -105,23 +112,18 @@ export class KafkaLog implements Log {
 	}
 
 	async open(topics: readonly TopicSpec[]): Promise<void> {
-		const {
-			brokers,
-			prefix,
-			replicationFactor = 1,
-			openDeadlineMs = OPEN_DEADLINE_MS_DEFAULT,
-		} = this.#options;
+		const { brokers, openDeadlineMs = OPEN_DEADLINE_MS_DEFAULT } = this.#options;
 		const since = Date.now();
 		for (let attempts = 1; ; attempts++) {
 			const leftMs = since + openDeadlineMs - Date.now();
 			try {
-				const prepare = (admin: Admin) => ensureKafkaTopics(admin, prefix, topics, replicationFactor);
-				const connected = this.#connect(Math.min(OPEN_TRY_MS, leftMs), prepare);
+				const connected = this.#connect(topics, Math.min(OPEN_TRY_MS, leftMs));
 				if (!(await endsWithin(leftMs, connected))) throw new Error("no answer within the deadline");
 				this.#state = "open";
 				return;
 			} catch (cause) {
 				if (MycelogError.is(cause)) throw cause;
+				if (isRefusal(cause)) throw accessRefused(brokers, cause as Error);
 				const elapsedMs = Date.now() - since;
 				if (elapsedMs + OPEN_PAUSE_MS < openDeadlineMs) {
 					await new Promise((resolve) => setTimeout(resolve, OPEN_PAUSE_MS));
@@ -166,7 +168,7 @@ export class KafkaLog implements Log {
 		const { prefix, onOwnerError: onError = () => {} } = this.#options;
 		const progress = this.#progress;
 		this.#follower = new KafkaFollower({
-			kafka: kafkaClient(this.#options, { retries: REQUEST_RETRIES_MAX, requestMs: REQUEST_MS_MAX }),
+			cluster: this.#cluster({ requestMs: REQUEST_MS_MAX }),
 			topicName: (id) => this.#topic(id),
 			boundsOf: (id) => this.bounds(id),
 			isWriting: (id) => this.#writer.isWriting(id),
@@ -175,8 +177,7 @@ export class KafkaLog implements Log {
 		});
 		await this.#follower.connect();
 		const follower = this.#follower;
-		const asMember = { ...this.#options, clientId: member.id };
-		const cluster = createCluster(kafkaClient(asMember, { retries: 0, requestMs: REQUEST_MS_MAX }));
+		const cluster = this.#cluster({ requestMs: REQUEST_MS_MAX, clientId: member.id });
 		const parts = { cluster, group: prefix, prefix, progress, follower, owner, member, onError };
 		this.#membership = new KafkaMembership(parts);
 		await this.#membership.join(topics);
@@ -243,15 +244,26 @@ export class KafkaLog implements Log {
 	}
 
 	/** `requestMs`: a frozen broker takes connections and never answers. */
-	async #connect(requestMs: number, prepare: (admin: Admin) => Promise<void>): Promise<void> {
-		const admin = kafkaClient(this.#options, { retries: 0, requestMs }).admin();
+	async #connect(topics: readonly TopicSpec[], requestMs: number): Promise<void> {
+		const { prefix, replicationFactor, minInsyncReplicas, onWarning = () => {} } = this.#options;
+		const cluster = this.#cluster({ requestMs });
 		try {
-			await admin.connect();
-			await prepare(admin);
+			await cluster.connect();
+			const replication = {
+				...(replicationFactor !== undefined && { factor: replicationFactor }),
+				...(minInsyncReplicas !== undefined && { inSync: minInsyncReplicas }),
+			};
+			await ensureKafkaTopics({ cluster, prefix, replication, onWarning }, topics);
 			await Promise.all([this.#writer.connect(), this.#reader.connect(), this.#tail.connect()]);
 		} finally {
-			await admin.disconnect();
+			await cluster.disconnect();
 		}
+	}
+
+	#cluster(own: { readonly requestMs: number; readonly clientId?: string }): KafkaCluster {
+		const { client = "kafkajs", brokers, clientId, security = {}, onDebug } = this.#options;
+		const options = { brokers, clientId, security, connectMs: CONNECT_MS, ...own };
+		return makeCluster(client, { ...options, ...(onDebug && { onDebug }) });
 	}
 
 	#topic({ topic }: PartitionId): string {
@@ -264,34 +276,15 @@ function memberOfItsOwn(): Member {
 	return { id: name, name, since: 0 };
 }
 
+function accessRefused(brokers: readonly string[], cause: Error): MycelogError {
+	const text = `Kafka at ${brokers.join(", ")} refuses this node: ${cause.message}`;
+	return new MycelogError("log.access-refused", text, { brokers }, { cause });
+}
+
 function notOpen(): MycelogError {
 	return new MycelogError("log.closed", "the Kafka log is not open");
 }
 
 function stored(records: readonly NewRecord[], base: number): LogRecord[] {
 	return records.map((record, i) => ({ ...record, offset: base + i }));
-}
-
-interface Patience {
-	readonly retries: number;
-	/** Milliseconds. */
-	readonly requestMs: number;
-}
-
-function kafkaClient(
-	{ brokers, clientId, onDebug }: KafkaLogOptions,
-	{ retries, requestMs }: Patience,
-): Kafka {
-	return new Kafka({
-		brokers: [...brokers],
-		clientId,
-		connectionTimeout: CONNECT_MS,
-		requestTimeout: requestMs,
-		retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries },
-		logLevel: onDebug ? logLevel.WARN : logLevel.NOTHING,
-		logCreator:
-			() =>
-			({ log: { message, ...fields } }) =>
-				onDebug?.(message, fields),
-	});
 }
