@@ -100,6 +100,7 @@ export class Mycelog {
 				connectionsPerUser: config.connectionsPerUserMax,
 			},
 			messagesPerSecondMax,
+			idleTimeoutMs: config.idleTimeoutMs,
 			resumeWindowMs,
 			version: VERSION,
 		};

@@ -20,6 +20,7 @@ export interface Config {
 	readonly connectionsPerUserMax: number;
 	readonly clientsPerWorkspaceMax: number;
 	readonly messagesPerSecondMax: number;
+	readonly idleTimeoutMs: number;
 	readonly resumeWindowMs: number;
 	readonly clientsRetentionMs: number;
 	readonly shutdownDeadlineMs: number;
@@ -149,6 +150,15 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<Config[Key]> } =
 		description:
 			"Messages one client may send a second, ten times that in a burst; what is above is refused.",
 		parse: values.integer(1, 1_000_000),
+	},
+	idleTimeoutMs: {
+		placeholder: "ms",
+		unit: "milliseconds",
+		fallback: 120_000,
+		description:
+			"How long a socket may show no sign of life, not even to the pings the node sends, until it is dropped.",
+		// The socket library's own range.
+		parse: values.integer(8_000, 960_000),
 	},
 	resumeWindowMs: {
 		placeholder: "ms",

@@ -34,6 +34,8 @@ export interface GatewayOptions {
 	readonly publicUrl: string | undefined;
 	/** Path in front of every route, "" or "/prefix". */
 	readonly basePath: string;
+	/** Time without any sign of life (frames, pongs to automatic pings) until a socket is dropped. */
+	readonly idleTimeoutMs: number;
 	/** How long a cut client keeps its place, milliseconds. */
 	readonly resumeWindowMs: number;
 	/** Open sockets of this node; past it new ones are asked to come again. */

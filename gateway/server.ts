@@ -32,8 +32,6 @@ import type { Tokens } from "./tokens.ts";
 const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 /** Sockets that have not been admitted yet; past it new ones are asked to come again. */
 const HANDSHAKES_AT_ONCE_MAX = 500;
-/** Seconds without any sign of life (frames, pongs to automatic pings) until a socket is dropped. */
-const IDLE_SECONDS_MAX = 120;
 /** How often acknowledgements are told to the client actors, milliseconds. */
 export const REPORT_EVERY_MS = 1_000;
 /** Time over which a stopping node closes its sockets, milliseconds, so that not all come back at once. */
@@ -205,7 +203,7 @@ export class GatewayServer {
 		const { outlets } = this.#parts;
 		this.#app.ws<SocketData>(`${this.#parts.options.basePath}/ws`, {
 			maxPayloadLength: FRAME_BYTES_MAX,
-			idleTimeout: IDLE_SECONDS_MAX,
+			idleTimeout: Math.round(this.#parts.options.idleTimeoutMs / 1_000),
 			sendPingsAutomatically: true,
 			// The session bounds what waits in a socket; the library must not drop frames behind its back.
 			maxBackpressure: 0,
