@@ -156,6 +156,7 @@ function refuseContradictions(given: GivenOptions, variables: ConfigSources["env
 	if (prefix && !kafkaUri) {
 		contradiction("prefix", prefix.origin, "kafka-uri", "not given", "the embedded log has no prefix");
 	}
+	refuseHalfKafka(given, variables);
 	for (const [secret, { file, variables: names }] of Object.entries(SECRETS)) {
 		const inEnvironment = names.filter((name) => variables[name] !== undefined);
 		const [first, second] = inEnvironment;
@@ -168,6 +169,36 @@ function refuseContradictions(given: GivenOptions, variables: ConfigSources["env
 			contradiction(first, "environment", flagOf(file), inFile.origin, why);
 		}
 	}
+}
+
+/** Options of Kafka that need others, or exclude them. */
+function refuseHalfKafka(given: GivenOptions, variables: ConfigSources["environment"]): void {
+	const needs = (one: OptionKey, other: OptionKey, why: string) => {
+		const [first, second] = [given[one], given[other]];
+		if (first && !second) contradiction(flagOf(one), first.origin, flagOf(other), "not given", why);
+	};
+	for (const key of OPTION_KEYS.filter((key) => key.startsWith("kafka"))) {
+		needs(key, "kafkaUri", "the embedded log has no brokers");
+	}
+	needs("kafkaSaslMechanism", "kafkaSaslUsername", "a login has both");
+	needs("kafkaSaslUsername", "kafkaSaslMechanism", "a login has both");
+	needs("kafkaSaslPasswordFile", "kafkaSaslUsername", "a password is somebody's");
+	needs("kafkaTlsCertFile", "kafkaTlsKeyFile", "a certificate is used with its key");
+	needs("kafkaTlsKeyFile", "kafkaTlsCertFile", "a key is used with its certificate");
+	for (const key of ["kafkaTlsCaFile", "kafkaTlsCertFile", "kafkaTlsKeyFile"] as const) {
+		const { [key]: file, kafkaTls } = given;
+		const why = "without TLS it would not be used";
+		if (file && kafkaTls?.text !== "on")
+			contradiction(flagOf(key), file.origin, "kafka-tls", kafkaTls?.origin ?? "default off", why);
+	}
+	const { kafkaReplicationFactor: copies, kafkaMinInsyncReplicas: inSync } = given;
+	if (copies && inSync && Number(inSync.text) > Number(copies.text)) {
+		const why = "more copies would have to acknowledge than there are";
+		contradiction("kafka-min-insync-replicas", inSync.origin, "kafka-replication-factor", copies.origin, why);
+	}
+	const password = SECRETS.kafkaSaslPassword.variables.find((name) => variables[name] !== undefined);
+	if (password && !given.kafkaSaslUsername)
+		contradiction(password, "environment", "kafka-sasl-username", "not given", "a password is somebody's");
 }
 
 function contradiction(one: string, from: Origin, other: string, otherFrom: Origin, why: string): never {

@@ -35,7 +35,8 @@ A node refuses to start, before it listens, and names the option and where it ca
 - an unknown flag, an unknown key in the file, an unknown \`MYCELOG_*\` variable (\`config.unknown-option\`);
 - a value that an option cannot take (\`config.invalid-value\`);
 - options that exclude each other (\`config.contradiction\`): \`durability\` with \`kafka-uri\` (the brokers decide
-  it), \`prefix\` without \`kafka-uri\` (the embedded log has none), a secret given twice.
+  it), \`prefix\` or a \`kafka-…\` option without \`kafka-uri\` (the embedded log has none), half a login or half a
+  certificate, a \`kafka-tls-…\` file without \`kafka-tls\`, more in-sync replicas than replicas, a secret given twice.
 
 \`--log-level debug\` logs every effective value with its origin once at the start. Secrets are never logged.
 
@@ -46,6 +47,7 @@ Arguments are visible to every user of a machine, so secrets come by environment
 | Secret | Environment | File option | Without it |
 |---|---|---|---|
 | signs tokens | ${variablesText("jwtSecret")} | \`--jwt-secret-file\` | generated once, kept as \`jwt-secret\` (mode 0600) in the data directory |
+| logs in at Kafka | ${variablesText("kafkaSaslPassword")} | \`--kafka-sasl-password-file\` | needed with \`--kafka-sasl-username\` |
 | may do everything | ${variablesText("rootToken")} | \`--root-token-file\` | there is no root token |
 
 All nodes of a cluster must have the same token secret: a token issued by one node is shown to another. A node on

@@ -18,6 +18,7 @@ export interface Secrets {
 	/** It was made by this node and lies in its data directory: other nodes do not know it. */
 	readonly jwtSecretIsLocal: boolean;
 	readonly rootToken: string | undefined;
+	readonly kafkaSaslPassword: string | undefined;
 }
 
 /** The configured id, or the one generated at this directory's first start. */
@@ -42,10 +43,12 @@ export function secretsOf(config: Config, environment: Readonly<Partial<Record<s
 		jwtSecret: given ?? keptOnce(config.dataDir, SECRET_FILE, 0o600, generated),
 		jwtSecretIsLocal: given === undefined,
 		rootToken: secretOf("rootToken", config, environment),
+		kafkaSaslPassword: secretOf("kafkaSaslPassword", config, environment),
 	};
 }
 
-function secretOf(
+/** From environment or file; undefined: it was not given. */
+export function secretOf(
 	name: keyof typeof SECRETS,
 	config: Config,
 	environment: Readonly<Partial<Record<string, string>>>,

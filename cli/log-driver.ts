@@ -6,17 +6,22 @@ import { KafkaLog } from "../persistence/log-kafka.ts";
 import { SqliteLog } from "../persistence/log-sqlite.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { nodePartition } from "../runtime/topics.ts";
+import { kafkaSecurityOf } from "./kafka-security.ts";
 import type { Config } from "./options.ts";
 
 export interface LogDriverOptions {
 	readonly clientId: string;
 	/** Beside a live node: the embedded log is opened to read only. Kafka takes any number of readers. */
 	readonly readOnly: boolean;
+	readonly kafkaSaslPassword: string | undefined;
 	/** Undefined: whoever asks hears of faults by rejections alone. */
 	readonly logger?: Logger;
 }
 
-export function logOf(config: Config, { clientId, readOnly, logger }: LogDriverOptions): Log {
+export function logOf(
+	config: Config,
+	{ clientId, readOnly, kafkaSaslPassword, logger }: LogDriverOptions,
+): Log {
 	const { kafkaUri, prefix, dataDir, durability } = config;
 	const stopped = (err: unknown, fields: object) =>
 		logger?.error({ ...fields, err }, "a partition has stopped");
@@ -32,7 +37,11 @@ export function logOf(config: Config, { clientId, readOnly, logger }: LogDriverO
 		brokers: kafkaUri,
 		prefix,
 		clientId,
+		security: kafkaSecurityOf(config, kafkaSaslPassword),
+		...(config.kafkaReplicationFactor && { replicationFactor: config.kafkaReplicationFactor }),
+		...(config.kafkaMinInsyncReplicas && { minInsyncReplicas: config.kafkaMinInsyncReplicas }),
 		onOwnerError: (error) => stopped(error, {}),
+		onWarning: (message, fields) => logger?.warn(fields, message),
 		onDebug: (message, fields) => logger?.debug({ ...fields }, `kafkajs: ${message}`),
 		// Replays and lists beside a live node write nothing.
 		...(readOnly ? undefined : { probe: nodePartition(clientId) }),

@@ -72,7 +72,12 @@ export class Mycelog {
 		}
 		// The embedded log locks its directory itself; beside Kafka only snapshots and node id lie here.
 		const lock = cluster ? lockDirectory(config.dataDir) : undefined;
-		const log = logOf(config, { clientId: id, readOnly: false, logger });
+		const log = logOf(config, {
+			clientId: id,
+			readOnly: false,
+			kafkaSaslPassword: secrets.kafkaSaslPassword,
+			logger,
+		});
 		const outlets = new GatewayOutlets();
 		const node = new Node({
 			id,

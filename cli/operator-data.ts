@@ -10,6 +10,7 @@ import { lockDirectory } from "../persistence/sqlite-database.ts";
 import type { OperatorParts } from "../runtime/operator.ts";
 import type { WithSnapshots } from "../runtime/verify.ts";
 import { BEHAVIOURS_BY_TYPE } from "./behaviours.ts";
+import { secretOf } from "./data-directory.ts";
 import { logOf } from "./log-driver.ts";
 import { requireNativeModule } from "./native-modules.ts";
 import type { Config } from "./options.ts";
@@ -32,7 +33,11 @@ export async function withData<Answer>(
 		throw new MycelogError("config.invalid-value", text, { dataDir });
 	}
 	const lock = write && kafkaUri ? lockDirectory(dataDir) : undefined;
-	const log = logOf(config, { clientId: OPERATOR, readOnly: !write });
+	const log = logOf(config, {
+		clientId: OPERATOR,
+		readOnly: !write,
+		kafkaSaslPassword: secretOf("kafkaSaslPassword", config, process.env),
+	});
 	try {
 		await log.open([]);
 		const partitions = await partitionsFound(config, log);

@@ -9,6 +9,8 @@ export const LIMITS = {
 	delayMs: 2 ** 31 - 1,
 	/** One broker carries about as many partitions well. */
 	partitions: 1_024,
+	/** More copies of a topic than any cluster needs. */
+	replicas: 32,
 } as const;
 
 export function word(text: string): string {

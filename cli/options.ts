@@ -3,6 +3,7 @@
  * the configuration file and the documentation page are derived from it. Which source wins is config.ts.
  */
 import { LIMITS_DEFAULT } from "../actors/workspace-state.ts";
+import { SASL_MECHANISMS, type SaslMechanism } from "../persistence/kafka-security.ts";
 import * as values from "./option-values.ts";
 
 export interface Config {
@@ -13,6 +14,15 @@ export interface Config {
 	readonly dataDir: string;
 	readonly durability: "power" | "process";
 	readonly kafkaUri: readonly string[] | undefined;
+	readonly kafkaSaslMechanism: SaslMechanism | undefined;
+	readonly kafkaSaslUsername: string | undefined;
+	readonly kafkaSaslPasswordFile: string | undefined;
+	readonly kafkaTls: "on" | "off";
+	readonly kafkaTlsCaFile: string | undefined;
+	readonly kafkaTlsCertFile: string | undefined;
+	readonly kafkaTlsKeyFile: string | undefined;
+	readonly kafkaReplicationFactor: number | undefined;
+	readonly kafkaMinInsyncReplicas: number | undefined;
 	readonly prefix: string;
 	readonly partitions: number;
 	readonly nodeId: string | undefined;
@@ -24,6 +34,7 @@ export interface Config {
 	readonly resumeWindowMs: number;
 	readonly clientsRetentionMs: number;
 	readonly shutdownDeadlineMs: number;
+	readonly drainMs: number;
 	readonly logLevel: (typeof values.LOG_LEVELS)[number];
 	readonly logFormat: "pretty" | "json";
 	readonly jwtSecretFile: string | undefined;
@@ -98,6 +109,77 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<Config[Key]> } =
 		fallbackText: "none: embedded log",
 		description: "Keep the log in Kafka; nodes with the same brokers and prefix form one cluster.",
 		parse: values.brokers,
+	},
+	kafkaSaslMechanism: {
+		placeholder: "name",
+		unit: SASL_MECHANISMS.join(", "),
+		fallback: undefined,
+		fallbackText: "none: nobody logs in",
+		description: "How this node logs in at the brokers.",
+		parse: values.oneOf(...SASL_MECHANISMS),
+	},
+	kafkaSaslUsername: {
+		placeholder: "name",
+		unit: "text",
+		fallback: undefined,
+		fallbackText: "none",
+		description: "As whom this node logs in at the brokers.",
+		parse: values.word,
+	},
+	kafkaSaslPasswordFile: {
+		placeholder: "path",
+		unit: "file",
+		fallback: undefined,
+		fallbackText: "none",
+		description: "File with the password this node logs in with.",
+		parse: values.word,
+	},
+	kafkaTls: {
+		placeholder: "on|off",
+		unit: "on or off",
+		fallback: "off",
+		description: "Whether connections to the brokers use TLS.",
+		parse: values.oneOf("on", "off"),
+	},
+	kafkaTlsCaFile: {
+		placeholder: "path",
+		unit: "PEM file",
+		fallback: undefined,
+		fallbackText: "the authorities Node trusts",
+		description: "Certificates of the authorities that sign the brokers' certificates.",
+		parse: values.word,
+	},
+	kafkaTlsCertFile: {
+		placeholder: "path",
+		unit: "PEM file",
+		fallback: undefined,
+		fallbackText: "none",
+		description: "Certificate this node shows to the brokers.",
+		parse: values.word,
+	},
+	kafkaTlsKeyFile: {
+		placeholder: "path",
+		unit: "PEM file",
+		fallback: undefined,
+		fallbackText: "none",
+		description: "Private key of that certificate.",
+		parse: values.word,
+	},
+	kafkaReplicationFactor: {
+		placeholder: "number",
+		unit: "copies",
+		fallback: undefined,
+		fallbackText: "3, or as many as there are brokers; fewer are warned of",
+		description: "Least number of copies of each topic; a node refuses to start with fewer.",
+		parse: values.integer(1, values.LIMITS.replicas),
+	},
+	kafkaMinInsyncReplicas: {
+		placeholder: "number",
+		unit: "copies",
+		fallback: undefined,
+		fallbackText: "one less than there are copies, at least 1; fewer are warned of",
+		description: "Least number of copies that acknowledge a message; a node refuses to start with fewer.",
+		parse: values.integer(1, values.LIMITS.replicas),
 	},
 	prefix: {
 		placeholder: "name",
@@ -181,6 +263,14 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<Config[Key]> } =
 		description: "Longest time a stopping node takes to hand over and store its state.",
 		parse: values.integer(0, values.LIMITS.delayMs),
 	},
+	drainMs: {
+		placeholder: "ms",
+		unit: "milliseconds",
+		fallback: 3_000,
+		description:
+			"Time over which a stopping node closes its sockets, so that clients do not all come back at once; at most half of what is left of the shutdown deadline.",
+		parse: values.integer(0, values.LIMITS.delayMs),
+	},
 	logLevel: {
 		placeholder: "level",
 		unit: values.LOG_LEVELS.join(", "),
@@ -218,6 +308,7 @@ export const OPTION_KEYS = Object.keys(OPTIONS) as OptionKey[];
 /** Secrets come by environment or file only: arguments are visible to every user of a machine. */
 export const SECRETS = {
 	jwtSecret: { file: "jwtSecretFile", variables: ["MYCELOG_JWT_SECRET", "HYPHA_JWT_SECRET"] },
+	kafkaSaslPassword: { file: "kafkaSaslPasswordFile", variables: ["MYCELOG_KAFKA_SASL_PASSWORD"] },
 	rootToken: { file: "rootTokenFile", variables: ["MYCELOG_ROOT_TOKEN", "HYPHA_ROOT_TOKEN"] },
 } as const satisfies Record<string, { file: OptionKey; variables: readonly string[] }>;
 

@@ -2,31 +2,21 @@
  * How many partitions the mailboxes of an existing log have. A wrong number would look for mailboxes in wrong
  * places and find nothing, so operators are not asked for it. Never creates a topic.
  */
-import { Kafka, logLevel } from "kafkajs";
 import { MycelogError } from "../persistence/errors.ts";
 import type { Log } from "../persistence/log.ts";
+import { KafkaLog } from "../persistence/log-kafka.ts";
 import { ACTORS_TOPIC } from "../runtime/topics.ts";
 import { LIMITS } from "./option-values.ts";
 import type { Config } from "./options.ts";
 
 /** Rejects with `log.topic-mismatch` where there is no Mycelog log. */
-export function partitionsFound({ kafkaUri, prefix }: Config, log: Log): Promise<number> {
-	return kafkaUri ? inKafka(kafkaUri, `${prefix}.${ACTORS_TOPIC}`) : inEmbeddedLog(log);
-}
-
-async function inKafka(brokers: readonly string[], topic: string): Promise<number> {
-	const admin = new Kafka({ brokers: [...brokers], logLevel: logLevel.NOTHING }).admin();
-	await admin.connect();
-	try {
-		if (!(await admin.listTopics()).includes(topic)) {
-			const text = `there is no topic ${topic} at ${brokers.join(", ")}: name another --prefix`;
-			throw new MycelogError("log.topic-mismatch", text, { topic, brokers });
-		}
-		const { topics } = await admin.fetchTopicMetadata({ topics: [topic] });
-		return topics[0]?.partitions.length ?? 0;
-	} finally {
-		await admin.disconnect();
-	}
+export async function partitionsFound({ prefix }: Config, log: Log): Promise<number> {
+	if (!(log instanceof KafkaLog)) return inEmbeddedLog(log);
+	const found = await log.partitionsOf(ACTORS_TOPIC);
+	if (found > 0) return found;
+	const topic = `${prefix}.${ACTORS_TOPIC}`;
+	const text = `there is no topic ${topic} at ${log.addresses.join(", ")}: name another --prefix`;
+	throw new MycelogError("log.topic-mismatch", text, { topic, brokers: log.addresses });
 }
 
 /** The log refuses partitions it does not have: the first refused one is found by halving. */

@@ -9,7 +9,19 @@ import { fallbackTextOf, flagOf, OPTION_KEYS, OPTIONS, type OptionKey, variableO
 import { VERSION } from "./version.ts";
 
 /** What an operator's command needs to find its data. */
-const PLACE_KEYS: readonly OptionKey[] = ["dataDir", "kafkaUri", "prefix", "logLevel"];
+const PLACE_KEYS: readonly OptionKey[] = [
+	"dataDir",
+	"kafkaUri",
+	"kafkaSaslMechanism",
+	"kafkaSaslUsername",
+	"kafkaSaslPasswordFile",
+	"kafkaTls",
+	"kafkaTlsCaFile",
+	"kafkaTlsCertFile",
+	"kafkaTlsKeyFile",
+	"prefix",
+	"logLevel",
+];
 
 const EXIT_CODES = `
 Exit codes:

@@ -38,7 +38,7 @@ export interface TopicsParts {
 	readonly prefix: string;
 	readonly replication: Replication;
 	/** Topics that hold less than they could. */
-	readonly onWarning: (message: string, fields: object) => void;
+	readonly onWarning: (message: string, fields: Readonly<Record<string, unknown>>) => void;
 }
 
 /** Rejects with `log.topic-mismatch`: what was found, what is required, and what to do. */

@@ -67,7 +67,7 @@ export interface KafkaLogOptions {
 	/** The client library's own lines: what it calls an error is mostly tried again, and rejected with if not. */
 	readonly onDebug?: (message: string, fields: object) => void;
 	/** Told what should be better about the topics that were found. */
-	readonly onWarning?: (message: string, fields: object) => void;
+	readonly onWarning?: (message: string, fields: Readonly<Record<string, unknown>>) => void;
 	/** Where probes are written while this process owns partitions; undefined: health is judged by failures alone. */
 	readonly probe?: PartitionId;
 	/** Told when its status changes. */
@@ -164,6 +164,15 @@ export class KafkaLog implements Log {
 		return this.#answered(() => this.#reader.bounds(this.#topic(id), id.partition));
 	}
 
+	/** 0: there is no such topic. */
+	async partitionsOf(topic: string): Promise<number> {
+		const name = this.#topic({ topic, partition: 0 });
+		return this.#withCluster(REQUEST_MS_MAX, async (cluster) => {
+			const [found] = await cluster.describeTopics([name]);
+			return found?.partitions.length ?? 0;
+		});
+	}
+
 	async own(topics: readonly string[], owner: PartitionOwner, member = memberOfItsOwn()): Promise<void> {
 		const { prefix, onOwnerError: onError = () => {} } = this.#options;
 		const progress = this.#progress;
@@ -246,15 +255,21 @@ export class KafkaLog implements Log {
 	/** `requestMs`: a frozen broker takes connections and never answers. */
 	async #connect(topics: readonly TopicSpec[], requestMs: number): Promise<void> {
 		const { prefix, replicationFactor, minInsyncReplicas, onWarning = () => {} } = this.#options;
+		const replication = {
+			...(replicationFactor !== undefined && { factor: replicationFactor }),
+			...(minInsyncReplicas !== undefined && { inSync: minInsyncReplicas }),
+		};
+		await this.#withCluster(requestMs, async (cluster) => {
+			await ensureKafkaTopics({ cluster, prefix, replication, onWarning }, topics);
+			await Promise.all([this.#writer.connect(), this.#reader.connect(), this.#tail.connect()]);
+		});
+	}
+
+	async #withCluster<T>(requestMs: number, ask: (cluster: KafkaCluster) => Promise<T>): Promise<T> {
 		const cluster = this.#cluster({ requestMs });
 		try {
 			await cluster.connect();
-			const replication = {
-				...(replicationFactor !== undefined && { factor: replicationFactor }),
-				...(minInsyncReplicas !== undefined && { inSync: minInsyncReplicas }),
-			};
-			await ensureKafkaTopics({ cluster, prefix, replication, onWarning }, topics);
-			await Promise.all([this.#writer.connect(), this.#reader.connect(), this.#tail.connect()]);
+			return await ask(cluster);
 		} finally {
 			await cluster.disconnect();
 		}
