@@ -71,7 +71,8 @@ type ClientEvent =
 			acked: number;
 			seen?: string;
 	  }
-	| { type: "client.claimLost"; meta: EventMeta; claim: string }
+	/** `before`: a claim of this generation or a later one is not meant. */
+	| { type: "client.claimLost"; meta: EventMeta; claim: string; before: number }
 	| { type: "client.kicked"; meta: EventMeta; reason: string };
 
 interface TellParams {
@@ -97,10 +98,8 @@ const machineSetup = setup({
 		ofPending: ({ context, event }) => "connection" in event && isOutlet(context.pending, event.connection),
 		ofAwaited: ({ context, event }) =>
 			"generation" in event && context.pending?.generation === event.generation,
-		ofClaimedNode: ({ context, event }) =>
-			event.type === "client.claimLost" && context.claim?.outlet.node === event.claim,
-		ofPendingNode: ({ context, event }) =>
-			event.type === "client.claimLost" && context.pending?.outlet.node === event.claim,
+		ofClaimedNode: ({ context, event }) => isLost(context.claim, event),
+		ofPendingNode: ({ context, event }) => isLost(context.pending, event),
 	},
 	delays: {
 		resumeWindow: ({ context }) => context.claim?.resumeWindowMs ?? 0,
@@ -207,6 +206,12 @@ const closeSocket = machineSetup.enqueueActions(({ context, event, enqueue }) =>
 	}
 });
 
+/** A node that was only thought gone still has the socket: its client must come again. */
+const tellLost = machineSetup.enqueueActions(({ context, enqueue }) => {
+	if (!context.claim) return;
+	enqueue({ type: "signal", params: { outlet: context.claim.outlet, signal: { type: "lost" } } });
+});
+
 /** The workspace admitted a connection that has gone meanwhile: later goodbyes must carry its generation. */
 const adoptGeneration = machineSetup.assign({
 	claim: ({ context, event }) =>
@@ -253,7 +258,7 @@ export const clientMachine = machineSetup.createMachine({
 					{ guard: "ofClaim", target: "suspended", actions: rememberAcked },
 					{ guard: "ofPending", actions: abandonPending },
 				],
-				"client.claimLost": { guard: "ofClaimedNode", target: "suspended" },
+				"client.claimLost": { guard: "ofClaimedNode", target: "suspended", actions: tellLost },
 				"client.kicked": { target: "closed", actions: closeSocket },
 			},
 		},
@@ -322,6 +327,12 @@ function undeliverable(context: ClientContext, message: Message): readonly Effec
 
 function isOutlet(claim: Claim | null, connection: string): boolean {
 	return claim?.outlet.connection === connection;
+}
+
+/** Its node is gone; a claim made since that was found out is of a node that came back. */
+function isLost(claim: Claim | null, event: ClientEvent): boolean {
+	if (event.type !== "client.claimLost" || claim?.outlet.node !== event.claim) return false;
+	return claim.generation < event.before;
 }
 
 function namesOf(address: Address): Pick<ClientContext, "address" | "workspace" | "client"> {

@@ -26,17 +26,24 @@ export type { Config } from "./options.ts";
 /** How often a node that catches up is asked whether it has, milliseconds. */
 const READY_CHECK_EVERY_MS = 10;
 
+/** Part of the shutdown deadline that is planned with; the rest is for what no timer bounds. */
+const STOP_SHARE = 0.95;
+/** Part of it for the hand-over: with a broker that does not answer it would take all. */
+const HAND_OVER_SHARE = 0.25;
+
 export interface Surroundings {
 	/** Where the secrets are looked up. Default: process.env. */
 	readonly environment?: Readonly<Partial<Record<string, string>>>;
 	/** Default: pino to stderr, as `logLevel` and `logFormat` say. */
 	readonly logger?: Logger;
+	/** Another process has started with this node's id, and this one has stopped: `node.succeeded`. Default: logged. */
+	readonly onSucceeded?: (error: MycelogError) => void;
 }
 
 /** A node that is put together but not started. Options that are left out have their defaults. */
 export async function createMycelog(
 	options: Partial<Config> = {},
-	{ environment = process.env, logger }: Surroundings = {},
+	{ environment = process.env, logger: given, onSucceeded }: Surroundings = {},
 ): Promise<Mycelog> {
 	const config = withDefaults(options);
 	await requireNativeModule("better-sqlite3");
@@ -44,7 +51,13 @@ export async function createMycelog(
 	const secrets = secretsOf(config, environment);
 	const problem = secrets.rootToken && rootTokenProblem(secrets.rootToken);
 	if (problem) throw new MycelogError("config.invalid-value", problem);
-	return Mycelog.create(config, secrets, logger ?? createLogger(config));
+	const logger = given ?? createLogger(config);
+	return Mycelog.create(
+		config,
+		secrets,
+		logger,
+		onSucceeded ?? ((err) => logger.error({ err }, err.message)),
+	);
 }
 
 export class Mycelog {
@@ -61,7 +74,12 @@ export class Mycelog {
 		this.#unlock = unlock;
 	}
 
-	static async create(config: Config, secrets: Secrets, logger: Logger): Promise<Mycelog> {
+	static async create(
+		config: Config,
+		secrets: Secrets,
+		logger: Logger,
+		onSucceeded: (error: MycelogError) => void,
+	): Promise<Mycelog> {
 		const id = nodeIdOf(config);
 		const cluster = config.kafkaUri !== undefined;
 		if (cluster && secrets.jwtSecretIsLocal) {
@@ -90,6 +108,7 @@ export class Mycelog {
 			logger,
 			cluster,
 			clientsRetentionMs: config.clientsRetentionMs,
+			onSucceeded: (error) => void mycelog.stop().finally(() => onSucceeded(error)),
 		});
 		const { jwtSecret: secret, rootToken } = secrets;
 		const tokens = new Tokens({ secret, rootToken, now: Date.now });
@@ -110,7 +129,8 @@ export class Mycelog {
 			version: VERSION,
 		};
 		const gateway = await GatewayServer.create({ node, outlets, tokens, logger, options: gatewayOptions });
-		return new Mycelog(config, node, gateway, () => lock?.close());
+		const mycelog = new Mycelog(config, node, gateway, () => lock?.close());
+		return mycelog;
 	}
 
 	/** As clients reach it; call after `start`. */
@@ -141,16 +161,23 @@ export class Mycelog {
 		}
 	}
 
-	/** Send clients away, hand over and store everything. Idempotent; ends within `deadlineMs`. */
+	/** Hand over, send clients away and store everything. Idempotent; ends within `deadlineMs`. */
 	stop(deadlineMs = this.config.shutdownDeadlineMs): Promise<void> {
 		this.#stopped ??= this.#stop(deadlineMs);
 		return this.#stopped;
 	}
 
+	/**
+	 * Clients are told to go when others have the partitions: they find them served wherever they come back. The others
+	 * still count this node until then, and what its clients send meanwhile goes to the log like everything before.
+	 */
 	async #stop(deadlineMs: number): Promise<void> {
-		const endsAt = Date.now() + deadlineMs;
-		await endsWithin(deadlineMs, this.#gateway.drain());
-		await this.node.stop(Math.max(endsAt - Date.now(), 0));
+		const endsAt = Date.now() + deadlineMs * STOP_SHARE;
+		const leftMs = () => Math.max(endsAt - Date.now(), 0);
+		this.#gateway.takeNoMore();
+		await endsWithin(leftMs() * HAND_OVER_SHARE, this.node.handOver());
+		await this.#gateway.drain(Math.min(this.config.drainMs, leftMs() / 2));
+		await this.node.stop(leftMs());
 		this.#gateway.close();
 		this.#unlock();
 	}

@@ -13,7 +13,13 @@ export async function start(resolved: ResolvedConfig): Promise<void> {
 	const logger = createLogger(config);
 	logger.debug({ options: describeConfig(resolved) }, "configuration");
 	exitOnFaults(logger);
-	const mycelog = await createMycelog(config, { logger });
+	const mycelog = await createMycelog(config, {
+		logger,
+		onSucceeded: (error) => {
+			logger.fatal({ code: error.code, ...error.details }, `${error.message}. ${error.fix}`);
+			process.exit(1);
+		},
+	});
 	const stopping = stopOnSignals(mycelog, logger);
 	try {
 		await mycelog.start();

@@ -2,6 +2,7 @@
  * One WebSocket from open to close: handshake, control texts, frames in, session out.
  * Owns the connection's phases; rules live in handshake.ts, router.ts and session.ts.
  */
+import { MycelogError } from "../persistence/errors.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import { closeReason } from "./close-codes.ts";
 import type { GatewayParts } from "./gateway.ts";
@@ -123,6 +124,9 @@ export class Connection implements SessionOwner {
 			case "superseded":
 				this.#end(1001, "another connection of this client took its place");
 				return;
+			case "lost":
+				this.#end(1001, "this node lost its place in the cluster; connect again");
+				return;
 			case "kicked":
 				this.#end(1008, String(signal["reason"] ?? "removed by an admin"));
 				return;
@@ -171,6 +175,7 @@ export class Connection implements SessionOwner {
 		try {
 			const admitted = await shakeHands(text, this.id, this.#parts, (identity) => {
 				this.#identity = identity;
+				identity.direct = (frame) => this.#sendDirectly(frame);
 				this.#session = new Session(identity.address, this.#socket, this, this.#parts);
 			});
 			if (this.#phase !== "joining") return;
@@ -249,11 +254,15 @@ export class Connection implements SessionOwner {
 		const text = `more than ${options.messagesPerSecondMax} messages a second`;
 		if (verdict === "persistent") {
 			this.#shedFlooding("rate", text);
-		} else if (this.#socket.bufferedBytes() < SOCKET_BUFFER_BYTES_MAX) {
+		} else {
 			const reject = router.rejectionOf(identity, bytes, `RuntimeError: Rate limit exceeded: ${text}`);
-			if (reject) this.#socket.send(reject);
+			if (reject) this.#sendDirectly(reject);
 		}
 		return true;
+	}
+
+	#sendDirectly(frame: Uint8Array): void {
+		if (this.#socket.bufferedBytes() < SOCKET_BUFFER_BYTES_MAX) this.#socket.send(frame);
 	}
 
 	/** As upstream: the client may come back, what is not in the log yet is lost. */
@@ -281,7 +290,14 @@ export class Connection implements SessionOwner {
 	#tellActor(event: Event): void {
 		const { node, logger } = this.#parts;
 		const identity = this.#identity as Identity;
-		node.tell(identity.address, event).catch((err) => {
+		// How far it got is told again with the next acknowledgement; its end only once.
+		const told =
+			event.type === "client.acked"
+				? node.tell(identity.address, event)
+				: node.report(identity.address, event);
+		told.catch((err) => {
+			// A node that stops while the log is away; the next process tells the actor that this one is gone.
+			if (MycelogError.is(err, "log.closed")) return;
 			logger.warn({ err, address: identity.address, type: event.type }, "client actor not told");
 		});
 	}

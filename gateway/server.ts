@@ -34,8 +34,8 @@ const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 const HANDSHAKES_AT_ONCE_MAX = 500;
 /** How often acknowledgements are told to the client actors, milliseconds. */
 export const REPORT_EVERY_MS = 1_000;
-/** Time over which a stopping node closes its sockets, milliseconds, so that not all come back at once. */
-const DRAIN_OVER_MS = 1_000;
+/** Between two looks at which sockets are to be closed by now, milliseconds. */
+const DRAIN_STEP_MS = 10;
 
 /**
  * uWebSockets.js' default: the port may be shared, and taken again while connections of a killed process linger.
@@ -70,13 +70,6 @@ export class GatewayOutlets implements LocalOutlets {
 	signal(connection: string, signal: Event): void {
 		this.connections.get(connection)?.signal(signal);
 	}
-
-	/** The others count this node as gone and its claims as lost: clients come again, to whichever node is in. */
-	expelled(): void {
-		for (const connection of [...this.connections.values()]) {
-			connection.shed("this node lost its place in the cluster; connect again");
-		}
-	}
 }
 
 export interface GatewayServerParts {
@@ -94,7 +87,6 @@ export class GatewayServer {
 	readonly #shared: GatewayParts;
 	readonly #uws: UwsModule;
 	readonly #app: TemplatedApp;
-	#listening: us_listen_socket | undefined;
 	/** Takes what is not counted as it happens. */
 	readonly #measure: () => void;
 	#reporting: NodeJS.Timeout | undefined;
@@ -169,33 +161,38 @@ export class GatewayServer {
 		const { host, port } = this.#parts.options;
 		const free = await freePort(host, port);
 		const listen = this.#app.listen.bind(this.#app) as unknown as ListenOn;
-		this.#listening = await new Promise<us_listen_socket>((resolve, reject) => {
+		const listening = await new Promise<us_listen_socket>((resolve, reject) => {
 			listen(host, free, LISTEN_SHARED_PORT, (socket) => {
 				if (socket) resolve(socket);
 				else reject(cannotListen(host, free));
 			});
 		});
-		this.#port = this.#uws.us_socket_local_port(this.#listening);
+		this.#port = this.#uws.us_socket_local_port(listening);
 		this.#reporting = setInterval(() => this.#report(), REPORT_EVERY_MS);
 	}
 
-	/** No new clients, then close the others with 1001, spread over a second. Resolves when all are closed. */
-	async drain(): Promise<void> {
+	/** Not ready from now on, and no new clients; those that are here are served as before. */
+	takeNoMore(): void {
 		this.#draining = true;
-		if (this.#listening) this.#uws.us_listen_socket_close(this.#listening);
-		this.#listening = undefined;
-		clearInterval(this.#reporting);
+	}
+
+	/** Close all sockets with 1001, spread over `overMs` so that not all come back at once. Resolves when all are told. */
+	async drain(overMs: number): Promise<void> {
+		this.takeNoMore();
 		const open = [...this.#parts.outlets.connections.values()];
-		const pause = DRAIN_OVER_MS / Math.max(open.length, 1);
-		for (const [index, connection] of open.entries()) {
-			connection.shed("Server is shutting down");
-			if (index % 10 === 9) await new Promise((resolve) => setTimeout(resolve, pause * 10));
+		const since = performance.now();
+		for (let told = 0; told < open.length; ) {
+			const passed = overMs > 0 ? (performance.now() - since) / overMs : 1;
+			const due = Math.min(open.length, Math.max(1, Math.ceil(open.length * passed)));
+			for (; told < due; told++) open[told]?.shed("Server is shutting down");
+			if (told < open.length) await new Promise((resolve) => setTimeout(resolve, DRAIN_STEP_MS));
 		}
 		await this.#report();
 	}
 
-	/** Drop whatever is still open. */
+	/** Stop listening and drop whatever is still open. */
 	close(): void {
+		clearInterval(this.#reporting);
 		this.#app.close();
 	}
 

@@ -2,10 +2,10 @@
  * Snapshots for whoever owns a partition next: written to a compacted topic, read from it into the own store.
  * Owns that topic's records and how far they were read; the log stays the truth, this only spares folding it again.
  *
- * Why a stale owner does no harm here: keys carry the epoch of their writer, so compaction never puts an older owner's
- * record in the place of a newer one's. Of an actor the snapshot with the highest offset is taken, whoever wrote it: a
- * fold of the same records is the same. Of a partition the checkpoint of the newest epoch is taken, and every snapshot
- * that it counts on lies before it, under keys that only a later owner removes, after it has written its own.
+ * Why neither a stale owner nor a repeated or late append does harm here: a snapshot's key names the actor and the
+ * offset, so what lies under one key is always the same, whoever wrote it; of an actor the highest offset is taken, and
+ * only a durable one with a higher offset lets another be removed. A checkpoint's key names the epoch of its owner, and
+ * the newest epoch's is taken; every snapshot that it counts on, or a newer one, lies before it.
  */
 import type { Appender } from "./appender.ts";
 import { MycelogError } from "./errors.ts";
@@ -60,11 +60,11 @@ export class SharedSnapshots {
 	async publish(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): Promise<number | undefined> {
 		const { appender, store } = this.#parts;
 		const { partition: id, epoch } = checkpoint;
-		const records = changed.flatMap((snapshot) => this.#partsOf(id, epoch, snapshot));
-		// Only after those that take their place.
-		for (const { address } of changed) records.push(...this.#removals(address, records));
-		const older = store.checkpoint(id)?.epoch;
+		const records = changed.flatMap((snapshot) => this.#partsOf(id, snapshot));
 		records.push(this.#checkpointRecord(checkpoint));
+		// Only after what takes their place.
+		for (const { address, offset } of changed) records.push(...this.#removals(address, offset));
+		const older = store.checkpoint(id)?.epoch;
 		if (older !== undefined && older !== epoch) records.push(this.#record(checkpointKey(id, older), {}));
 		const target = { topic: SNAPSHOTS_TOPIC, partition: id.partition };
 		const options = { retryForever: true };
@@ -77,28 +77,25 @@ export class SharedSnapshots {
 		return known;
 	}
 
-	#partsOf({ topic }: PartitionId, epoch: number, snapshot: StoredSnapshot): NewRecord[] {
+	#partsOf({ topic }: PartitionId, snapshot: StoredSnapshot): NewRecord[] {
 		const { address, offset } = snapshot;
 		const bytes = contentOf(snapshot);
-		return keysOf(address, epoch, offset, bytes.length).map((key, part, { length: parts }) => {
-			const headers = { topic, address, epoch, offset, part, parts };
+		return keysOf(address, offset, bytes.length).map((key, part, { length: parts }) => {
+			const headers = { topic, address, offset, part, parts };
 			const value = bytes.subarray(part * PART_BYTES_MAX, (part + 1) * PART_BYTES_MAX);
 			return this.#record(key, headers, value);
 		});
 	}
 
-	/** Of the keys under which the own store's snapshot of an actor lies in the topic, where newer ones do not replace them. */
-	#removals(address: string, newer: readonly NewRecord[]): NewRecord[] {
+	/** Of the older snapshot of an actor, which the own store still has. */
+	#removals(address: string, newer: number): NewRecord[] {
 		const { store } = this.#parts;
-		const shared = store.sharedAs(address);
-		if (!shared) return [];
-		const { epoch, offset, bytes } = shared;
-		// Only a large one is worth looking at how large it was as it was sent.
-		const stored = bytes > PART_BYTES_MAX / 4 ? store.load(address) : undefined;
-		const keys = keysOf(address, epoch, offset, stored ? contentOf(stored).length : bytes);
-		return keys
-			.filter((key) => !newer.some((record) => record.key === key))
-			.map((key) => this.#record(key, {}));
+		const older = store.stored(address);
+		if (!older || older.offset >= newer) return [];
+		// Only of a large one is it worth knowing how large it was as it was sent.
+		const large = older.bytes > PART_BYTES_MAX / 4 ? store.load(address) : undefined;
+		const keys = keysOf(address, older.offset, large ? contentOf(large).length : older.bytes);
+		return keys.map((key) => this.#record(key, {}));
 	}
 
 	#checkpointRecord({ partition: id, epoch, next, watermarks }: Checkpoint): NewRecord {
@@ -131,13 +128,11 @@ export class SharedSnapshots {
 			for (const record of records) {
 				if (record.value.length === 0) continue;
 				if (record.headers["address"] === undefined) {
-					const checkpoint = checkpointOf(record, partition);
-					checkpoints.push(checkpoint);
-					pieces.forgetBefore(checkpoint.partition.topic, checkpoint.epoch);
-				} else {
-					const snapshot = pieces.add(record);
-					if (snapshot) snapshots.push(snapshot);
+					checkpoints.push(checkpointOf(record, partition));
+					continue;
 				}
+				const snapshot = pieces.add(record);
+				if (snapshot) snapshots.push(snapshot);
 			}
 			// Of a snapshot that is not whole yet the parts must be read again, should this end here.
 			store.merge(partition, pieces.open ?? next, checkpoints, snapshots);
@@ -158,6 +153,7 @@ export class SharedSnapshots {
 
 /** Puts snapshots that came in several records together. */
 class Pieces {
+	/** By address. */
 	readonly #found = new Map<string, (LogRecord | undefined)[]>();
 
 	/** Offset of the first part of which others are missing; undefined: none is. */
@@ -171,28 +167,19 @@ class Pieces {
 		return first;
 	}
 
-	/** Those that an earlier owner has left incomplete will stay so. */
-	forgetBefore(topic: string, epoch: number): void {
-		for (const [key, pieces] of this.#found) {
-			const headers = pieces.find((piece) => piece)?.headers;
-			if (headers?.["topic"] === topic && Number(headers["epoch"]) < epoch) this.#found.delete(key);
-		}
-	}
-
 	/** The snapshot that this record completes. */
 	add(record: LogRecord): SharedSnapshot | undefined {
-		const { address, epoch, offset, part, parts } = record.headers;
+		const { address = "", offset, part, parts } = record.headers;
 		if (parts === "1") return snapshotOf([record]);
-		const key = `${address}@${epoch}`;
-		let pieces = this.#found.get(key);
-		// A newer snapshot is coming: the older one will not be completed any more.
+		let pieces = this.#found.get(address);
+		// A newer snapshot is coming: the older one, whose writer died over it, will not be completed any more.
 		if (!pieces || pieces.some((piece) => piece && piece.headers["offset"] !== offset)) {
 			pieces = new Array<LogRecord | undefined>(Number(parts)).fill(undefined);
-			this.#found.set(key, pieces);
+			this.#found.set(address, pieces);
 		}
 		pieces[Number(part)] = record;
 		if (pieces.includes(undefined)) return undefined;
-		this.#found.delete(key);
+		this.#found.delete(address);
 		return snapshotOf(pieces as LogRecord[]);
 	}
 }
@@ -202,9 +189,9 @@ function contentOf({ version, state, timers, claim }: StoredSnapshot): Buffer {
 }
 
 function snapshotOf(pieces: readonly LogRecord[]): SharedSnapshot {
-	const { topic = "", address = "", epoch, offset } = (pieces[0] as LogRecord).headers;
+	const { topic = "", address = "", offset } = (pieces[0] as LogRecord).headers;
 	const content = JSON.parse(Buffer.concat(pieces.map(({ value }) => value)).toString());
-	return { ...content, topic, address, epoch: Number(epoch), offset: Number(offset) };
+	return { ...content, topic, address, offset: Number(offset) };
 }
 
 function checkpointOf({ headers, value }: LogRecord, partition: number): Checkpoint {
@@ -213,14 +200,9 @@ function checkpointOf({ headers, value }: LogRecord, partition: number): Checkpo
 	return { partition: { topic, partition }, epoch: Number(epoch), next: Number(next), watermarks };
 }
 
-/**
- * Several parts have keys of their own for each snapshot: were they written over an older one's, compaction could leave
- * some of either.
- */
-function keysOf(address: string, epoch: number, offset: number, bytes: number): string[] {
-	if (bytes <= PART_BYTES_MAX) return [`${address}@${epoch}`];
-	const parts = Math.ceil(bytes / PART_BYTES_MAX);
-	return Array.from({ length: parts }, (_, part) => `${address}@${epoch}:${offset}#${part}`);
+function keysOf(address: string, offset: number, bytes: number): string[] {
+	const parts = Math.max(1, Math.ceil(bytes / PART_BYTES_MAX));
+	return Array.from({ length: parts }, (_, part) => `${address}@${offset}#${part}`);
 }
 
 /** No address begins so. */

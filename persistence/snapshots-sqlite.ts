@@ -13,7 +13,7 @@ const SCHEMA = `
 	CREATE TABLE IF NOT EXISTS snapshots (
 		address TEXT PRIMARY KEY, topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL,
 		version INTEGER NOT NULL, state TEXT NOT NULL, timers TEXT NOT NULL, timer_at INTEGER, claim TEXT,
-		epoch INTEGER NOT NULL, checksum INTEGER NOT NULL
+		checksum INTEGER NOT NULL
 	) WITHOUT ROWID;
 	CREATE INDEX IF NOT EXISTS snapshots_timers ON snapshots (topic, partition, timer_at) WHERE timer_at IS NOT NULL;
 	CREATE INDEX IF NOT EXISTS snapshots_claims ON snapshots (topic, partition, claim) WHERE claim IS NOT NULL;
@@ -33,13 +33,11 @@ interface SnapshotRow {
 	readonly state: string;
 	readonly timers: string;
 	readonly claim: string | null;
-	readonly epoch: number;
 	readonly checksum: number;
 }
 
-const COLUMNS =
-	'address, topic, partition, "offset", version, state, timers, timer_at, claim, epoch, checksum';
-const VALUES = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?";
+const COLUMNS = 'address, topic, partition, "offset", version, state, timers, timer_at, claim, checksum';
+const VALUES = "?, ?, ?, ?, ?, ?, ?, ?, ?, ?";
 const REPLACED = COLUMNS.split(", ")
 	.slice(1)
 	.map((column) => `${column} = excluded.${column}`)
@@ -59,7 +57,7 @@ export class SqliteSnapshots implements SnapshotStore {
 	readonly #putNewer: Statement;
 	readonly #putCheckpoint: Statement;
 	readonly #putFollowed: Statement;
-	readonly #sharedAs: Statement;
+	readonly #stored: Statement;
 	/** Partitions with snapshots, by name, once somebody asked. */
 	#withRows: Set<string> | undefined;
 
@@ -71,11 +69,11 @@ export class SqliteSnapshots implements SnapshotStore {
 		this.#put = this.#database.prepare(`REPLACE INTO snapshots (${COLUMNS}) VALUES (${VALUES})`);
 		this.#putNewer = this.#database.prepare(
 			`INSERT INTO snapshots (${COLUMNS}) VALUES (${VALUES}) ON CONFLICT (address) DO UPDATE SET ${REPLACED}
-			 WHERE (excluded."offset", excluded.epoch) > (snapshots."offset", snapshots.epoch)`,
+			 WHERE excluded."offset" > snapshots."offset"`,
 		);
 		this.#putCheckpoint = this.#database.prepare("REPLACE INTO checkpoints VALUES (?, ?, ?, ?, ?, ?)");
-		this.#sharedAs = this.#database.prepare(
-			'SELECT epoch, "offset", length(state) + length(timers) AS bytes FROM snapshots WHERE address = ?',
+		this.#stored = this.#database.prepare(
+			'SELECT "offset", length(state) + length(timers) AS bytes FROM snapshots WHERE address = ?',
 		);
 		this.#putFollowed = this.#database.prepare("REPLACE INTO followed VALUES (?, ?)");
 	}
@@ -115,9 +113,9 @@ export class SqliteSnapshots implements SnapshotStore {
 
 	/** Throws `snapshot.not-written`; the checkpoint before stays. */
 	save(checkpoint: Checkpoint, changed: readonly StoredSnapshot[], followedTo?: number): void {
-		const { partition: id, epoch } = checkpoint;
+		const { partition: id } = checkpoint;
 		this.#write(() => {
-			for (const snapshot of changed) this.#putRow(this.#put, id, epoch, snapshot);
+			for (const snapshot of changed) this.#putRow(this.#put, id, snapshot);
 			this.#writeCheckpoint(checkpoint);
 			if (followedTo !== undefined) this.#putFollowed.run(id.partition, followedTo);
 		});
@@ -136,8 +134,8 @@ export class SqliteSnapshots implements SnapshotStore {
 		snapshots: readonly SharedSnapshot[],
 	): void {
 		this.#write(() => {
-			for (const { topic, epoch, ...snapshot } of snapshots) {
-				this.#putRow(this.#putNewer, { topic, partition }, epoch, snapshot);
+			for (const { topic, ...snapshot } of snapshots) {
+				this.#putRow(this.#putNewer, { topic, partition }, snapshot);
 			}
 			for (const checkpoint of checkpoints) {
 				const stored = this.checkpoint(checkpoint.partition);
@@ -147,8 +145,8 @@ export class SqliteSnapshots implements SnapshotStore {
 		});
 	}
 
-	sharedAs(address: string): { epoch: number; offset: number; bytes: number } | undefined {
-		return this.#sharedAs.get(address) as { epoch: number; offset: number; bytes: number } | undefined;
+	stored(address: string): { offset: number; bytes: number } | undefined {
+		return this.#stored.get(address) as { offset: number; bytes: number } | undefined;
 	}
 
 	timers({ topic, partition }: PartitionId): PendingTimer[] {
@@ -216,14 +214,14 @@ export class SqliteSnapshots implements SnapshotStore {
 		}
 	}
 
-	#putRow(put: Statement, id: PartitionId, epoch: number, snapshot: StoredSnapshot): void {
+	#putRow(put: Statement, id: PartitionId, snapshot: StoredSnapshot): void {
 		const { topic, partition } = id;
 		this.#withRows?.add(partitionName(id));
 		const { address, offset, version, state, timers: list, claim = null } = snapshot;
 		const timers = JSON.stringify(list);
 		const timerAt = list.length === 0 ? null : Math.min(...list.map(({ at }) => at));
 		const checksum = checksumOf({ address, topic, partition, offset, version, state, timers, claim });
-		put.run(address, topic, partition, offset, version, state, timers, timerAt, claim, epoch, checksum);
+		put.run(address, topic, partition, offset, version, state, timers, timerAt, claim, checksum);
 	}
 
 	#writeCheckpoint(checkpoint: Checkpoint): void {
@@ -242,7 +240,7 @@ function checksumOfCheckpoint({ next, watermarks, epoch }: Checkpoint): number {
 	return crc32(`${next}\n${epoch}\n${watermarks}`);
 }
 
-function checksumOf(row: Omit<SnapshotRow, "checksum" | "epoch">): number {
+function checksumOf(row: Omit<SnapshotRow, "checksum">): number {
 	const { address, topic, partition, offset, version, state, timers, claim } = row;
 	return crc32(JSON.stringify([address, topic, partition, offset, version, claim, timers, state]));
 }

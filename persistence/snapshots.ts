@@ -46,8 +46,6 @@ export interface PendingTimer {
 export interface SharedSnapshot extends StoredSnapshot {
 	/** Of the mailbox. */
 	readonly topic: string;
-	/** Of the checkpoint that it was written for. */
-	readonly epoch: number;
 }
 
 export interface SnapshotStore {
@@ -68,10 +66,8 @@ export interface SnapshotStore {
 		checkpoints: readonly Checkpoint[],
 		snapshots: readonly SharedSnapshot[],
 	): void;
-	/** Epoch, offset and about how many bytes the stored snapshot of an actor has. */
-	sharedAs(
-		address: string,
-	): { readonly epoch: number; readonly offset: number; readonly bytes: number } | undefined;
+	/** Offset and about how many bytes the stored snapshot of an actor has, without loading it. */
+	stored(address: string): { readonly offset: number; readonly bytes: number } | undefined;
 	/** Actors of a partition that have timers, without loading the others. */
 	timers(partition: PartitionId): PendingTimer[];
 	/** Actors of a partition that claim a node process, without loading the others. */

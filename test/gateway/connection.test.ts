@@ -189,12 +189,14 @@ describe("a client that could be let in later", () => {
 	});
 });
 
-test("a node that was expelled from its cluster sends its clients away, to come back at once", async () => {
+test("a connection whose claim was told lost is sent away, to come back at once", async () => {
 	const outlets = new GatewayOutlets();
-	const scenes = [await new Scene().hello(), new Scene()];
-	for (const [index, { connection }] of scenes.entries()) outlets.connections.set(String(index), connection);
-	outlets.expelled();
+	const [lost, other] = [await new Scene().hello(), await new Scene().hello()];
+	outlets.connections.set("lost", lost.connection);
+	outlets.connections.set("other", other.connection);
+	outlets.signal("lost", { type: "lost" });
 	// 1001 without an error text: the published clients reconnect.
-	expect(scenes.map(({ closed }) => closed?.code)).toEqual([1001, 1001]);
-	expect(scenes.flatMap(({ texts }) => texts.map(({ type }) => type))).toEqual(["connection_info"]);
+	expect(lost.closed?.code).toBe(1001);
+	expect(lost.texts.map(({ type }) => type)).toEqual(["connection_info"]);
+	expect(other.closed).toBeUndefined();
 });

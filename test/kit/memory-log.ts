@@ -139,7 +139,7 @@ export class MemoryStorage {
 	move(id: PartitionId, to: MemoryLog): Promise<void> {
 		return this.#inTurn(id, async () => {
 			const from = this.#owners.get(partitionName(id));
-			if (from === to || !this.#members.has(to)) return;
+			if (from === to || !this.#members.has(to) || !to.takesPart) return;
 			await from?.letGo(id);
 			this.#owners.delete(partitionName(id));
 			await to.letGo(id);
@@ -171,7 +171,7 @@ export class MemoryStorage {
 	}
 
 	async #give(id: PartitionId, to: MemoryLog): Promise<void> {
-		if (!this.#members.has(to)) return;
+		if (!this.#members.has(to) || !to.takesPart) return;
 		this.#owners.set(partitionName(id), to);
 		await to.take(id);
 	}
@@ -310,6 +310,11 @@ export class MemoryLog implements Log {
 	/** Everything stored in a partition. */
 	all(id: PartitionId): readonly LogRecord[] {
 		return this.storage.all(id);
+	}
+
+	/** It has said that it takes part in owning partitions. */
+	get takesPart(): boolean {
+		return this.#owner !== undefined;
 	}
 
 	/** For the storage: who takes part now. */

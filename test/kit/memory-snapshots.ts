@@ -22,7 +22,6 @@ interface Contents {
 
 interface Row {
 	readonly partition: string;
-	readonly epoch: number;
 	readonly snapshot: StoredSnapshot;
 }
 
@@ -50,11 +49,9 @@ export class MemorySnapshots {
 				if (!alive()) throw new MycelogError("snapshot.not-written", "the process is gone");
 				this.#merge(partition, followedTo, checkpoints, snapshots);
 			},
-			sharedAs: (address) => {
-				const row = this.#now.rows.get(address);
-				if (!row) return undefined;
-				const { epoch, snapshot } = row;
-				return { epoch, offset: snapshot.offset, bytes: snapshot.state.length };
+			stored: (address) => {
+				const snapshot = this.#now.rows.get(address)?.snapshot;
+				return snapshot && { offset: snapshot.offset, bytes: snapshot.state.length };
 			},
 			timers: (partition) =>
 				this.#of(partition).flatMap(({ address, timers }) =>
@@ -127,12 +124,11 @@ export class MemorySnapshots {
 		snapshots: readonly SharedSnapshot[],
 	): void {
 		const rows = new Map(this.#now.rows);
-		for (const { topic, epoch, ...snapshot } of snapshots) {
+		for (const { topic, ...snapshot } of snapshots) {
 			const { address, offset } = snapshot;
 			const stored = rows.get(address);
-			const newer = !stored || offset > stored.snapshot.offset;
-			if (!newer && !(offset === stored.snapshot.offset && epoch > stored.epoch)) continue;
-			rows.set(address, { partition: partitionName({ topic, partition }), epoch, snapshot });
+			if (stored && offset <= stored.snapshot.offset) continue;
+			rows.set(address, { partition: partitionName({ topic, partition }), snapshot });
 		}
 		const kept = new Map(this.#now.checkpoints);
 		for (const checkpoint of checkpoints) {
@@ -152,7 +148,7 @@ export class MemorySnapshots {
 		const partition = partitionName(checkpoint.partition);
 		const rows = new Map(this.#now.rows);
 		for (const snapshot of changed) {
-			rows.set(snapshot.address, { partition, epoch: checkpoint.epoch, snapshot });
+			rows.set(snapshot.address, { partition, snapshot });
 			this.#corrupt.delete(snapshot.address);
 		}
 		const followed = new Map(this.#now.followed);

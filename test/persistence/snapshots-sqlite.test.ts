@@ -164,8 +164,8 @@ test("a read-only store reads beside a live writer and cannot save", () => {
 test("what others shared is taken where it is newer: snapshots by offset, checkpoints by epoch", () => {
 	const snapshots = open();
 	const { topic, partition } = PARTITION;
-	const shared = (address: string, offset: number, epoch: number, state: string) => {
-		return { ...snapshot(address, { offset, state }), topic, epoch };
+	const shared = (address: string, offset: number, state: string) => {
+		return { ...snapshot(address, { offset, state }), topic };
 	};
 	snapshots.save(checkpoint(10, PARTITION, 5), [
 		snapshot("client/w/1"),
@@ -175,11 +175,7 @@ test("what others shared is taken where it is newer: snapshots by offset, checkp
 		partition,
 		40,
 		[checkpoint(30, PARTITION, 20), checkpoint(99, PARTITION, 5)],
-		[
-			shared("client/w/1", 25, 20, '"newer"'),
-			shared("client/w/2", 8, 20, '"older"'),
-			shared("client/w/3", 3, 1, "3"),
-		],
+		[shared("client/w/1", 25, '"newer"'), shared("client/w/2", 8, '"older"'), shared("client/w/3", 3, "3")],
 	);
 	expect(snapshots.load("client/w/1")).toEqual(snapshot("client/w/1", { offset: 25, state: '"newer"' }));
 	expect(snapshots.load("client/w/2")).toEqual(snapshot("client/w/2", { offset: 9 }));
@@ -187,8 +183,8 @@ test("what others shared is taken where it is newer: snapshots by offset, checkp
 	expect(snapshots.checkpoint(PARTITION)).toEqual(checkpoint(30, PARTITION, 20));
 	expect(snapshots.followedTo(partition)).toBe(40);
 	expect(snapshots.followedTo(partition + 1)).toBe(0);
-	expect(snapshots.sharedAs("client/w/1")).toMatchObject({ epoch: 20, offset: 25 });
-	expect(snapshots.sharedAs("client/w/4")).toBeUndefined();
+	expect(snapshots.stored("client/w/1")).toEqual({ offset: 25, bytes: '"newer"[]'.length });
+	expect(snapshots.stored("client/w/4")).toBeUndefined();
 });
 
 test("a save says how far others are followed, in the same transaction", () => {

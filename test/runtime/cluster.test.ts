@@ -200,7 +200,7 @@ async function usurped(): Promise<void> {
 function total(node: RunningNode, address = A): Promise<unknown> {
 	return node.node
 		.actor(address)
-		.then((actor) => (actor?.state as { context: { total: number } }).context.total);
+		.then((actor) => (actor?.state as { context: { total: number } } | undefined)?.context.total);
 }
 
 test("scenario 19: an owner that was taken for dead folds nothing after its successor's start, and shares nothing", async () => {
@@ -291,7 +291,7 @@ test("actors that claim a node which left the cluster hear of it from whoever ow
 	const claiming: Behaviour = {
 		...socketed,
 		type: "claiming",
-		command: (state, message) => {
+		command: (_, message) => {
 			if (message.type === "lost") heard.push(eventOf(message));
 			return { state: message.type === "lost" ? null : "n2~2", effects: [] };
 		},
