@@ -2,6 +2,7 @@
  * Plain HTTP of the gateway: health, readiness by progress, metrics. Owns routes and their bodies.
  */
 import type { HttpResponse, TemplatedApp } from "uWebSockets.js";
+import type { LogHealth } from "../persistence/log.ts";
 import type { Node } from "../runtime/node.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 
@@ -43,13 +44,23 @@ function readiness({ node, draining }: HttpParts): { ready: boolean; detail: Rec
 		log: log.driver,
 		node: node.name.id,
 		log_status: health.status,
-		...(health.status === "unavailable" ? { cause: health.cause } : undefined),
+		...troubleOf(health),
 		partitions_owned: partitions.length,
 		partitions_recovering: partitions.filter((partition) => !partition.live).length,
 		partitions_stalled: node.stalled,
 		draining: draining(),
 	};
 	return { ready: node.ready && !draining(), detail };
+}
+
+function troubleOf(health: LogHealth): Record<string, unknown> {
+	if (health.status === "healthy") return {};
+	const retry = health.status === "unavailable" ? health.retry : undefined;
+	return {
+		cause: health.cause,
+		since_ms: Math.round(health.sinceMs),
+		...(retry ? { attempts: retry.attempts, next_try_ms: Math.round(retry.nextTryMs) } : undefined),
+	};
 }
 
 function json(res: HttpResponse, status: number, body: unknown): void {

@@ -13,6 +13,8 @@ export class Identity {
 	readonly address: Address;
 	/** What the workspace granted; until it has answered, nothing that a member would not have. */
 	permission: Permission = "r";
+	/** To the socket itself, past the mailbox: for what must be said while the log takes nothing. Its bounds may drop it. */
+	direct: (frame: Uint8Array) => void = () => {};
 	#stamp: Stamp | undefined;
 
 	constructor(workspace: string, client: string, user: User) {

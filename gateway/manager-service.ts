@@ -3,6 +3,7 @@
  * caller's mailbox. Owns calls, heartbeats and chunking; what the methods do is manager.ts.
  */
 import { decode } from "@msgpack/msgpack";
+import { takesNewWork } from "../persistence/log-health.ts";
 import type { Address } from "../runtime/address.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -94,6 +95,12 @@ export class Manager {
 		this.#parts.node.submit({ to, kind: "frame", type: FRAME, body: frame }).catch((err) => {
 			this.#parts.logger.warn({ err, to }, "frame to client not accepted");
 		});
+	}
+
+	/** To a caller that waits: also while nothing gets into the log, and then on the socket it asked from. */
+	#answer(to: Identity, frame: Uint8Array): void {
+		if (takesNewWork(this.#parts.node.log.health())) this.post(to.address, frame);
+		else to.direct(frame);
 	}
 
 	async #run(call: Call, method: string, extra: Record<string, unknown>): Promise<void> {
@@ -191,7 +198,7 @@ export class Manager {
 		const frame = frameOf(main, { args: [value] });
 		try {
 			if (frame.length > UNCHUNKED_BYTES_MAX) await this.#sendChunked(caller, session, frame);
-			else this.post(caller.address, frame);
+			else this.#answer(caller, frame);
 		} catch (err) {
 			this.#parts.logger.warn({ err, to: caller.address }, "large reply not delivered");
 		}
@@ -228,7 +235,7 @@ export class Manager {
 			const wantedMs = promise.intervalSeconds * 500 || 0;
 			const pauseMs = Math.min(Math.max(wantedMs, HEARTBEAT_MS_MIN), HEARTBEAT_MS_MAX);
 			cancel = clock.after(pauseMs, () => {
-				this.post(caller.address, frameOf(main));
+				this.#answer(caller, frameOf(main));
 				next();
 			});
 		};

@@ -4,6 +4,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import type { Node } from "../runtime/node.ts";
 
+const LOG_STATUSES = ["healthy", "degraded", "unavailable"] as const;
 const KINDS = ["command", "query", "frame", "timer"] as const;
 
 export type GatewayMetrics = ReturnType<typeof createMetrics>;
@@ -104,6 +105,9 @@ export function exportRuntime(registry: Registry, node: Node): void {
 	read("outputs_total", "Messages actors sent to other mailboxes", () => metrics.outputs);
 	read("output_stalls_total", "Times a partition waited for its outputs", () => metrics.outputStalls);
 	read("asks_refused_total", "Asks refused at their bound", () => metrics.asksRefused);
+	read("submits_refused_total", "Messages refused at once while the log was unavailable", () => {
+		return metrics.submitsRefused;
+	});
 	read("checkpoints_total", "Checkpoints written", () => metrics.checkpoints);
 	read("snapshots_written_total", "Snapshots written", () => metrics.snapshotsWritten);
 	read("snapshots_rebuilt_total", "Damaged or outdated snapshots rebuilt from the log", () => {
@@ -117,6 +121,21 @@ export function exportRuntime(registry: Registry, node: Node): void {
 	read("partitions_stalled", "Owned partitions that have records to fold and stand still", () => {
 		return node.stalled.length;
 	});
+	read("log_status", "Health of the log: 0 healthy, 1 degraded, 2 unavailable", () => {
+		return LOG_STATUSES.indexOf(node.log.health().status);
+	});
+	const probes = () => node.log.probes ?? { succeeded: 0, failed: 0, opened: 0, lastMs: 0 };
+	readLabelled(
+		"log_probes_total",
+		"Probes that wrote to the log and read back, by outcome",
+		"outcome",
+		() => [
+			["succeeded", probes().succeeded],
+			["failed", probes().failed],
+		],
+	);
+	read("log_breaker_opened_total", "Times the log was left alone after failed probes", () => probes().opened);
+	read("log_probe_ms", "What the newest successful probe took, milliseconds", () => probes().lastMs);
 	const { stats } = node.appender;
 	read("append_queue_records", "Records waiting for the log", () => stats.queuedRecords);
 	read("append_queue_bytes", "Bytes waiting for the log", () => stats.queuedBytes);

@@ -3,6 +3,7 @@
  * Owns the overwriting of identity fields; the payload segment passes byte for byte.
  */
 import { atLeast } from "../actors/permission.ts";
+import { MycelogError } from "../persistence/errors.ts";
 import { addressOf } from "../runtime/address.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
@@ -119,8 +120,14 @@ export class Router {
 
 	#notAccepted(from: Identity, main: Main, to: string, error: unknown): void {
 		this.#refused("not-durable");
-		this.#parts.logger.warn({ err: error, to }, "frame not accepted");
-		this.#reject(from, main, to, `RuntimeError: the message was not accepted: ${(error as Error).message}`);
+		// Of these there may be thousands a second; the log's state has its line and they have their counter.
+		const isKnown = MycelogError.is(error, "log.unavailable");
+		if (!isKnown) this.#parts.logger.warn({ err: error, to }, "frame not accepted");
+		const { session } = main;
+		if (typeof session !== "string") return;
+		const message = `RuntimeError: the message was not accepted: ${(error as Error).message}`;
+		// What the log did not take of the caller, it would not take for the caller either.
+		from.direct(rejectFrame({ session, from: to, to: from.peer, message }));
 	}
 
 	/** What to answer a frame that is not taken; undefined: nobody waits for it. */
