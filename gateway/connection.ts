@@ -6,7 +6,14 @@ import { MycelogError } from "../persistence/errors.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import { closeReason } from "./close-codes.ts";
 import type { GatewayParts } from "./gateway.ts";
-import { type Admitted, HandshakeError, shakeHands, UNDECODABLE } from "./handshake.ts";
+import {
+	ADMISSION_MS_MAX,
+	type Admitted,
+	HandshakeError,
+	serverBusy,
+	shakeHands,
+	UNDECODABLE,
+} from "./handshake.ts";
 import type { Identity } from "./identity.ts";
 import { InFlight } from "./in-flight.ts";
 import { RateLimit } from "./rate-limit.ts";
@@ -172,7 +179,13 @@ export class Connection implements SessionOwner {
 	}
 
 	async #join(text: string): Promise<void> {
+		const { admission, clock } = this.#parts;
+		const came = clock.now();
+		await admission.turn();
 		try {
+			// Gone while it waited.
+			if (this.#phase !== "joining") return;
+			if (clock.now() - came > ADMISSION_MS_MAX) throw serverBusy();
 			const admitted = await shakeHands(text, this.id, this.#parts, (identity) => {
 				this.#identity = identity;
 				identity.direct = (frame) => this.#sendDirectly(frame);
@@ -184,6 +197,8 @@ export class Connection implements SessionOwner {
 			if (!(error instanceof HandshakeError)) throw error;
 			this.#identity = undefined;
 			this.#refuse(error);
+		} finally {
+			admission.done();
 		}
 	}
 

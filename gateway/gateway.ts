@@ -5,6 +5,7 @@ import type { Limits } from "../actors/workspace-state.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Node } from "../runtime/node.ts";
+import type { Admission } from "./admission.ts";
 import type { Connection } from "./connection.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { Outgoing } from "./outgoing.ts";
@@ -20,6 +21,7 @@ export interface GatewayParts {
 	readonly clock: Clock;
 	readonly logger: Logger;
 	readonly options: GatewayOptions;
+	readonly admission: Admission;
 	/** Connections that have not been admitted yet. */
 	readonly handshaking: Set<Connection>;
 	/** Connections whose newest acknowledgement the client actor does not know yet. */

@@ -15,8 +15,8 @@ import { chooseWorkspace } from "./workspace-choice.ts";
 /** What is said to a client whose first frame is no hello. */
 export const UNDECODABLE = "Failed to decode authentication information";
 
-/** How long the actors may take to admit a client, milliseconds. */
-const ADMISSION_MS_MAX = 15_000;
+/** How long the actors may take to admit a client, and how long it may wait for its turn before, milliseconds. */
+export const ADMISSION_MS_MAX = 15_000;
 
 /** Why a client was not let in; `message` is what its user reads. */
 export class HandshakeError extends Error {
@@ -33,6 +33,10 @@ export class HandshakeError extends Error {
 		this.outcome = outcome;
 		this.temporary = temporary;
 	}
+}
+
+export function serverBusy(): HandshakeError {
+	return new HandshakeError("Server busy, please retry", 1013, "busy", true);
 }
 
 export interface Admitted {
@@ -134,7 +138,7 @@ async function admit(
 		if (error instanceof RefusedError) throw establishError(error.message);
 		// A node that is about to stop has closed its log; the next one lets the client in.
 		if (MycelogError.is(error) && (error.retryable || error.code === "log.closed")) {
-			throw new HandshakeError("Server busy, please retry", 1013, "busy", true);
+			throw serverBusy();
 		}
 		throw error;
 	}

@@ -12,6 +12,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import type { Node } from "../runtime/node.ts";
 import type { LocalOutlets } from "../runtime/partition-effects.ts";
+import { Admission } from "./admission.ts";
 import { ChunkGuards } from "./chunk-guard.ts";
 import { Connection } from "./connection.ts";
 import type { GatewayOptions, GatewayParts } from "./gateway.ts";
@@ -130,6 +131,7 @@ export class GatewayServer {
 			metrics,
 			clock,
 			logger,
+			admission: new Admission(),
 			handshaking: new Set(),
 			unreported: new Set(),
 			get options() {

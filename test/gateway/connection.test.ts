@@ -2,6 +2,7 @@
  * A connection between a socket and parts that answer as the test says: what it lets in, and when it lets go.
  */
 import { describe, expect, test } from "vitest";
+import { ADMISSIONS_AT_ONCE_MAX, Admission } from "../../gateway/admission.ts";
 import { Connection } from "../../gateway/connection.ts";
 import type { GatewayParts } from "../../gateway/gateway.ts";
 import { IN_FLIGHT_BYTES_MAX, IN_FLIGHT_FRAMES_MAX } from "../../gateway/in-flight.ts";
@@ -29,7 +30,11 @@ class Scene {
 	readonly sent: Uint8Array[] = [];
 	now = 1_000_000;
 
-	constructor(admit: () => Promise<unknown> = async () => GRANTED, messagesPerSecondMax = 1_000_000) {
+	constructor(
+		admit: () => Promise<unknown> = async () => GRANTED,
+		messagesPerSecondMax = 1_000_000,
+		admission = new Admission(),
+	) {
 		const socket = {
 			send: (bytes: Uint8Array) => this.sent.push(bytes) > 0,
 			sendText: (text: string) => this.texts.push(JSON.parse(text)) > 0,
@@ -58,6 +63,7 @@ class Scene {
 			clock: { now: () => this.now, after: systemClock.after.bind(systemClock) },
 			logger: { debug() {}, info() {}, warn() {}, error() {} },
 			options: { host: "h", port: 1, basePath: "", resumeWindowMs: 0, version: "1", messagesPerSecondMax },
+			admission,
 			handshaking: new Set(),
 			unreported: new Set(),
 		};
@@ -199,4 +205,46 @@ test("a connection whose claim was told lost is sent away, to come back at once"
 	expect(lost.closed?.code).toBe(1001);
 	expect(lost.texts.map(({ type }) => type)).toEqual(["connection_info"]);
 	expect(other.closed).toBeUndefined();
+});
+
+test("clients are let in some at a time, in the order in which they came; one that went away meanwhile is skipped", async () => {
+	const admission = new Admission();
+	const asked: Scene[] = [];
+	const letIn: (() => void)[] = [];
+	const scenes = Array.from({ length: ADMISSIONS_AT_ONCE_MAX + 3 }, () => {
+		const scene: Scene = new Scene(
+			() => {
+				asked.push(scene);
+				return new Promise((resolve) => letIn.push(() => resolve(GRANTED)));
+			},
+			undefined,
+			admission,
+		);
+		return scene;
+	});
+	const turns = async () => {
+		for (let i = 0; i < 50; i++) await new Promise((resolve) => setImmediate(resolve));
+	};
+	for (const { connection } of scenes) connection.text(JSON.stringify({ client_id: "me" }));
+	await turns();
+	expect(asked).toEqual(scenes.slice(0, ADMISSIONS_AT_ONCE_MAX));
+	scenes[ADMISSIONS_AT_ONCE_MAX]?.connection.closed(false);
+	for (const grant of letIn.splice(0)) grant();
+	await turns();
+	expect(asked.slice(ADMISSIONS_AT_ONCE_MAX)).toEqual(scenes.slice(ADMISSIONS_AT_ONCE_MAX + 1));
+	for (const grant of letIn.splice(0)) grant();
+	await turns();
+	const told = scenes.map(({ texts }) => texts.length);
+	expect(told).toEqual(scenes.map((_, n) => (n === ADMISSIONS_AT_ONCE_MAX ? 0 : 1)));
+});
+
+test("a client whose turn comes too late is asked to come again", async () => {
+	const admission = new Admission();
+	for (let i = 0; i < ADMISSIONS_AT_ONCE_MAX; i++) await admission.turn();
+	const scene = new Scene(undefined, undefined, admission);
+	scene.connection.text(JSON.stringify({ client_id: "me" }));
+	scene.now += 15_001;
+	admission.done();
+	while (!scene.closed) await new Promise((resolve) => setImmediate(resolve));
+	expect([scene.closed.code, scene.texts]).toEqual([1013, []]);
 });
