@@ -11,13 +11,14 @@ import { append } from "./append.ts";
 import { type Benchmark, type Measured, measure, type Surroundings } from "./benchmark.ts";
 import { calls } from "./calls.ts";
 import { connections } from "./connections.ts";
+import { failover } from "./failover.ts";
 import { fold } from "./fold.ts";
 import { kafkaRaw } from "./kafka-raw.ts";
 import { machineLine } from "./machine.ts";
 import { reportOf, tableOf } from "./report.ts";
 import { start } from "./start.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [calls, kafkaRaw, append, fold, start, connections];
+const BENCHMARKS: readonly Benchmark[] = [calls, kafkaRaw, append, fold, start, connections, failover];
 const ROUNDS_DEFAULT = 3;
 const ROUNDS_MAX = 100;
 /** Of one load. */

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { Inbox } from "./inbox.ts";
+import type { LedgerState } from "./ledger.ts";
 import type {
 	DeathPoint,
 	LedgerCall,
@@ -133,6 +134,11 @@ export class LedgerProcess {
 		return this.must<LedgerStatus>({ op: "status" });
 	}
 
+	/** The state of a ledger, wherever it lives, in mailbox order. */
+	ledger(address: string, timeoutMs = LOOK_MS_MAX): Promise<LedgerState> {
+		return this.must({ op: "query", to: address, event: { type: "state" }, timeoutMs });
+	}
+
 	dieAt(point: DeathPoint, entry: string): Promise<void> {
 		return this.must({ op: "die-at", point, entry });
 	}
@@ -212,7 +218,8 @@ export class LedgerCluster {
 	readonly prefix = `ledgers-${randomBytes(6).toString("hex")}`;
 	readonly partitions: number;
 	readonly processes: LedgerProcess[] = [];
-	readonly #directory = mkdtempSync(join(tmpdir(), "mycelog-ledgers-"));
+	/** Data directories of all processes, by the names of their disks. */
+	readonly directory = mkdtempSync(join(tmpdir(), "mycelog-ledgers-"));
 	#disks = 0;
 
 	constructor({ brokers, partitions = 4 }: LedgerClusterOptions) {
@@ -237,7 +244,7 @@ export class LedgerCluster {
 	/** Begin a process; `disk`: its data directory, by default the one of its id. Its `started` is the caller's. */
 	spawn(id: string, disk = id): LedgerProcess {
 		const { brokers, prefix, partitions } = this;
-		const dataDir = join(this.#directory, disk);
+		const dataDir = join(this.directory, disk);
 		const process = new LedgerProcess({ id, brokers, prefix, partitions, dataDir }, disk);
 		this.processes.push(process);
 		return process;
@@ -260,14 +267,16 @@ export class LedgerCluster {
 		return undefined;
 	}
 
-	/** Every partition is owned by one process, and every process is ready. */
+	/** Every partition is owned by one process, every process has its share, and all are ready. */
 	async settled(withinMs = LOOK_MS_MAX): Promise<void> {
 		const since = Date.now();
 		for (;;) {
-			const all = await Promise.all(this.running.map((process) => process.status()));
+			const all = await Promise.all(this.current.map((process) => process.status()));
 			const owned = all.flatMap(({ partitions }) => partitions);
 			const whole = owned.length === 2 * this.partitions && new Set(owned).size === owned.length;
-			if (whole && all.every(({ ready, partitions }) => ready || partitions.length === 0)) return;
+			// One that has just joined owns nothing for a moment, while others still have its share.
+			const share = 2 * Math.floor(this.partitions / all.length);
+			if (whole && all.every(({ ready, partitions }) => ready && partitions.length >= share)) return;
 			if (Date.now() - since > withinMs) {
 				throw new Error(`the nodes did not settle within ${withinMs} ms: ${JSON.stringify(all)}`);
 			}
@@ -277,7 +286,7 @@ export class LedgerCluster {
 
 	async remove(): Promise<void> {
 		await Promise.all(this.alive.map((process) => process.kill9()));
-		rmSync(this.#directory, { recursive: true, force: true });
+		rmSync(this.directory, { recursive: true, force: true });
 	}
 }
 

@@ -6,6 +6,7 @@ import { randomBytes } from "node:crypto";
 import type { LogRecord, PartitionId, PartitionOwner } from "../../persistence/log.ts";
 import { partitionName } from "../../persistence/log.ts";
 import { KafkaLog } from "../../persistence/log-kafka.ts";
+import { SNAPSHOTS_TOPIC } from "../../persistence/shared-snapshots.ts";
 import { SqliteSnapshots } from "../../persistence/snapshots-sqlite.ts";
 import type { Behaviour } from "../../runtime/behaviour.ts";
 import type { Logger } from "../../runtime/logger.ts";
@@ -22,6 +23,9 @@ import type {
 } from "./ledger-protocol.ts";
 
 const options = JSON.parse(process.argv[2] as string) as LedgerProcessOptions;
+/** Milliseconds that a process whose id another has taken takes to end. */
+const SUCCEEDED_STOP_MS = 5_000;
+
 let death: { point: DeathPoint; entry: string } | undefined;
 /** The entry of `snapshot-written` was handled: the next snapshot contains it. */
 let handledLast = false;
@@ -55,8 +59,10 @@ function holds(record: { readonly value: Uint8Array }, entry: string): boolean {
 function observed(owner: PartitionOwner): PartitionOwner {
 	/** Partitions of which nothing was processed since they were assigned. */
 	const fresh = new Set<string>();
+	const lastAt = new Map<string, number>();
 	const processed = (id: PartitionId, batch: readonly LogRecord[]) => {
 		const partition = partitionName(id);
+		lastAt.set(partition, Date.now());
 		if (!fresh.delete(partition)) return;
 		say({ news: "processed", partition, at: Date.now(), offset: (batch[0] as LogRecord).offset });
 	};
@@ -69,7 +75,8 @@ function observed(owner: PartitionOwner): PartitionOwner {
 		},
 		async revoked(id, ...how) {
 			await owner.revoked(id, ...how);
-			say({ news: "revoked", partition: partitionName(id), at: Date.now() });
+			const partition = partitionName(id);
+			say({ news: "revoked", partition, at: Date.now(), lastAt: lastAt.get(partition) });
 		},
 		records(id, batch) {
 			if (death?.point === "received" && batch.some((record) => holds(record, death?.entry as string))) die();
@@ -109,6 +116,9 @@ const node = new Node({
 		own: (topics, owner, ...member) => log.own(topics, observed(owner), ...member),
 		async append(id, records) {
 			const base = await log.append(id, records);
+			// A checkpoint comes last, behind the snapshots that it counts on.
+			const isCheckpoint = id.topic === SNAPSHOTS_TOPIC && records.some(({ key }) => key.startsWith("!"));
+			if (death?.point === "snapshot-shared" && handledLast && isCheckpoint) die();
 			if (death?.point === "effect-done") {
 				const { entry } = death;
 				// An output is told by its sender.
@@ -118,8 +128,8 @@ const node = new Node({
 		},
 	}),
 	snapshots: replacing(snapshots, {
-		save(checkpoint, changed) {
-			snapshots.save(checkpoint, changed);
+		save(...checkpoint) {
+			snapshots.save(...checkpoint);
 			if (death?.point === "snapshot-written" && handledLast) die();
 		},
 	}),
@@ -128,6 +138,10 @@ const node = new Node({
 	outlets: { deliver: () => {}, signal: () => {} },
 	logger: logger(),
 	cluster: true,
+	onSucceeded(error) {
+		say({ news: "succeeded", error: error.message });
+		void node.stop(SUCCEEDED_STOP_MS).then(() => process.disconnect());
+	},
 });
 
 function logger(): Logger {
@@ -140,13 +154,14 @@ function logger(): Logger {
 }
 
 function status(): LedgerStatus {
-	const { duplicates, expired, outputs, snapshotsRebuilt, checkpoints } = node.metrics;
+	const { duplicates, expired, query: queries, outputs, snapshotsRebuilt, checkpoints } = node.metrics;
 	return {
 		name: node.name.text,
 		ready: node.ready,
 		partitions: node.partitions.map(({ id }) => partitionName(id)),
 		duplicates,
 		expired,
+		queries,
 		outputs,
 		snapshotsRebuilt,
 		checkpoints,
@@ -163,19 +178,6 @@ async function answer(request: LedgerRequest): Promise<unknown> {
 			const { to, event } = request;
 			const draft = { to, kind: "command", type: event.type, body: encodeBody(event) } as const;
 			return node.submit(draft, request.timeoutMs);
-		}
-		case "query-until": {
-			const { to, event, expiresAt } = request;
-			const { replyTo } = node.expect("a query", 1);
-			const draft = {
-				to,
-				kind: "query",
-				type: event.type,
-				body: encodeBody(event),
-				replyTo,
-				expiresAt,
-			} as const;
-			return node.submit(draft);
 		}
 		case "die-at":
 			death = { point: request.point, entry: request.entry };

@@ -19,16 +19,15 @@ export interface LedgerProcessOptions {
  * - `received`: the record is there, nothing is done with it;
  * - `half-handled`: the transition was made, nothing of it has left the actor;
  * - `effect-done`: what it passes on is in the log, no snapshot is written;
- * - `snapshot-written`: the snapshot that contains it is stored.
+ * - `snapshot-shared`: the snapshot that contains it is there for other nodes, and not yet on the own disk;
+ * - `snapshot-written`: it is on the own disk, too.
  */
-export type DeathPoint = "received" | "half-handled" | "effect-done" | "snapshot-written";
+export type DeathPoint = "received" | "half-handled" | "effect-done" | "snapshot-shared" | "snapshot-written";
 
 export type LedgerRequest =
 	| { readonly op: "ask"; readonly to: string; readonly event: Event; readonly timeoutMs: number }
 	| { readonly op: "query"; readonly to: string; readonly event: Event; readonly timeoutMs: number }
 	| { readonly op: "tell"; readonly to: string; readonly event: Event; readonly timeoutMs: number }
-	/** A query whose sender has given up by `expiresAt`, milliseconds since 1970; resolves when it is in the log. */
-	| { readonly op: "query-until"; readonly to: string; readonly event: Event; readonly expiresAt: number }
 	| { readonly op: "die-at"; readonly point: DeathPoint; readonly entry: string }
 	| { readonly op: "status" }
 	| { readonly op: "stop"; readonly deadlineMs: number };
@@ -41,6 +40,7 @@ export interface LedgerStatus {
 	readonly partitions: readonly string[];
 	readonly duplicates: number;
 	readonly expired: number;
+	readonly queries: number;
 	readonly outputs: number;
 	readonly snapshotsRebuilt: number;
 	readonly checkpoints: number;
@@ -58,9 +58,17 @@ export type LedgerNews =
 	| { readonly news: "answer"; readonly call: number; readonly ok: false; readonly error: string }
 	| { readonly news: "started"; readonly name: string }
 	| { readonly news: "failed"; readonly error: string }
+	/** Another process has this one's id; it ends by itself. */
+	| { readonly news: "succeeded"; readonly error: string }
 	/** `at`: milliseconds since 1970. `next`: first offset it folds. */
 	| { readonly news: "assigned"; readonly partition: string; readonly at: number; readonly next: number }
-	| { readonly news: "revoked"; readonly partition: string; readonly at: number }
+	/** `lastAt`: when the last records were handled before, if any were. */
+	| {
+			readonly news: "revoked";
+			readonly partition: string;
+			readonly at: number;
+			readonly lastAt: number | undefined;
+	  }
 	/** The first records of a partition after it was assigned: handled by `at`. */
 	| { readonly news: "processed"; readonly partition: string; readonly at: number; readonly offset: number }
 	| { readonly news: "line"; readonly level: string; readonly text: string };
