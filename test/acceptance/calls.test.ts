@@ -57,6 +57,7 @@ onEachLog("services", (node) => {
 				"record",
 				"reverse",
 				"setup",
+				"weight",
 			]);
 			const byId = await clients[consumer].run("find", { name: consumer, id: full });
 			expect(byId).toEqual(byName);
