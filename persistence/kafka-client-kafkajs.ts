@@ -69,6 +69,7 @@ interface RawBroker extends GroupCoordinator {
 	initProducerId(request: object): Promise<{ readonly producerId: string; readonly producerEpoch: number }>;
 	metadata(topics: readonly string[]): Promise<RawMetadata>;
 	createTopics(request: object): Promise<unknown>;
+	deleteTopics(request: object): Promise<unknown>;
 	describeConfigs(request: object): Promise<{
 		readonly resources: readonly {
 			readonly resourceName: string;
@@ -89,6 +90,9 @@ interface RawCluster {
 	findControllerBroker(): Promise<RawBroker>;
 	findGroupCoordinator(request: { groupId: string }): Promise<GroupCoordinator>;
 	readonly brokerPool: { findConnectedBroker(): Promise<RawBroker> };
+	readonly connectionPoolBuilder: {
+		build(to?: object): Promise<{ readonly pool: readonly { connect(): Promise<unknown> }[] }>;
+	};
 }
 
 export class KafkaJsCluster implements KafkaCluster {
@@ -111,6 +115,7 @@ export class KafkaJsCluster implements KafkaCluster {
 				await this.#raw.disconnect();
 				this.#turned++;
 				this.#raw = this.#create();
+				if (isSaslFailure(cause)) throw Object.assign(cause, { type: "SASL_AUTHENTICATION_FAILED" });
 				if (tries >= this.#options.brokers.length) throw cause;
 			}
 		}
@@ -165,6 +170,23 @@ export class KafkaJsCluster implements KafkaCluster {
 
 	async countBrokers(): Promise<number> {
 		return (await this.#any((broker) => broker.metadata([]))).brokers.length;
+	}
+
+	async listTopics(prefix: string): Promise<string[]> {
+		const { topicMetadata } = await this.#any((broker) => broker.metadata([]));
+		return topicMetadata.map(({ topic }) => topic).filter((topic) => topic.startsWith(prefix));
+	}
+
+	async deleteTopics(names: readonly string[], timeout: number): Promise<void> {
+		await this.#raw.refreshMetadata();
+		const controller = await this.#raw.findControllerBroker();
+		for (const name of names) {
+			try {
+				await controller.deleteTopics({ topics: [name], timeout });
+			} catch (error) {
+				if ((error as { type?: string }).type !== "UNKNOWN_TOPIC_OR_PARTITION") throw error;
+			}
+		}
 	}
 
 	async describeTopics(names: readonly string[]): Promise<readonly FoundTopic[]> {
@@ -232,7 +254,9 @@ export class KafkaJsCluster implements KafkaCluster {
 			...(tls && { ssl: { ...tls } }),
 			...(sasl && { sasl: { ...sasl, mechanism: sasl.mechanism.toLowerCase() as "plain" } }),
 		});
-		return createCluster(kafka);
+		const raw = createCluster(kafka);
+		shareSockets(raw);
+		return raw;
 	}
 }
 
@@ -304,6 +328,11 @@ class KafkaJsBroker implements ClusterBroker {
 	}
 }
 
+/** kafkajs keeps the broker's answer to a login to itself. */
+function isSaslFailure(error: unknown): error is Error {
+	return error instanceof Error && error.name === "KafkaJSSASLAuthenticationError";
+}
+
 function fetchedOf(
 	topic: string,
 	{ partition, messages, ...ends }: RawFetched,
@@ -336,6 +365,25 @@ function toRecord(message: KafkaMessage): LogRecord {
 		key: message.key?.toString("utf8") ?? "",
 		headers: toHeaders(message.headers?.[HEADERS]),
 		value: message.value ?? new Uint8Array(),
+	};
+}
+
+/** Requests that find a connection closed each open a socket of their own in kafkajs; they shall share one. */
+function shareSockets({ connectionPoolBuilder: builder }: RawCluster): void {
+	const build = builder.build;
+	builder.build = async (to) => {
+		const made = await build(to);
+		for (const connection of made.pool) {
+			const connect = connection.connect.bind(connection);
+			let underWay: Promise<unknown> | undefined;
+			connection.connect = () => {
+				underWay ??= connect().finally(() => {
+					underWay = undefined;
+				});
+				return underWay;
+			};
+		}
+		return made;
 	};
 }
 

@@ -141,6 +141,10 @@ export interface KafkaCluster {
 
 	/** How many brokers live. */
 	countBrokers(): Promise<number>;
+	/** Names of all topics that begin so. */
+	listTopics(prefix: string): Promise<readonly string[]>;
+	/** Those that do not exist are no matter. */
+	deleteTopics(names: readonly string[], timeoutMs: number): Promise<void>;
 	/** Those of the names that exist. */
 	describeTopics(names: readonly string[]): Promise<readonly FoundTopic[]>;
 	/** Those that exist already stay as they are. */

@@ -173,6 +173,22 @@ export class KafkaLog implements Log {
 		});
 	}
 
+	async topics(prefix: string): Promise<readonly string[]> {
+		const names = await this.#withCluster(REQUEST_MS_MAX, (cluster) => {
+			return cluster.listTopics(`${this.#options.prefix}.${prefix}`);
+		});
+		return names.map((name) => name.slice(this.#options.prefix.length + 1));
+	}
+
+	async removeTopics(names: readonly string[]): Promise<void> {
+		await this.#withCluster(REQUEST_MS_MAX, (cluster) => {
+			return cluster.deleteTopics(
+				names.map((topic) => this.#topic({ topic, partition: 0 })),
+				REQUEST_MS_MAX,
+			);
+		});
+	}
+
 	async own(topics: readonly string[], owner: PartitionOwner, member = memberOfItsOwn()): Promise<void> {
 		const { prefix, onOwnerError: onError = () => {} } = this.#options;
 		const progress = this.#progress;

@@ -148,6 +148,13 @@ export interface Log {
 	 */
 	own(topics: readonly string[], owner: PartitionOwner, member?: Member): Promise<void>;
 
+	/**
+	 * Names of the topics there are that begin so, and their removal with all they hold; one that is not there is no
+	 * matter. Only of drivers that several nodes share.
+	 */
+	topics?(prefix: string): Promise<readonly string[]>;
+	removeTopics?(names: readonly string[]): Promise<void>;
+
 	/** Judged by progress of the driver's own requests, not by the process being alive. */
 	health(): LogHealth;
 

@@ -22,11 +22,13 @@ import { type Draft, type Event, encodeBody, type ReplyTo } from "./message.ts";
 import { newRuntimeMetrics, type RuntimeMetrics } from "./metrics.ts";
 import { NodeChannel } from "./node-channel.ts";
 import { NodeName } from "./node-name.ts";
+import { NodeTopics } from "./node-topics.ts";
 import { Outbox } from "./outbox.ts";
 import { Ownership } from "./ownership.ts";
 import { Partition, type PartitionParts } from "./partition.ts";
 import { type LocalOutlets, PartitionEffects } from "./partition-effects.ts";
 import { Progress } from "./progress.ts";
+import { Standby } from "./standby.ts";
 import { CLIENTS_RETENTION_MS_DEFAULT, MAILBOX_TOPICS, mailboxTopics, nodeTopic } from "./topics.ts";
 
 /** How long a message from outside may wait for the log's acknowledgement, milliseconds. */
@@ -47,6 +49,8 @@ export interface NodeOptions {
 	readonly cluster: boolean;
 	readonly clientsRetentionMs?: number;
 	readonly clock?: Clock;
+	/** Nodes that keep each partition's snapshots up to date beside its owner. Default: 0. */
+	readonly standbyReplicas?: number;
 	/** A later process of the same node took this one's place: `node.succeeded`. It should be stopped. */
 	readonly onSucceeded?: (error: MycelogError) => void;
 	/** At least 0, below 1; spreads retries. Default: Math.random. */
@@ -83,6 +87,8 @@ export class Node implements PartitionOwner {
 	readonly #asks: Asks;
 	readonly #outbox: Outbox;
 	readonly #channel: NodeChannel | undefined;
+	readonly #topics: NodeTopics | undefined;
+	readonly #standby: Standby | undefined;
 	readonly #parts: PartitionParts;
 	readonly #owned = new Map<string, Partition>();
 	readonly #progress = new Progress();
@@ -126,7 +132,15 @@ export class Node implements PartitionOwner {
 			logger,
 		});
 		const { snapshots } = options;
-		const ownership = options.cluster ? this.#ownership() : undefined;
+		let ownership: Ownership | undefined;
+		if (options.cluster) {
+			const shared = new SharedSnapshots({ log, appender, store: snapshots, now: () => clock.now() });
+			ownership = new Ownership({ appender, node, clock, snapshots: shared });
+			this.#topics = new NodeTopics({ log, clock, logger });
+			const { partitions, standbyReplicas: replicas = 0 } = options;
+			const standby = { snapshots: shared, replicas, partitions, name: node.text, clock, logger };
+			this.#standby = replicas > 0 ? new Standby(standby) : undefined;
+		}
 		this.#parts = { log, snapshots, behaviours, metrics, logger, clock, node, nodes, ownership, effects };
 	}
 
@@ -166,6 +180,8 @@ export class Node implements PartitionOwner {
 		const endsAt = this.#clock.now() + deadlineMs;
 		this.#asks.close();
 		this.nodes.stop();
+		this.#topics?.stop();
+		this.#standby?.stop();
 		// Half of it: actors that tell each other for ever must not take the time of the checkpoints.
 		await this.#within(deadlineMs / 2, this.appender.idle());
 		const leftMs = Math.max(endsAt - this.#clock.now(), 0);
@@ -292,8 +308,10 @@ export class Node implements PartitionOwner {
 		await partition?.release(how);
 	}
 
-	members(names: readonly string[]): void {
+	members(names: readonly string[], isLeader: boolean): void {
 		this.nodes.update(names);
+		this.#topics?.update(names, isLeader);
+		this.#standby?.update(names);
 	}
 
 	/** The group goes on without this process: because it was thought dead, or because a later one is in its place. */
@@ -301,14 +319,6 @@ export class Node implements PartitionOwner {
 		const { logger } = this.#options;
 		logger.warn({ node: this.name.text }, "the cluster went on without this node: its partitions start anew");
 		return (await this.#channel?.successor()) === undefined;
-	}
-
-	#ownership(): Ownership {
-		const { log, snapshots: store } = this.#options;
-		const { appender, name: node } = this;
-		const clock = this.#clock;
-		const snapshots = new SharedSnapshots({ log, appender, store, now: () => clock.now() });
-		return new Ownership({ appender, node, clock, snapshots });
 	}
 
 	#succeeded(by: string): void {

@@ -103,6 +103,14 @@ export class MemoryStorage {
 		this.#records.get(partitionName(id))?.splice(end);
 	}
 
+	topics(prefix: string): string[] {
+		return [...this.#topics.keys()].filter((name) => name.startsWith(prefix));
+	}
+
+	removeTopic(name: string): void {
+		this.#topics.delete(name);
+	}
+
 	/** Make the topics that are missing; other numbers of partitions are refused. */
 	ensure(topics: readonly TopicSpec[]): void {
 		for (const { name, partitions } of topics) {
@@ -279,6 +287,16 @@ export class MemoryLog implements Log {
 				if (!this.storage.owner(id)) await this.storage.move(id, this);
 			}
 		}
+	}
+
+	async topics(prefix: string): Promise<string[]> {
+		this.#mustBeOpen();
+		return this.storage.topics(prefix);
+	}
+
+	async removeTopics(names: readonly string[]): Promise<void> {
+		this.#mustBeOpen();
+		for (const name of names) this.storage.removeTopic(name);
 	}
 
 	health(): LogHealth {

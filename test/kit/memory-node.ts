@@ -48,6 +48,7 @@ export class MemoryStage {
 			readonly prepare?: (log: MemoryLog) => void;
 			readonly cluster?: boolean;
 			readonly id?: string;
+			readonly standbyReplicas?: number;
 			readonly onSucceeded?: (error: MycelogError) => void;
 		} = {},
 	): Promise<RunningNode> {
@@ -71,6 +72,7 @@ export class MemoryStage {
 			outlets: { deliver: () => {}, signal: () => {}, ...options.outlets },
 			logger,
 			cluster: options.cluster ?? false,
+			standbyReplicas: options.standbyReplicas ?? 0,
 			...(options.onSucceeded ? { onSucceeded: options.onSucceeded } : undefined),
 			clock,
 			random: () => 0.5,

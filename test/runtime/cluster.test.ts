@@ -3,6 +3,7 @@ import { beforeEach, expect, test } from "vitest";
 import { MycelogError } from "../../persistence/errors.ts";
 import type { Behaviour } from "../../runtime/behaviour.ts";
 import { eventOf, type Message } from "../../runtime/message.ts";
+import { NODE_TOPIC_KEEP_MS } from "../../runtime/node-topics.ts";
 import { nodePartition } from "../../runtime/topics.ts";
 import { counterBehaviour } from "../kit/counter.ts";
 import { MemoryStage, type RunningNode } from "../kit/memory-node.ts";
@@ -328,4 +329,33 @@ test("a later process of the same node is told to the earlier one, which says so
 	expect(told).toMatchObject([{ code: "node.succeeded", details: { node: "n5", by: two.node.name.text } }]);
 	expect(await one.node.expelled()).toBe(false);
 	expect(await two.node.expelled()).toBe(true);
+});
+
+test("topics of nodes that stay away are removed by the leader alone, those of nodes that are there or were there lately stay", async () => {
+	stage.storage.ensure([{ name: "node.gone", partitions: 1 }]);
+	stage.storage.tellMembers();
+	await passed(NODE_TOPIC_KEEP_MS / 2);
+	second.crash();
+	stage.storage.tellMembers();
+	expect(stage.storage.topics("node.").sort()).toEqual(["node.gone", "node.n1", "node.n2"]);
+	await passed(NODE_TOPIC_KEEP_MS / 2 + 120_000);
+	expect(stage.storage.topics("node.").sort()).toEqual(["node.n1", "node.n2"]);
+	await passed(NODE_TOPIC_KEEP_MS);
+	expect(stage.storage.topics("node.")).toEqual(["node.n1"]);
+});
+
+test("a warm standby has the owner's snapshots before it takes over", async () => {
+	const warm = await stage.start({ id: "n6", cluster: true, standbyReplicas: 2 });
+	for (let i = 0; i < 20; i++) await first.node.tell(A, { type: "add", by: 1 });
+	await stage.checkpoint(first);
+	await passed(2_500);
+	expect(stage.diskOf("n6").open().load(A)?.state).toContain('"total":20');
+	expect(stage.diskOf("n2").open().load(A)).toBeUndefined();
+	first.crash();
+	const moved = stage.storage.move(stage.actors, warm.log);
+	await passed(100);
+	await moved;
+	expect(await total(warm)).toBe(20);
+	expect(warm.node.metrics.command).toBe(0);
+	await warm.node.stop(1_000);
 });
