@@ -118,15 +118,13 @@ test("--log-level debug shows the stack of an error", async () => {
 	expect(stderr).toContain("    at ");
 });
 
-test("a Kafka that is not there ends with 1, its address and what to do", async () => {
-	const { exitCode, stderr } = await mycelog([
-		"actors",
-		"--kafka-uri",
-		"127.0.0.1:1",
-		"--data-dir",
-		directory,
-	]);
-	expect(exitCode).toBe(1);
-	expect(stderr).toContain("127.0.0.1:1");
-	expect(stderr).toContain("code: log.unreachable");
-});
+test.each(["start", "actors"])(
+	"scenario 55: %s with a Kafka that is not there ends with 1, its addresses, attempts, elapsed time and what to do",
+	async (command) => {
+		const place = ["--kafka-uri", "127.0.0.1:1,127.0.0.1:2", "--data-dir", directory];
+		const { exitCode, stderr } = await mycelog([command, ...place]);
+		expect(exitCode).toBe(1);
+		expect(stderr).toMatch(/127\.0\.0\.1:1, 127\.0\.0\.1:2: \d+ attempts in \d+ ms/);
+		expect(stderr).toContain("code: log.unreachable");
+	},
+);

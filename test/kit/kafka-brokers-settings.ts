@@ -10,7 +10,7 @@ import { promisify } from "node:util";
 const run = promisify(execFile);
 
 /** Who may log in to a secure broker, by PLAIN and by SCRAM. */
-export const BROKER_USER = { username: "mycelog", password: 'wild "boletus\\ 7' } as const;
+export const BROKER_USER = { username: "mycelog", password: "wild boletus; 7" } as const;
 
 export interface BrokerPorts {
 	readonly plain: number;
@@ -107,7 +107,7 @@ function securityOf({ authority, broker }: Certificates): Record<string, string>
 		"ssl.truststore.location": authority,
 		"listener.name.ssl.ssl.client.auth": "required",
 		[`${sasl}.sasl.enabled.mechanisms`]: "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512",
-		[`${sasl}.plain.sasl.jaas.config`]: `${module("plain.Plain")} user_${username}=${quoted(password)};`,
+		[`${sasl}.plain.sasl.jaas.config`]: `${module("plain.Plain")} user_${username}="${password}";`,
 		[`${sasl}.scram-sha-256.sasl.jaas.config`]: `${module("scram.Scram")};`,
 		[`${sasl}.scram-sha-512.sasl.jaas.config`]: `${module("scram.Scram")};`,
 	};
@@ -118,12 +118,8 @@ export function scramArguments(): string[] {
 	const { username, password } = BROKER_USER;
 	return ["SCRAM-SHA-256", "SCRAM-SHA-512"].flatMap((mechanism) => [
 		"--add-scram",
-		`${mechanism}=[name=${quoted(username)},password=${quoted(password)}]`,
+		`${mechanism}=[name="${username}",password="${password}"]`,
 	]);
-}
-
-function quoted(text: string): string {
-	return `"${text.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"`;
 }
 
 /** A new authority with a broker for 127.0.0.1 and a client, all valid for a day. */
