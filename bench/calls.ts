@@ -25,7 +25,8 @@ export const calls: Benchmark = {
 		"ends of every pair in it); its and the node's processor time stand beside. Every server serves the first shape " +
 		"once unmeasured: node and broker compile what runs often.",
 	async open(surroundings) {
-		const { brokers, ...broker } = await surroundings.kafka();
+		const broker = await surroundings.kafka();
+		const { brokers } = broker;
 		const brokerPid = "pid" in broker ? [broker.pid as number] : [];
 		const directory = () => mkdtempSync(join(surroundings.directory, "calls-"));
 		const embedded = (durability: string) => () =>
@@ -60,7 +61,7 @@ function variant(
 			const server = await start();
 			const load = ({ pairs, inFlight }: Shape) =>
 				runJob<LoadResult>("load.ts", {
-					url: server.url,
+					urls: [server.url],
 					token: ROOT_TOKEN,
 					mode,
 					pairs,

@@ -108,7 +108,7 @@ function variant(
 
 async function serveCalls({ url }: Server, mode: LoadParameters["mode"]): Promise<void> {
 	await runJob<LoadResult>("load.ts", {
-		url,
+		urls: [url],
 		token: ROOT_TOKEN,
 		mode,
 		pairs: 1,

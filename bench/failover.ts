@@ -68,6 +68,8 @@ function variant(name: string, brokers: string, { quick, progress }: Surrounding
 					await startOne();
 					await cluster.settled();
 				}
+				const slowest = Math.max(...figures.map(({ value }) => value));
+				figures.push({ metric: "kill -9: slowest of a round", unit: "ms", value: slowest });
 				progress(`failover · ${name} · graceful stops`);
 				for (let i = 0; i < kills; i++) {
 					figures.push(...(await stopOne(cluster)));

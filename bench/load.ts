@@ -8,7 +8,8 @@ import { quantile } from "./figures.ts";
 import { frameOf, LeanSocket } from "./lean-socket.ts";
 
 export interface LoadParameters {
-	readonly url: string;
+	/** Of the servers: the ends of a pair are on two neighbours, where there are several. */
+	readonly urls: readonly string[];
 	readonly token: string;
 	/** `echo`: against the echo server, without callees. */
 	readonly mode: "call" | "echo";
@@ -23,6 +24,8 @@ export interface LoadParameters {
 
 export interface LoadResult {
 	readonly callsPerSecond: number;
+	/** Sent, warm-up included. */
+	readonly callsInAll: number;
 	/** Milliseconds from sending a call to its answer. */
 	readonly p50: number;
 	readonly p99: number;
@@ -48,7 +51,7 @@ class Caller {
 	readonly #sessionAt: number;
 	/** When call `n % RING` was sent; NaN: not open. */
 	readonly #sentAt = new Float64Array(RING).fill(Number.NaN);
-	#calls = 0;
+	calls = 0;
 	latencies: number[] = [];
 
 	constructor(socket: LeanSocket, main: object, key: Buffer) {
@@ -60,9 +63,9 @@ class Caller {
 
 	call(): void {
 		const frame = Buffer.from(this.#template);
-		frame.write(String(this.#calls).padStart(DIGITS, "0"), this.#sessionAt + 1, "latin1");
-		this.#sentAt[this.#calls % RING] = performance.now();
-		this.#calls++;
+		frame.write(String(this.calls).padStart(DIGITS, "0"), this.#sessionAt + 1, "latin1");
+		this.#sentAt[this.calls % RING] = performance.now();
+		this.calls++;
 		this.#socket.send(frame);
 	}
 
@@ -94,7 +97,8 @@ function serve(socket: LeanSocket, main: object): void {
 	};
 }
 
-async function pair({ url, token, mode }: LoadParameters, index: number): Promise<Caller> {
+async function pair({ urls, token, mode }: LoadParameters, index: number): Promise<Caller> {
+	const [url, calleeUrl] = [urls[index % urls.length], urls[(index + 1) % urls.length]];
 	const callerId = `caller-${process.pid}-${index}`;
 	const calleeId = `callee-${process.pid}-${index}`;
 	const socket = await LeanSocket.open(`${url}/ws`);
@@ -103,7 +107,7 @@ async function pair({ url, token, mode }: LoadParameters, index: number): Promis
 		return new Caller(socket, { ...call, from: `ws/${callerId}`, to: `ws/${calleeId}` }, SESSION_KEY);
 	}
 	const { workspace } = await socket.hello(callerId, token);
-	const callee = await LeanSocket.open(`${url}/ws`);
+	const callee = await LeanSocket.open(`${calleeUrl}/ws`);
 	await callee.hello(calleeId, token);
 	const [from, to] = [`${workspace}/${callerId}`, `${workspace}/${calleeId}`];
 	serve(callee, { type: "method", from: to, to: from, method: `${SESSION}.resolve`, parent: SESSION });
@@ -124,6 +128,7 @@ async function load(parameters: LoadParameters): Promise<LoadResult> {
 	const latencies = Float64Array.from(callers.flatMap((caller) => caller.latencies)).sort();
 	return {
 		callsPerSecond: latencies.length / elapsed,
+		callsInAll: callers.reduce((sum, { calls }) => sum + calls, 0),
 		p50: quantile(latencies, 0.5),
 		p99: quantile(latencies, 0.99),
 		ownCores,

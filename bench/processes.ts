@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 export const ROOT_TOKEN = randomBytes(48).toString("base64url");
 
 const MAIN = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
+const SOCKET_BYTES = fileURLToPath(new URL("socket-bytes.ts", import.meta.url));
 const GC_ON_SIGNAL = fileURLToPath(new URL("gc-on-signal.ts", import.meta.url));
 /** Milliseconds until a server must have said that it is ready. */
 const READY_MS_MAX = 60_000;
@@ -26,6 +27,13 @@ export interface Server {
 	stop(): Promise<void>;
 	/** Collect garbage; only if started with `collectable`. Resolves to the heap in use afterwards, KB. */
 	collectGarbage(): Promise<number>;
+	/** Bytes that came from its brokers so far; only if started with `counting`. */
+	brokerBytes(): Promise<number>;
+}
+
+interface ServerOptions {
+	readonly collectable?: boolean;
+	readonly counting?: boolean;
 }
 
 /** Run a job of this directory to its end; its one line of JSON. Throws with its output where it fails. */
@@ -37,15 +45,12 @@ export async function runJob<Result>(file: string, parameters: object): Promise<
 }
 
 /** A server of this directory; it prints `ready URL`. */
-export function startServer(file: string, options: { collectable?: boolean } = {}): Promise<Server> {
+export function startServer(file: string, options: ServerOptions = {}): Promise<Server> {
 	return serverOf([...flags(options), job(file)]);
 }
 
 /** `mycelog start` as a user runs it, on a free port. */
-export function startMycelog(
-	args: readonly string[],
-	options: { collectable?: boolean } = {},
-): Promise<Server> {
+export function startMycelog(args: readonly string[], options: ServerOptions = {}): Promise<Server> {
 	return serverOf([...flags(options), MAIN, "start", "--port", "0", "--log-level", "warn", ...args]);
 }
 
@@ -56,8 +61,11 @@ export function residentKb(pid: number): number {
 	return Number(found);
 }
 
-function flags({ collectable = false }: { collectable?: boolean }): string[] {
-	return collectable ? ["--expose-gc", "--import", GC_ON_SIGNAL] : [];
+function flags({ collectable = false, counting = false }: ServerOptions): string[] {
+	return [
+		...(collectable ? ["--expose-gc", "--import", GC_ON_SIGNAL] : []),
+		...(counting ? ["--import", SOCKET_BYTES] : []),
+	];
 }
 
 function job(file: string): string {
@@ -100,6 +108,11 @@ async function serverOf(args: readonly string[]): Promise<Server> {
 			const collected = output.match(/garbage collected: (\d+) KB/, READY_MS_MAX);
 			child.kill("SIGUSR2");
 			return Number(await collected);
+		},
+		async brokerBytes() {
+			const told = output.match(/bytes from brokers: (\d+)/, READY_MS_MAX);
+			child.kill("SIGUSR2");
+			return Number(await told);
 		},
 	};
 }

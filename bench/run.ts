@@ -10,6 +10,7 @@ import { JVM_FLAGS_BENCHMARKS, type KafkaBroker, startKafkaBroker } from "../tes
 import { append } from "./append.ts";
 import { type Benchmark, type Measured, measure, type Surroundings } from "./benchmark.ts";
 import { calls } from "./calls.ts";
+import { cluster } from "./cluster.ts";
 import { connections } from "./connections.ts";
 import { failover } from "./failover.ts";
 import { fold } from "./fold.ts";
@@ -18,7 +19,16 @@ import { machineLine } from "./machine.ts";
 import { reportOf, tableOf } from "./report.ts";
 import { start } from "./start.ts";
 
-const BENCHMARKS: readonly Benchmark[] = [calls, kafkaRaw, append, fold, start, connections, failover];
+const BENCHMARKS: readonly Benchmark[] = [
+	calls,
+	kafkaRaw,
+	append,
+	fold,
+	start,
+	connections,
+	cluster,
+	failover,
+];
 const ROUNDS_DEFAULT = 3;
 const ROUNDS_MAX = 100;
 /** Of one load. */

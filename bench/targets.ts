@@ -41,6 +41,17 @@ const TARGETS: readonly Target[] = [
 		value: 1_000,
 		unit: "ms",
 	},
+	{
+		benchmark: "cluster",
+		variant: "2 nodes",
+		metric: "one at a time: p50",
+		bound: "≤",
+		value: 8,
+		unit: "ms",
+	},
+	failover("kill -9: first record", 7_000),
+	failover("kill -9: slowest of a round", 10_000),
+	failover("graceful stop: gap of a partition", 1_000),
 ];
 
 export function targetOf(benchmark: string, variant: string, metric: string): Target | undefined {
@@ -54,4 +65,8 @@ export function isMet({ bound, value }: Target, { median }: Summary): boolean {
 
 function call(variant: string, metric: string, bound: "≤" | "≥", value: number, unit: Unit): Target {
 	return { benchmark: "calls", variant, metric, bound, value, unit };
+}
+
+function failover(metric: string, value: number): Target {
+	return { benchmark: "failover", variant: "default", metric, bound: "≤", value, unit: "ms" };
 }
