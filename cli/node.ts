@@ -27,7 +27,7 @@ export type { Config } from "./options.ts";
 const READY_CHECK_EVERY_MS = 10;
 
 /** Part of the shutdown deadline that is planned with; the rest is for what no timer bounds. */
-const STOP_SHARE = 0.95;
+const STOP_SHARE = 0.9;
 /** Part of it for the hand-over: with a broker that does not answer it would take all. */
 const HAND_OVER_SHARE = 0.25;
 

@@ -186,6 +186,10 @@ export class Node implements PartitionOwner {
 		await this.#within(deadlineMs / 2, this.appender.idle());
 		const leftMs = Math.max(endsAt - this.#clock.now(), 0);
 		await this.#within(leftMs, Promise.allSettled([this.log.close(leftMs), this.#channel?.stop()]));
+		if (this.#owned.size > 0) {
+			const fields = { partitions: this.#owned.size, health: this.log.health() };
+			this.#options.logger.warn(fields, "stopped before all was stored; the next owner folds the rest again");
+		}
 		await this.appender.close();
 		this.#options.snapshots.close();
 	}

@@ -92,7 +92,9 @@ export class PartitionEffects {
 	/** A record of this process's own making, such as a timer that is due. */
 	append(draft: Draft): void {
 		this.#parts.outbox.emit(draft).catch((err) => {
-			this.#parts.logger.error({ to: draft.to, type: draft.type, err }, "record not appended");
+			// Otherwise the node stops while its log is away, and the next owner makes it again.
+			const level = isFinal(err) ? "error" : "debug";
+			this.#parts.logger[level]({ to: draft.to, type: draft.type, err }, "record not appended");
 		});
 	}
 
@@ -132,7 +134,8 @@ export class PartitionEffects {
 				refused(err);
 				return true;
 			}
-			logger.error({ to: effect.to, err }, "output not appended");
+			// The node stops while its log is away: the next owner makes it again.
+			logger.debug({ to: effect.to, err }, "output not appended");
 			return false;
 		});
 	}

@@ -344,7 +344,9 @@ export class Partition {
 			this.#foldedSinceCheckpoint += folded;
 			this.#checkpointFailed = true;
 			this.#planCheckpoint();
-			logger.error({ partition: this.#source, err }, "checkpoint not written; the next one covers it");
+			// The last one of a node that stops while its log is away: the node says so once, for all of them.
+			const level = this.#released && MycelogError.is(err) ? "debug" : "error";
+			logger[level]({ partition: this.#source, err }, "checkpoint not written; the next one covers it");
 			return;
 		}
 		this.#checkpointFailed = false;

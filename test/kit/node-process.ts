@@ -41,6 +41,8 @@ export class NodeProcess {
 	#ended: Promise<void> = Promise.resolve();
 	#output = "";
 	#port = 0;
+	/** Of the process that ended last; undefined: a signal ended it. */
+	exitCode: number | undefined;
 
 	private constructor(topics: KafkaTopics | undefined, dataDir: string, extra: readonly string[]) {
 		this.driver = topics ? "kafka" : "sqlite";
@@ -153,9 +155,10 @@ export class NodeProcess {
 		const killWithTests = () => child.kill("SIGKILL");
 		process.once("exit", killWithTests);
 		this.#ended = new Promise((resolve) => {
-			child.once("close", () => {
+			child.once("close", (code) => {
 				process.off("exit", killWithTests);
 				this.#process = undefined;
+				this.exitCode = code ?? undefined;
 				resolve();
 			});
 		});

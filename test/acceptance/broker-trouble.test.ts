@@ -1,0 +1,182 @@
+/** Claims of a node whose only broker is frozen or dead: what clients and operators see, and that all goes on alone. */
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { type LocalBroker, startLocalBroker } from "../kit/kafka-brokers.ts";
+import { metric } from "../kit/metric.ts";
+import { NodeProcess } from "../kit/node-process.ts";
+import { connectRoot, makeWorkspace, type TestWorkspace } from "../kit/on-each-log.ts";
+import { RawClient, RejectedError } from "../kit/raw-client.ts";
+
+/** One interval of probes, milliseconds, and what a busy machine may add. */
+const INTERVAL_MS = 5_000;
+const LATE_MS = 2_000;
+/** A frame's own deadline, milliseconds. */
+const SUBMIT_MS = 10_000;
+/** A back-off is at most this long, with its jitter; milliseconds. */
+const BACK_OFF_MS_MAX = 36_000;
+const SHUTDOWN_MS = 4_000;
+/** Of a test with an outage in it, milliseconds. */
+const TEST_MS_MAX = 150_000;
+
+interface Readiness {
+	readonly status: number;
+	readonly detail: Readonly<Record<string, unknown>>;
+}
+
+async function readiness(node: NodeProcess): Promise<Readiness> {
+	const response = await fetch(`${node.url}/health/readiness`);
+	const { detail } = (await response.json()) as { detail: Readiness["detail"] };
+	return { status: response.status, detail };
+}
+
+async function liveness(node: NodeProcess): Promise<number> {
+	return (await fetch(`${node.url}/health/liveness`)).status;
+}
+
+/** Milliseconds until readiness says so. Nothing announces it: it is asked for, as a load balancer does. */
+async function until(
+	node: NodeProcess,
+	says: (readiness: Readiness) => boolean,
+	withinMs: number,
+): Promise<number> {
+	const since = performance.now();
+	for (;;) {
+		const seen = await readiness(node);
+		const passed = performance.now() - since;
+		if (says(seen)) return passed;
+		if (passed > withinMs) throw new Error(`after ${passed} ms: ${JSON.stringify(seen)}\n${node.output()}`);
+		await new Promise((resolve) => setTimeout(resolve, 50));
+	}
+}
+
+const isUnavailable = ({ detail }: Readiness) => detail["log_status"] === "unavailable";
+const isReady = ({ status }: Readiness) => status === 200;
+
+describe("a node whose broker does not answer", { timeout: TEST_MS_MAX }, () => {
+	let broker: LocalBroker;
+	let node: NodeProcess;
+	let workspace: TestWorkspace;
+	const open = new Set<RawClient>();
+
+	beforeAll(async () => {
+		broker = await startLocalBroker();
+		const extra = ["--log-format", "json", "--resume-window-ms", "500"];
+		extra.push("--shutdown-deadline-ms", String(SHUTDOWN_MS));
+		[node] = (await NodeProcess.startCluster(1, { brokers: broker.brokers, extra })) as [NodeProcess];
+		workspace = await makeWorkspace(node, "trouble");
+	});
+	afterAll(async () => {
+		await Promise.all([...open].map((client) => client.cut()));
+		await node?.remove();
+		await broker?.stop();
+	});
+
+	async function connect(clientId: string): Promise<RawClient> {
+		const { id, token } = workspace;
+		const client = await RawClient.connect(node.url, { clientId, workspace: id, token });
+		open.add(client);
+		return client;
+	}
+
+	function linesAt(level: number): string[] {
+		return node
+			.output()
+			.split("\n")
+			.filter((line) => line.includes(`"level":${level}`));
+	}
+
+	test("scenario 41: with a frozen broker a command fails in time with the addresses named, readiness is 503 within one interval, liveness 200, and all goes on when it thaws", async () => {
+		const [caller, callee] = [await connect("caller"), await connect("callee")];
+		await callee.serve("echo", (_, [value]) => value as unknown);
+		const call = (value: number) => caller.call("callee", "services.echo.echo", [value]);
+		expect(await call(1)).toBe(1);
+
+		await broker.freeze();
+		onTestFinished(() => broker.signal("SIGCONT"));
+		const since = performance.now();
+		const failed = call(2).catch((error: Error) => ({ error, afterMs: performance.now() - since }));
+		expect(await until(node, ({ status }) => status === 503, 2 * INTERVAL_MS)).toBeLessThan(
+			INTERVAL_MS + LATE_MS,
+		);
+		expect(await liveness(node)).toBe(200);
+		const { error, afterMs } = (await failed) as { error: Error; afterMs: number };
+		expect(error).toBeInstanceOf(RejectedError);
+		expect(error.message).toContain(broker.brokers);
+		expect(afterMs).toBeLessThan(SUBMIT_MS + LATE_MS);
+
+		await until(node, isUnavailable, 4 * INTERVAL_MS);
+		const queued = await metric(node.url, "mycelog_append_queue_records");
+		const refusedSince = performance.now();
+		const refusals = await Promise.all(
+			Array.from({ length: 100 }, (_, i) => call(i).catch((error: Error) => error)),
+		);
+		expect(performance.now() - refusedSince).toBeLessThan(LATE_MS);
+		for (const refusal of refusals) {
+			expect(refusal).toBeInstanceOf(RejectedError);
+			expect((refusal as Error).message).toMatch(
+				new RegExp(
+					`log at ${broker.brokers} has not answered for \\d+ ms \\(\\d+ attempts, the next in \\d+ ms\\): .`,
+				),
+			);
+		}
+		await expect(caller.manage("list_clients")).rejects.toThrow(broker.brokers);
+		expect(await metric(node.url, "mycelog_append_queue_records")).toBeLessThanOrEqual(queued);
+		expect(await metric(node.url, "mycelog_submits_refused_total")).toBeGreaterThanOrEqual(101);
+		expect(await metric(node.url, "mycelog_log_status")).toBe(2);
+		expect(await metric(node.url, "mycelog_log_breaker_opened_total")).toBe(1);
+		expect(await liveness(node)).toBe(200);
+		const { detail } = await readiness(node);
+		expect(detail).toMatchObject({ log_status: "unavailable", attempts: expect.any(Number) });
+		await expect(RawClient.connect(node.url, { clientId: "late" })).rejects.toThrow("503");
+
+		broker.signal("SIGCONT");
+		await until(node, isReady, BACK_OFF_MS_MAX + INTERVAL_MS);
+		// On the sockets from before.
+		expect(await call(3)).toBe(3);
+		await caller.roundTrip();
+		await until(node, ({ detail }) => detail["log_status"] === "healthy", 2 * INTERVAL_MS);
+		expect(await metric(node.url, "mycelog_log_status")).toBe(0);
+		expect(await metric(node.url, "mycelog_log_probe_ms")).toBeGreaterThan(0);
+		expect(linesAt(50)).toEqual([]);
+	});
+
+	test("a client that goes while the broker is dead has gone for the others when it is back, and nobody else notices", async () => {
+		const [stays, goes] = [await connect("stays"), await connect("goes")];
+		await stays.manage("subscribe", ["client_disconnected"]);
+		broker.signal("SIGKILL");
+		await until(node, isUnavailable, 4 * INTERVAL_MS);
+		open.delete(goes);
+		await goes.leave();
+		await expect(stays.manage("list_clients")).rejects.toThrow("has not answered");
+		await broker.restart();
+		await until(node, isReady, BACK_OFF_MS_MAX + INTERVAL_MS);
+		await stays.frames.first(
+			({ main }) => main["type"] === "client_disconnected" && JSON.stringify(main).includes("goes"),
+			"word of the client that has gone",
+		);
+		await stays.roundTrip();
+		expect(linesAt(50)).toEqual([]);
+	});
+
+	test.each(["SIGSTOP", "SIGKILL"] as const)(
+		"scenario 49: after SIGTERM with the broker in %s the process ends before its deadline, with code 0",
+		async (signal) => {
+			if ((await readiness(node)).status !== 200) await until(node, isReady, BACK_OFF_MS_MAX + INTERVAL_MS);
+			const clients = await Promise.all([1, 2, 3].map((i) => connect(`${signal}-${i}`)));
+			if (signal === "SIGSTOP") await broker.freeze();
+			else broker.signal("SIGKILL");
+			const since = performance.now();
+			node.signal("SIGTERM");
+			const closes = await Promise.all(clients.map((client) => client.closed));
+			await node.ended;
+			expect(performance.now() - since).toBeLessThan(SHUTDOWN_MS);
+			expect(node.exitCode).toBe(0);
+			expect(linesAt(50)).toEqual([]);
+			expect(closes.map(({ code }) => code)).toEqual([1001, 1001, 1001]);
+			if (signal === "SIGSTOP") broker.signal("SIGCONT");
+			else await broker.restart();
+			await node.restart();
+			const root = await connectRoot(node);
+			await root.leave();
+		},
+	);
+});
