@@ -34,8 +34,8 @@ export class SharedSnapshots {
 	readonly #parts: SharedSnapshotsParts;
 	/** By partition number: what is read or written of it, one after the other. */
 	readonly #reading = new Map<number, Promise<void>>();
-	/** First record not known here, by partition number; a foreign record among the own ones ends the knowledge. */
-	readonly #known = new Map<number, number>();
+	/** By partition number: up to where the own store knows the topic. */
+	readonly #known = new Map<number, Known>();
 
 	constructor(parts: SharedSnapshotsParts) {
 		this.#parts = parts;
@@ -55,9 +55,9 @@ export class SharedSnapshots {
 
 	/**
 	 * For the next owner: the snapshots of `changed`, then the checkpoint that counts on them. Resolves when they are
-	 * durable, to how far the topic is known to the own store with them; undefined: as far as before.
+	 * durable; the own store must have them too, before it may be told that it knows them.
 	 */
-	async publish(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): Promise<number | undefined> {
+	async publish(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): Promise<Publication> {
 		const { appender, store } = this.#parts;
 		const { partition: id, epoch } = checkpoint;
 		const records = changed.flatMap((snapshot) => this.#partsOf(id, snapshot));
@@ -70,11 +70,9 @@ export class SharedSnapshots {
 		const options = { retryForever: true };
 		const appended = records.map((record) => appender.append(target, record, options));
 		const offsets = await Promise.all(appended);
-		let known = this.#known.get(id.partition);
-		for (const offset of offsets) if (known === offset) known++;
-		if (known === undefined || known <= (offsets.at(-1) as number)) return undefined;
+		const known = this.#known.get(id.partition) ?? new Known(undefined);
 		this.#known.set(id.partition, known);
-		return known;
+		return known.published(offsets);
 	}
 
 	#partsOf({ topic }: PartitionId, snapshot: StoredSnapshot): NewRecord[] {
@@ -137,7 +135,7 @@ export class SharedSnapshots {
 			// Of a snapshot that is not whole yet the parts must be read again, should this end here.
 			store.merge(partition, pieces.open ?? next, checkpoints, snapshots);
 		}
-		this.#known.set(partition, next);
+		this.#known.set(partition, new Known(next));
 	}
 
 	/** A topic that was made anew begins before what was read of the old one. */
@@ -148,6 +146,50 @@ export class SharedSnapshots {
 			if (!MycelogError.is(error, "log.offset-trimmed")) throw error;
 			return log.read(id, Number(error.details["start"]), { maxRecords: READ_RECORDS_MAX, waitMs: 0 });
 		}
+	}
+}
+
+/** What was published and waits to be in the own store too. */
+export interface Publication {
+	/** Up to where the store knows the topic once it has this one; undefined: as far as before. */
+	followedTo(): number | undefined;
+	/** It has. */
+	saved(): void;
+}
+
+/**
+ * Up to where one store knows one partition of the topic, as its own records are added. A record of somebody else's
+ * among them ends the knowledge until the topic is read again, and so does one that the store could not take.
+ */
+class Known {
+	/** First record that is not known; undefined: nobody can say any more. */
+	#next: number | undefined;
+	#waiting: { readonly to: number; saved: boolean }[] = [];
+
+	constructor(next: number | undefined) {
+		this.#next = next;
+	}
+
+	/** `offsets`: of the own records, ascending. */
+	published(offsets: readonly number[]): Publication {
+		const end = this.#waiting.at(-1)?.to ?? this.#next;
+		let to = end;
+		// Some of them may have been read already.
+		for (const offset of offsets) if (to !== undefined && offset <= to) to = Math.max(to, offset + 1);
+		if (to === undefined || to <= (offsets.at(-1) as number)) {
+			this.#next = undefined;
+			this.#waiting = [];
+			return { followedTo: () => undefined, saved: () => {} };
+		}
+		const entry = { to, saved: false };
+		this.#waiting.push(entry);
+		return {
+			followedTo: () => (this.#next !== undefined && this.#waiting[0] === entry ? entry.to : undefined),
+			saved: () => {
+				entry.saved = true;
+				while (this.#waiting[0]?.saved) this.#next = this.#waiting.shift()?.to;
+			},
+		};
 	}
 }
 

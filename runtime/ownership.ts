@@ -7,7 +7,7 @@
  */
 import type { Appender } from "../persistence/appender.ts";
 import type { PartitionId } from "../persistence/log.ts";
-import type { SharedSnapshots } from "../persistence/shared-snapshots.ts";
+import type { Publication, SharedSnapshots } from "../persistence/shared-snapshots.ts";
 import type { Checkpoint, StoredSnapshot } from "../persistence/snapshots.ts";
 import type { Clock } from "./clock.ts";
 import { ownerRecord } from "./message.ts";
@@ -37,7 +37,7 @@ export class Ownership {
 	}
 
 	/** For the next owner. Resolves when it is durable: see SharedSnapshots.publish. */
-	share(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): Promise<number | undefined> {
+	share(checkpoint: Checkpoint, changed: readonly StoredSnapshot[]): Promise<Publication> {
 		return this.#parts.snapshots.publish(checkpoint, changed);
 	}
 }

@@ -337,8 +337,9 @@ export class Partition {
 				this.#outputLost = true;
 				throw outputs.lost;
 			}
-			const followedTo = await ownership?.share(checkpoint, rows);
-			snapshots.save(checkpoint, rows, followedTo);
+			const shared = await ownership?.share(checkpoint, rows);
+			snapshots.save(checkpoint, rows, shared?.followedTo());
+			shared?.saved();
 		} catch (err) {
 			for (const actor of changed) actor.dirty = true;
 			this.#foldedSinceCheckpoint += folded;
