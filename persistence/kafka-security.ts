@@ -43,10 +43,10 @@ const REFUSALS = new Set([
 	"CERT_HAS_EXPIRED",
 	"CERT_NOT_YET_VALID",
 	"ERR_TLS_CERT_ALTNAME_INVALID",
-	"ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED",
-	"ERR_SSL_SSLV3_ALERT_HANDSHAKE_FAILURE",
-	"ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE",
 ]);
+
+/** What the other side of a TLS connection says when it ends it. */
+const TLS_ALERT = /^ERR_SSL_.*ALERT/;
 
 /** However deep a client library wrapped it. */
 export function isRefusal(error: unknown): boolean {
@@ -57,6 +57,6 @@ export function isRefusal(error: unknown): boolean {
 		cause?: unknown;
 		errors?: unknown[];
 	};
-	if (REFUSALS.has(type ?? "") || REFUSALS.has(code ?? "")) return true;
+	if (REFUSALS.has(type ?? "") || REFUSALS.has(code ?? "") || TLS_ALERT.test(code ?? "")) return true;
 	return isRefusal(cause) || (errors ?? []).some(isRefusal);
 }

@@ -138,6 +138,36 @@ describe("refusals name the option and where it came from", () => {
 		expect(error.message).toMatch(/prefix \(flag --prefix\).*kafka-uri \(not given\)/);
 	});
 
+	test.each([
+		["a Kafka option", { kafkaTls: "on" }, /kafka-tls \(flag --kafka-tls\).*kafka-uri \(not given\)/],
+		["a mechanism", { kafkaUri: "a:1", kafkaSaslMechanism: "PLAIN" }, /kafka-sasl-username \(not given\)/],
+		["a user", { kafkaUri: "a:1", kafkaSaslUsername: "u" }, /kafka-sasl-mechanism \(not given\)/],
+		["a password", { kafkaUri: "a:1", kafkaSaslPasswordFile: "p" }, /kafka-sasl-username \(not given\)/],
+		[
+			"an authority",
+			{ kafkaUri: "a:1", kafkaTlsCaFile: "ca" },
+			/kafka-tls-ca-file.*kafka-tls \(default off\)/,
+		],
+		["a certificate", { kafkaUri: "a:1", kafkaTls: "on", kafkaTlsCertFile: "c" }, /kafka-tls-key-file \(not/],
+		["a key", { kafkaUri: "a:1", kafkaTls: "on", kafkaTlsKeyFile: "k" }, /kafka-tls-cert-file \(not/],
+		[
+			"more in-sync replicas than replicas",
+			{ kafkaUri: "a:1", kafkaReplicationFactor: "2", kafkaMinInsyncReplicas: "3" },
+			/kafka-min-insync-replicas.*kafka-replication-factor/,
+		],
+	])("%s without what it needs", (_, flags, words) => {
+		const error = refusal(flags as unknown as Record<string, string>);
+		expect(error.code).toBe("config.contradiction");
+		expect(error.message).toMatch(words);
+	});
+
+	test("the password of a Kafka login without a user, without printing it", () => {
+		const error = refusal({ kafkaUri: "a:1" }, { MYCELOG_KAFKA_SASL_PASSWORD: "s3cr3t" });
+		expect(error.code).toBe("config.contradiction");
+		expect(error.message).toMatch(/MYCELOG_KAFKA_SASL_PASSWORD.*kafka-sasl-username \(not given\)/);
+		expect(error.message).not.toContain("s3cr3t");
+	});
+
 	test("a secret given twice, without printing it", () => {
 		const inBoth = refusal({ jwtSecretFile: "x" }, { MYCELOG_JWT_SECRET: "s3cr3t" });
 		expect(inBoth.code).toBe("config.contradiction");
