@@ -114,7 +114,7 @@ export class Connection implements SessionOwner {
 		const offset = Number(payload);
 		if (payload !== "" && Number.isSafeInteger(offset)) {
 			this.#session?.pong(offset);
-			if (this.#session && this.#session.acked > this.#reported) this.#parts.unreported.add(this);
+			this.#reportSoon();
 		}
 	}
 
@@ -155,6 +155,10 @@ export class Connection implements SessionOwner {
 	/** Close from this side; the client may come back and resume. */
 	shed(reason: string): void {
 		this.#end(1001, reason);
+	}
+
+	sessionCaughtUp(): void {
+		this.#reportSoon();
 	}
 
 	sessionBroken(err: unknown): void {
@@ -274,6 +278,10 @@ export class Connection implements SessionOwner {
 			if (reject) this.#sendDirectly(reject);
 		}
 		return true;
+	}
+
+	#reportSoon(): void {
+		if (this.#session && this.#session.acked > this.#reported) this.#parts.unreported.add(this);
 	}
 
 	#sendDirectly(frame: Uint8Array): void {

@@ -35,6 +35,8 @@ export interface SessionParts {
 }
 
 export interface SessionOwner {
+	/** What was in the log has been handed out, and the client has it. */
+	sessionCaughtUp(): void;
 	/** The session cannot go on: the log is unreadable or trimmed past the cursor. */
 	sessionBroken(error: unknown): void;
 }
@@ -110,6 +112,7 @@ export class Session {
 		this.#ackedSeen = this.#pinged.seen;
 		this.#pinged = undefined;
 		this.#pingIfNeeded();
+		this.#acknowledgeRest();
 	}
 
 	/** The socket's buffer has emptied. */
@@ -152,6 +155,16 @@ export class Session {
 		this.#wire.ping(String(this.#lastSent));
 	}
 
+	/**
+	 * With nothing on its way, all that lies behind is the client's, though most of it was for others: a session that
+	 * resumes must not read that again, nor the next one.
+	 */
+	#acknowledgeRest(): void {
+		if (this.#pinged || this.#closed || this.#lastSent > this.#acked || this.#next - 1 <= this.#acked) return;
+		this.#acked = this.#next - 1;
+		this.#ackedSeen = this.#seen.encode();
+	}
+
 	#catchUp(): void {
 		if (this.#catchingUp) return;
 		this.#catchingUp = true;
@@ -170,6 +183,8 @@ export class Session {
 				// In one step: a message that makes the reader slow again must find no catch-up under way.
 				this.#live = true;
 				this.#catchingUp = false;
+				this.#acknowledgeRest();
+				this.#owner.sessionCaughtUp();
 				return;
 			}
 			const page = await log.read(mailbox, this.#next, { maxRecords, waitMs: 0 });

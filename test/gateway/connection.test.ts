@@ -28,6 +28,9 @@ class Scene {
 	readonly connection: Connection;
 
 	readonly sent: Uint8Array[] = [];
+	/** What its actor is told. */
+	readonly told: unknown[] = [];
+	readonly unreported = new Set();
 	now = 1_000_000;
 
 	constructor(
@@ -53,7 +56,8 @@ class Scene {
 			node: {
 				name: { text: "n~1" },
 				ask: admit,
-				tell: async () => 0,
+				tell: async (_: string, event: unknown) => this.told.push(event),
+				report: async (_: string, event: unknown) => this.told.push(event),
 				mailbox: () => ({ topic: "clients", partition: 0 }),
 				log: { read: async () => [], bounds: async () => ({ start: this.start, end: 100 }) },
 			},
@@ -65,7 +69,7 @@ class Scene {
 			options: { host: "h", port: 1, basePath: "", resumeWindowMs: 0, version: "1", messagesPerSecondMax },
 			admission,
 			handshaking: new Set(),
-			unreported: new Set(),
+			unreported: this.unreported,
 		};
 		this.connection = new Connection("c", socket, parts as unknown as GatewayParts);
 	}
@@ -173,6 +177,16 @@ describe("a client that comes back", () => {
 		expect(scene.texts[0]).toMatchObject({ type: "connection_info", recovered: false });
 		expect(await holes(scene)).toBe(1);
 		expect(scene.closed).toBeUndefined();
+	});
+
+	test("is not given again, the next time, what it was given or was for others", async () => {
+		const scene = await new Scene(resumed).hello();
+		scene.connection.pong("info");
+		while (scene.unreported.size === 0) await new Promise((resolve) => setImmediate(resolve));
+		scene.connection.report();
+		expect(scene.told).toMatchObject([{ type: "client.acked", acked: 19 }]);
+		scene.connection.closed(false);
+		expect(scene.told.at(-1)).toMatchObject({ type: "client.cut", acked: 19 });
 	});
 
 	test("after its session ended is told that it has a new one", async () => {
