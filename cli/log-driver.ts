@@ -38,6 +38,7 @@ export function logOf(
 		prefix,
 		clientId,
 		security: kafkaSecurityOf(config, kafkaSaslPassword),
+		takeoverAfterMs: config.takeoverAfterMs,
 		...(config.kafkaReplicationFactor && { replicationFactor: config.kafkaReplicationFactor }),
 		...(config.kafkaMinInsyncReplicas && { minInsyncReplicas: config.kafkaMinInsyncReplicas }),
 		onOwnerError: (error) => stopped(error, {}),

@@ -108,6 +108,7 @@ export class Mycelog {
 			logger,
 			cluster,
 			clientsRetentionMs: config.clientsRetentionMs,
+			standbyReplicas: config.standbyReplicas,
 			onSucceeded: (error) => void mycelog.stop().finally(() => onSucceeded(error)),
 		});
 		const { jwtSecret: secret, rootToken } = secrets;

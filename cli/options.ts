@@ -3,6 +3,7 @@
  * the configuration file and the documentation page are derived from it. Which source wins is config.ts.
  */
 import { LIMITS_DEFAULT } from "../actors/workspace-state.ts";
+import { SESSION_MS_LEAST } from "../persistence/kafka-group.ts";
 import { SASL_MECHANISMS, type SaslMechanism } from "../persistence/kafka-security.ts";
 import * as values from "./option-values.ts";
 
@@ -24,6 +25,8 @@ export interface Config {
 	readonly kafkaReplicationFactor: number | undefined;
 	readonly kafkaMinInsyncReplicas: number | undefined;
 	readonly prefix: string;
+	readonly takeoverAfterMs: number;
+	readonly standbyReplicas: number;
 	readonly partitions: number;
 	readonly nodeId: string | undefined;
 	readonly connectionsMax: number;
@@ -187,6 +190,22 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<Config[Key]> } =
 		fallback: "mycelog",
 		description: "First part of the names of the Kafka topics and of the consumer group.",
 		parse: values.topicName,
+	},
+	takeoverAfterMs: {
+		placeholder: "ms",
+		unit: "milliseconds",
+		fallback: SESSION_MS_LEAST,
+		description:
+			"Kafka only: without a sign of life for so long, a node loses its partitions to the others. Below 6000, the least that brokers allow for sessions, nodes watch each other. The same at every node.",
+		parse: values.integer(500, 300_000),
+	},
+	standbyReplicas: {
+		placeholder: "n",
+		unit: "nodes",
+		fallback: 0,
+		description:
+			"Kafka only: how many nodes keep each partition's snapshots up to date beside its owner, so that they can take it over at once.",
+		parse: values.integer(0, 100),
 	},
 	partitions: {
 		placeholder: "number",

@@ -11,8 +11,8 @@ import type { KafkaProgress } from "./kafka-progress.ts";
 import type { Member } from "./log.ts";
 import { place } from "./placement.ts";
 
-/** Milliseconds without a heartbeat after which the group goes on without a member; the least that brokers allow by default. */
-export const SESSION_MS = 6_000;
+/** The least that brokers allow by default, milliseconds without a heartbeat after which a group goes on without a member. */
+export const SESSION_MS_LEAST = 6_000;
 /** Between two heartbeats, milliseconds: also how long a member may not know that the others wait for it. */
 const HEARTBEAT_MS = 300;
 /** Between two tries after a failure, milliseconds. */
@@ -32,8 +32,8 @@ const FINAL = new Set([
 export interface Assignment {
 	/** Partition numbers, of every topic. */
 	readonly numbers: readonly number[];
-	/** Names of all members that count. */
-	readonly members: readonly string[];
+	/** All members that count. */
+	readonly members: readonly Pick<Member, "id" | "name">[];
 	readonly isLeader: boolean;
 }
 
@@ -46,6 +46,10 @@ interface Claim extends Member {
 export interface GroupParts {
 	/** With a connection of its own: a join holds it up until everybody has joined. */
 	readonly cluster: KafkaCluster;
+	/** As `cluster`, for what must be said meanwhile. */
+	readonly apart: <T>(work: (cluster: KafkaCluster) => Promise<T>) => Promise<T>;
+	/** Milliseconds without a sign of life after which a member loses its place. */
+	readonly silenceMs: number;
 	readonly group: string;
 	readonly member: Member;
 	/** Partitions of the topics that are shared. */
@@ -123,15 +127,26 @@ export class KafkaGroup {
 		this.#closed = true;
 		this.#wake();
 		clearInterval(this.#ticks);
-		const left = this.#memberId === "" ? undefined : this.#takeOut(this.#memberId);
-		await Promise.allSettled([left]);
+		const memberId = this.#memberId;
+		if (memberId !== "") {
+			const left = this.#parts.apart((cluster) =>
+				this.#takeOut(cluster, (member) => member.memberId === memberId),
+			);
+			await Promise.allSettled([left]);
+		}
 		await this.#parts.cluster.disconnect();
 		await this.#running;
 	}
 
+	/** The process of this node is dead, as far as anybody can tell: nobody need wait until its session ends. */
+	async evict(id: string): Promise<void> {
+		await this.#parts.apart((cluster) => this.#takeOut(cluster, ({ clientId }) => clientId === id));
+		this.rejoin();
+	}
+
 	/** False: the group may have gone on without this member, and only its coordinator knows. */
 	get holds(): boolean {
-		return performance.now() - this.#heardAt <= SESSION_MS;
+		return performance.now() - this.#heardAt <= this.#parts.silenceMs;
 	}
 
 	/** A join holds the session of everybody who waits in it; a process that was frozen meanwhile has not waited. */
@@ -189,8 +204,8 @@ export class KafkaGroup {
 		try {
 			const joined = await coordinator.joinGroup({
 				groupId,
-				sessionTimeout: SESSION_MS,
-				rebalanceTimeout: SESSION_MS,
+				sessionTimeout: this.#sessionMs,
+				rebalanceTimeout: this.#sessionMs,
 				memberId: this.#memberId,
 				protocolType: PROTOCOL_TYPE,
 				groupProtocols: [{ name: PROTOCOL, metadata }],
@@ -236,24 +251,35 @@ export class KafkaGroup {
 		for (const { resolve } of answered) resolve();
 	}
 
-	/** Processes of this node that died: nobody need wait until their sessions end. One that lives is told by its topic. */
+	/** Processes of this node that died. One that lives is told by its topic. */
 	async #evictPredecessors(): Promise<void> {
-		const { group, member } = this.#parts;
-		const coordinator = await this.#findCoordinator();
-		const { groups } = await coordinator.describeGroups({ groupIds: [group] });
-		const mine = groups.flatMap(({ members }) => members).filter(({ clientId }) => clientId === member.id);
-		await Promise.all(mine.map(({ memberId }) => this.#takeOut(memberId)));
+		const { cluster, member } = this.#parts;
+		await this.#takeOut(cluster, ({ clientId }) => clientId === member.id);
 		this.#alone = true;
 	}
 
-	async #takeOut(memberId: string): Promise<void> {
-		const coordinator = await this.#findCoordinator();
-		try {
-			await coordinator.leaveGroup({ groupId: this.#parts.group, memberId });
-		} catch (cause) {
-			// It has gone already.
-			if ((cause as { type?: string }).type !== "UNKNOWN_MEMBER_ID") throw cause;
-		}
+	async #takeOut(
+		cluster: KafkaCluster,
+		isMeant: (member: { readonly memberId: string; readonly clientId: string }) => boolean,
+	): Promise<void> {
+		const groupId = this.#parts.group;
+		const coordinator = await cluster.findGroupCoordinator({ groupId });
+		const { groups } = await coordinator.describeGroups({ groupIds: [groupId] });
+		const meant = groups.flatMap(({ members }) => members).filter(isMeant);
+		await Promise.all(
+			meant.map(async ({ memberId }) => {
+				try {
+					await coordinator.leaveGroup({ groupId, memberId });
+				} catch (cause) {
+					// It has gone already.
+					if ((cause as { type?: string }).type !== "UNKNOWN_MEMBER_ID") throw cause;
+				}
+			}),
+		);
+	}
+
+	get #sessionMs(): number {
+		return Math.max(this.#parts.silenceMs, SESSION_MS_LEAST);
 	}
 
 	async #findCoordinator(): Promise<GroupCoordinator> {
@@ -290,10 +316,10 @@ function assignmentsOf(
 		counted.filter(({ stopping }) => !stopping),
 		partitions,
 	);
-	const names = counted.map(({ name }) => name).sort();
+	const known = counted.map(({ id, name }) => ({ id, name }));
 	return claims.map(({ memberId, claim }) => {
 		const numbers = assigned.get(claim.name) ?? [];
-		return { memberId, memberAssignment: Buffer.from(JSON.stringify({ numbers, members: names })) };
+		return { memberId, memberAssignment: Buffer.from(JSON.stringify({ numbers, members: known })) };
 	});
 }
 

@@ -8,6 +8,7 @@ import type { KafkaCluster } from "./kafka-cluster.ts";
 import type { KafkaFollower } from "./kafka-follower.ts";
 import { type Assignment, KafkaGroup } from "./kafka-group.ts";
 import type { KafkaProgress } from "./kafka-progress.ts";
+import type { KafkaWatch, WatchParts } from "./kafka-watch.ts";
 import type { LogRecord, Member, PartitionId, PartitionOwner, Release } from "./log.ts";
 import { partitionName } from "./log.ts";
 import { OwnedPartition } from "./owned-partition.ts";
@@ -18,6 +19,12 @@ const SERVE_RETRY_MS = 1_000;
 export interface MembershipParts {
 	/** With a connection of its own: a join holds it up. */
 	readonly cluster: KafkaCluster;
+	/** As `cluster`, for what must be said while a join holds that up. */
+	readonly apart: <T>(work: (cluster: KafkaCluster) => Promise<T>) => Promise<T>;
+	/** Milliseconds without a sign of life after which a member loses its partitions. */
+	readonly silenceMs: number;
+	/** Undefined: Kafka's own sessions tell who is silent. */
+	readonly watch: ((onSilent: WatchParts["onSilent"]) => KafkaWatch) | undefined;
 	readonly group: string;
 	readonly prefix: string;
 	readonly progress: KafkaProgress;
@@ -40,6 +47,7 @@ export class KafkaMembership {
 	/** What is done with a number ends before the next thing begins. */
 	readonly #work = new Map<number, Promise<void>>();
 	#group: KafkaGroup | undefined;
+	#watch: KafkaWatch | undefined;
 	/** There are others that can take over. */
 	#hasOthers = false;
 	/** Nothing more is taken. */
@@ -52,7 +60,7 @@ export class KafkaMembership {
 
 	/** Resolves when the first assignment is served. */
 	async join(topics: readonly string[]): Promise<void> {
-		const { cluster, prefix, group, member, progress, owner } = this.#parts;
+		const { cluster, apart, silenceMs, watch, prefix, group, member, progress, owner } = this.#parts;
 		await cluster.connect();
 		for (const topic of topics) {
 			await cluster.addTargetTopic(`${prefix}.${topic}`);
@@ -60,6 +68,8 @@ export class KafkaMembership {
 		}
 		this.#group = new KafkaGroup({
 			cluster,
+			apart,
+			silenceMs,
 			group,
 			member,
 			partitions: Math.max(0, ...this.#topics.values()),
@@ -74,6 +84,10 @@ export class KafkaMembership {
 				return !this.#closed && ((await owner.expelled?.()) ?? true);
 			},
 		});
+		this.#watch = watch?.(async ({ id }) => {
+			await this.#group?.evict(id);
+		});
+		await this.#watch?.start();
 		await this.#group.join();
 		await this.#settled();
 	}
@@ -96,12 +110,17 @@ export class KafkaMembership {
 	/** Let the owner make everything safe, then leave, so that the next owner finds it so. */
 	async leave(): Promise<void> {
 		this.#closed = this.#retired = true;
+		await this.#watch?.stop();
 		await this.#letGo("handed-over");
 		await this.#group?.leave();
 	}
 
 	#take({ numbers, members, isLeader }: Assignment): void {
-		this.#parts.owner.members?.(members, isLeader);
+		this.#watch?.update(members);
+		this.#parts.owner.members?.(
+			members.map(({ name }) => name),
+			isLeader,
+		);
 		this.#hasOthers = members.length > 1;
 		this.#wanted = this.#retired ? new Set() : new Set(numbers);
 		this.#release = "handed-over";

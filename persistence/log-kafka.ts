@@ -8,12 +8,14 @@ import { MycelogError } from "./errors.ts";
 import { type KafkaClient, makeCluster } from "./kafka-client.ts";
 import type { KafkaCluster } from "./kafka-cluster.ts";
 import { KafkaFollower } from "./kafka-follower.ts";
+import { SESSION_MS_LEAST } from "./kafka-group.ts";
 import { KafkaMembership } from "./kafka-membership.ts";
 import { KafkaProducer } from "./kafka-producer.ts";
 import { KafkaProgress, PROBE_MS_MAX } from "./kafka-progress.ts";
 import { KafkaReader } from "./kafka-reader.ts";
 import { isRefusal, type KafkaSecurity } from "./kafka-security.ts";
 import { ensureKafkaTopics, MESSAGE_BYTES_MAX } from "./kafka-topics.ts";
+import { KafkaWatch, SIGNS_TOPIC, signsTopic, type WatchParts } from "./kafka-watch.ts";
 import { KafkaWriter } from "./kafka-writer.ts";
 import type {
 	Log,
@@ -68,6 +70,11 @@ export interface KafkaLogOptions {
 	readonly onDebug?: (message: string, fields: object) => void;
 	/** Told what should be better about the topics that were found. */
 	readonly onWarning?: (message: string, fields: Readonly<Record<string, unknown>>) => void;
+	/**
+	 * Milliseconds without a sign of life after which other processes take a process's partitions. Below 6,000, the least
+	 * that brokers allow for sessions, processes watch each other; all must have the same. Default: 6,000.
+	 */
+	readonly takeoverAfterMs?: number;
 	/** Where probes are written while this process owns partitions; undefined: health is judged by failures alone. */
 	readonly probe?: PartitionId;
 	/** Told when its status changes. */
@@ -202,9 +209,25 @@ export class KafkaLog implements Log {
 		});
 		await this.#follower.connect();
 		const follower = this.#follower;
-		const cluster = this.#cluster({ requestMs: REQUEST_MS_MAX, clientId: member.id });
-		const parts = { cluster, group: prefix, prefix, progress, follower, owner, member, onError };
-		this.#membership = new KafkaMembership(parts);
+		const silenceMs = this.#options.takeoverAfterMs ?? SESSION_MS_LEAST;
+		this.#membership = new KafkaMembership({
+			cluster: this.#cluster({ requestMs: REQUEST_MS_MAX, clientId: member.id }),
+			apart: (work) =>
+				this.#withCluster(REQUEST_MS_MAX, async (cluster) => {
+					await cluster.refreshMetadata();
+					return work(cluster);
+				}),
+			silenceMs,
+			watch:
+				silenceMs < SESSION_MS_LEAST ? (onSilent) => this.#watch(member, silenceMs, onSilent) : undefined,
+			group: prefix,
+			prefix,
+			progress,
+			follower,
+			owner,
+			member,
+			onError,
+		});
 		await this.#membership.join(topics);
 		const { probe } = this.#options;
 		if (probe) progress.watch(() => this.#probe(probe));
@@ -258,6 +281,17 @@ export class KafkaLog implements Log {
 		}
 	}
 
+	#watch(member: Member, silenceMs: number, onSilent: WatchParts["onSilent"]): KafkaWatch {
+		return new KafkaWatch({
+			member,
+			silenceMs,
+			onSilent,
+			append: (id, record) => this.#writer.append(id, [record]),
+			reader: new KafkaReader(this.#cluster({ requestMs: REQUEST_MS_MAX })),
+			topicName: this.#topic({ topic: SIGNS_TOPIC, partition: 0 }),
+		});
+	}
+
 	/** What every command takes, at the smallest: written and acknowledged, then read back. */
 	async #probe(id: PartitionId): Promise<void> {
 		const value = randomBytes(PROBE_BYTES);
@@ -270,13 +304,21 @@ export class KafkaLog implements Log {
 
 	/** `requestMs`: a frozen broker takes connections and never answers. */
 	async #connect(topics: readonly TopicSpec[], requestMs: number): Promise<void> {
-		const { prefix, replicationFactor, minInsyncReplicas, onWarning = () => {} } = this.#options;
+		const {
+			prefix,
+			replicationFactor,
+			minInsyncReplicas,
+			takeoverAfterMs,
+			onWarning = () => {},
+		} = this.#options;
 		const replication = {
 			...(replicationFactor !== undefined && { factor: replicationFactor }),
 			...(minInsyncReplicas !== undefined && { inSync: minInsyncReplicas }),
 		};
 		await this.#withCluster(requestMs, async (cluster) => {
-			await ensureKafkaTopics({ cluster, prefix, replication, onWarning }, topics);
+			const watched = (takeoverAfterMs ?? SESSION_MS_LEAST) < SESSION_MS_LEAST;
+			const all = watched ? [...topics, signsTopic] : topics;
+			await ensureKafkaTopics({ cluster, prefix, replication, onWarning }, all);
 			await Promise.all([this.#writer.connect(), this.#reader.connect(), this.#tail.connect()]);
 		});
 	}

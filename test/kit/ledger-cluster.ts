@@ -211,6 +211,10 @@ export class LedgerProcess {
 export interface LedgerClusterOptions {
 	readonly brokers: string;
 	readonly partitions?: number;
+	/** See KafkaLogOptions. */
+	readonly takeoverAfterMs?: number;
+	/** See NodeOptions. Default: 0. */
+	readonly standbyReplicas?: number;
 }
 
 export class LedgerCluster {
@@ -221,8 +225,12 @@ export class LedgerCluster {
 	/** Data directories of all processes, by the names of their disks. */
 	readonly directory = mkdtempSync(join(tmpdir(), "mycelog-ledgers-"));
 	#disks = 0;
+	readonly #takeoverAfterMs: number | undefined;
+	readonly #standbyReplicas: number;
 
-	constructor({ brokers, partitions = 4 }: LedgerClusterOptions) {
+	constructor({ brokers, partitions = 4, takeoverAfterMs, standbyReplicas = 0 }: LedgerClusterOptions) {
+		this.#takeoverAfterMs = takeoverAfterMs;
+		this.#standbyReplicas = standbyReplicas;
 		this.brokers = brokers;
 		this.partitions = partitions;
 	}
@@ -245,7 +253,10 @@ export class LedgerCluster {
 	spawn(id: string, disk = id): LedgerProcess {
 		const { brokers, prefix, partitions } = this;
 		const dataDir = join(this.directory, disk);
-		const process = new LedgerProcess({ id, brokers, prefix, partitions, dataDir }, disk);
+		const takeoverAfterMs = this.#takeoverAfterMs;
+		const standbyReplicas = this.#standbyReplicas;
+		const options = { id, brokers, prefix, partitions, dataDir, takeoverAfterMs, standbyReplicas };
+		const process = new LedgerProcess(options, disk);
 		this.processes.push(process);
 		return process;
 	}

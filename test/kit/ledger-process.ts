@@ -105,6 +105,7 @@ const log = new KafkaLog({
 	brokers: options.brokers.split(","),
 	prefix: options.prefix,
 	clientId: options.id,
+	...(options.takeoverAfterMs && { takeoverAfterMs: options.takeoverAfterMs }),
 	onOwnerError: (error) => say({ news: "line", level: "error", text: `owner: ${(error as Error).stack}` }),
 	onHealth: (health) => say({ news: "line", level: "info", text: `health: ${JSON.stringify(health)}` }),
 });
@@ -135,6 +136,7 @@ const node = new Node({
 	}),
 	behaviours: ledgerBehaviours.map(mortal),
 	partitions: options.partitions,
+	standbyReplicas: options.standbyReplicas,
 	outlets: { deliver: () => {}, signal: () => {} },
 	logger: logger(),
 	cluster: true,

@@ -12,6 +12,9 @@ export interface LedgerProcessOptions {
 	/** Of each mailbox topic. */
 	readonly partitions: number;
 	readonly dataDir: string;
+	/** Milliseconds without a sign of life; undefined: the log's default. */
+	readonly takeoverAfterMs: number | undefined;
+	readonly standbyReplicas: number;
 }
 
 /**

@@ -7,13 +7,13 @@ import { type LogRecord, type NewRecord, partitionName } from "../../persistence
 import { type Address, partitionOf, typeOf } from "../../runtime/address.ts";
 import { type Draft, encodeBody, recordOf } from "../../runtime/message.ts";
 import { type Entry, ledgerBehaviours } from "./ledger.ts";
-import { LedgerCluster, type LedgerProcess } from "./ledger-cluster.ts";
+import { LedgerCluster, type LedgerClusterOptions, type LedgerProcess } from "./ledger-cluster.ts";
 
 export const PARTITIONS = 4;
 
 /** Over the broker of the test run; removed, with all its processes, when the test is over. */
-export function ledgerCluster(partitions = PARTITIONS): LedgerCluster {
-	const cluster = new LedgerCluster({ brokers: inject("kafkaBrokers"), partitions });
+export function ledgerCluster(options: Omit<LedgerClusterOptions, "brokers"> = {}): LedgerCluster {
+	const cluster = new LedgerCluster({ brokers: inject("kafkaBrokers"), partitions: PARTITIONS, ...options });
 	onTestFinished(() => cluster.remove());
 	return cluster;
 }
