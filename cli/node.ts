@@ -64,11 +64,19 @@ export class Mycelog {
 	readonly config: Config;
 	readonly node: Node;
 	readonly #gateway: GatewayServer;
+	readonly #logger: Logger;
 	readonly #unlock: () => void;
 	#stopped: Promise<void> | undefined;
 
-	private constructor(config: Config, node: Node, gateway: GatewayServer, unlock: () => void) {
+	private constructor(
+		config: Config,
+		node: Node,
+		gateway: GatewayServer,
+		logger: Logger,
+		unlock: () => void,
+	) {
 		this.config = config;
+		this.#logger = logger;
 		this.node = node;
 		this.#gateway = gateway;
 		this.#unlock = unlock;
@@ -130,7 +138,7 @@ export class Mycelog {
 			version: VERSION,
 		};
 		const gateway = await GatewayServer.create({ node, outlets, tokens, logger, options: gatewayOptions });
-		const mycelog = new Mycelog(config, node, gateway, () => lock?.close());
+		const mycelog = new Mycelog(config, node, gateway, logger, () => lock?.close());
 		return mycelog;
 	}
 
@@ -173,11 +181,14 @@ export class Mycelog {
 	 * still count this node until then, and what its clients send meanwhile goes to the log like everything before.
 	 */
 	async #stop(deadlineMs: number): Promise<void> {
-		const endsAt = Date.now() + deadlineMs * STOP_SHARE;
+		const since = Date.now();
+		const endsAt = since + deadlineMs * STOP_SHARE;
 		const leftMs = () => Math.max(endsAt - Date.now(), 0);
 		this.#gateway.takeNoMore();
-		await endsWithin(leftMs() * HAND_OVER_SHARE, this.node.handOver());
-		await this.#gateway.drain(Math.min(this.config.drainMs, leftMs() / 2));
+		const handedOver = await endsWithin(leftMs() * HAND_OVER_SHARE, this.node.handOver());
+		const drainMs = Math.min(this.config.drainMs, leftMs() / 2);
+		this.#logger.info({ handedOver, afterMs: Date.now() - since, drainMs }, "sending clients away");
+		await this.#gateway.drain(drainMs);
 		await this.node.stop(leftMs());
 		this.#gateway.close();
 		this.#unlock();

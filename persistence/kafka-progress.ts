@@ -58,7 +58,7 @@ export class KafkaProgress {
 	#told = "healthy";
 	#cancelLook: () => void = () => {};
 
-	/** `onChange`: told when the status changes. */
+	/** `onChange`: told when the status changes, from `watch` on. */
 	constructor(onChange: (health: LogHealth) => void, time: ProgressTime = SYSTEM_TIME) {
 		this.#onChange = onChange;
 		this.#time = time;
@@ -69,6 +69,8 @@ export class KafkaProgress {
 	/** From now on `probe` shows whether the log answers, where nothing else does. It rejects with what is wrong. */
 	watch(probe: () => Promise<void>): void {
 		this.#probe = probe;
+		// What went wrong until here has its own end: it was tried until it worked.
+		this.#failing = undefined;
 		this.#wroteAt = this.#readAt = this.#time.now();
 		this.#look();
 	}
@@ -228,7 +230,7 @@ export class KafkaProgress {
 
 	#tell(): void {
 		const health = this.health();
-		if (health.status === this.#told) return;
+		if (health.status === this.#told || !(this.#probe || this.#stopped)) return;
 		this.#told = health.status;
 		this.#onChange(health);
 	}
