@@ -31,6 +31,12 @@ const LOOK_MS_MAX = 60_000;
 /** Lines kept of one process, for the explanation of a failure. */
 const LINES_MAX = 2_000;
 
+/** All of this test process, which end with it. */
+const CHILDREN = new Set<ChildProcess>();
+process.once("exit", () => {
+	for (const child of CHILDREN) child.kill("SIGKILL");
+});
+
 export type Answer =
 	| { readonly ok: true; readonly value: unknown }
 	/** The process said no, or that it does not know. */
@@ -66,8 +72,7 @@ export class LedgerProcess {
 			env: { ...process.env, NODE_NO_WARNINGS: "1" },
 		});
 		this.#child = child;
-		const killWithTests = () => child.kill("SIGKILL");
-		process.once("exit", killWithTests);
+		CHILDREN.add(child);
 		child.stderr?.on("data", (chunk: Buffer) => this.#line(`stderr ${chunk}`));
 		child.stdout?.on("data", (chunk: Buffer) => this.#line(`stdout ${chunk}`));
 		child.on("message", (news: LedgerNews) => this.#hear(news));
@@ -75,7 +80,7 @@ export class LedgerProcess {
 		child.on("error", (error) => this.#line(`channel ${error.message}`));
 		this.ended = new Promise((resolve) => {
 			child.once("close", (code, signal) => {
-				process.off("exit", killWithTests);
+				CHILDREN.delete(child);
 				this.#alive = false;
 				this.#line(`ended with ${code ?? signal}`);
 				for (const settle of this.#calls.values()) settle({ ok: false, error: "dead" });
