@@ -36,14 +36,14 @@ export interface Surroundings {
 	readonly environment?: Readonly<Partial<Record<string, string>>>;
 	/** Default: pino to stderr, as `logLevel` and `logFormat` say. */
 	readonly logger?: Logger;
-	/** Another process has started with this node's id, and this one has stopped: `node.succeeded`. Default: logged. */
-	readonly onSucceeded?: (error: MycelogError) => void;
+	/** This process has lost its node's place for good and has stopped: `node.succeeded`, `node.forgotten`. Default: logged. */
+	readonly onPlaceLost?: (error: MycelogError) => void;
 }
 
 /** A node that is put together but not started. Options that are left out have their defaults. */
 export async function createMycelog(
 	options: Partial<Config> = {},
-	{ environment = process.env, logger: given, onSucceeded }: Surroundings = {},
+	{ environment = process.env, logger: given, onPlaceLost }: Surroundings = {},
 ): Promise<Mycelog> {
 	const config = withDefaults(options);
 	await requireNativeModule("better-sqlite3");
@@ -56,7 +56,7 @@ export async function createMycelog(
 		config,
 		secrets,
 		logger,
-		onSucceeded ?? ((err) => logger.error({ err }, err.message)),
+		onPlaceLost ?? ((err) => logger.error({ err }, err.message)),
 	);
 }
 
@@ -86,7 +86,7 @@ export class Mycelog {
 		config: Config,
 		secrets: Secrets,
 		logger: Logger,
-		onSucceeded: (error: MycelogError) => void,
+		onPlaceLost: (error: MycelogError) => void,
 	): Promise<Mycelog> {
 		const id = nodeIdOf(config);
 		const cluster = config.kafkaUri !== undefined;
@@ -117,7 +117,7 @@ export class Mycelog {
 			cluster,
 			clientsRetentionMs: config.clientsRetentionMs,
 			standbyReplicas: config.standbyReplicas,
-			onSucceeded: (error) => void mycelog.stop().finally(() => onSucceeded(error)),
+			onPlaceLost: (error) => void mycelog.stop().finally(() => onPlaceLost(error)),
 		});
 		const { jwtSecret: secret, rootToken } = secrets;
 		const tokens = new Tokens({ secret, rootToken, now: Date.now });

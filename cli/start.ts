@@ -15,7 +15,7 @@ export async function start(resolved: ResolvedConfig): Promise<void> {
 	exitOnFaults(logger);
 	const mycelog = await createMycelog(config, {
 		logger,
-		onSucceeded: (error) => {
+		onPlaceLost: (error) => {
 			logger.fatal({ code: error.code, ...error.details }, `${error.message}. ${error.fix}`);
 			process.exit(1);
 		},

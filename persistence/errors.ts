@@ -138,6 +138,11 @@ export const ERROR_CATALOGUE = {
 		retryable: false,
 		fix: "Give every node of the cluster its own --node-id and --data-dir.",
 	},
+	"node.forgotten": {
+		meaning: "The node was away for so long that the others removed what was kept for it.",
+		retryable: true,
+		fix: "Start it again, or let its supervisor do so. Nothing is lost: its actors have moved to the others.",
+	},
 	"gateway.port-in-use": {
 		meaning: "The address to listen on is taken.",
 		retryable: false,

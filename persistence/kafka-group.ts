@@ -323,8 +323,7 @@ function assignmentsOf(
 	});
 }
 
-/** Empty: the leader did not know this member. */
 function decode(assignment: Buffer): Omit<Assignment, "isLeader"> {
-	if (assignment.length === 0) return { numbers: [], members: [] };
+	if (assignment.length === 0) throw new Error("the group's leader has assigned nothing to this member");
 	return JSON.parse(assignment.toString()) as Omit<Assignment, "isLeader">;
 }

@@ -37,6 +37,13 @@ export interface ChannelReceiver {
 	succeeded(by: string): void;
 }
 
+export type Place =
+	| { readonly state: "kept" }
+	/** A later process of this node has it. */
+	| { readonly state: "taken"; readonly by: string }
+	/** The topic was removed, and perhaps made anew: what it said of later processes is not there any more. */
+	| { readonly state: "forgotten" };
+
 export class NodeChannel {
 	readonly #log: Log;
 	readonly #appender: Appender;
@@ -58,25 +65,36 @@ export class NodeChannel {
 		this.#logger = parts.logger;
 	}
 
-	/** Resolves to the offset of this process's first record there: it rises from one process of the node to the next. */
+	/**
+	 * Resolves to the time of this process's first record there: it rises from one process of the node to the next, also
+	 * where the topic was removed in between.
+	 */
 	async start(receiver: ChannelReceiver): Promise<number> {
 		const headers = { "^kind": "started", "^node": this.#node.text };
-		const record = { key: "", value: new Uint8Array(), headers, timestamp: this.#clock.now() };
+		const timestamp = this.#clock.now();
+		const record = { key: "", value: new Uint8Array(), headers, timestamp };
 		const started = await this.#appender.append(nodePartition(this.#node.id), record, {
 			deadlineAt: this.#clock.now() + START_DEADLINE_MS,
 		});
 		this.#next = started + 1;
 		this.#reading = this.#read(receiver);
-		return started;
+		return timestamp;
 	}
 
-	/** The later process of this node that took its place, as of all records there are now. Rejects as the log does. */
-	async successor(): Promise<string | undefined> {
+	/**
+	 * What became of this node's place while nothing was heard of this process: as of all records there are now. Rejects
+	 * as the log does.
+	 */
+	async place(): Promise<Place> {
+		const { topic } = nodePartition(this.#node.id);
+		const topics = await this.#log.topics?.(topic);
+		if (topics && !topics.includes(topic)) return { state: "forgotten" };
 		const { end } = await this.#log.bounds(nodePartition(this.#node.id));
+		if (end < this.#next) return { state: "forgotten" };
 		while (this.#next < end && !this.#stopped) {
 			await new Promise<void>((resolve) => this.#waiting.push(resolve));
 		}
-		return this.#successor;
+		return this.#successor === undefined ? { state: "kept" } : { state: "taken", by: this.#successor };
 	}
 
 	async stop(): Promise<void> {

@@ -21,7 +21,7 @@ import type { Logger } from "./logger.ts";
 import { type Draft, type Event, encodeBody, type ReplyTo } from "./message.ts";
 import { newRuntimeMetrics, type RuntimeMetrics } from "./metrics.ts";
 import { NodeChannel } from "./node-channel.ts";
-import { NodeName } from "./node-name.ts";
+import { NodeName, nodeIdOf } from "./node-name.ts";
 import { NodeTopics } from "./node-topics.ts";
 import { Outbox } from "./outbox.ts";
 import { Ownership } from "./ownership.ts";
@@ -51,8 +51,8 @@ export interface NodeOptions {
 	readonly clock?: Clock;
 	/** Nodes that keep each partition's snapshots up to date beside its owner. Default: 0. */
 	readonly standbyReplicas?: number;
-	/** A later process of the same node took this one's place: `node.succeeded`. It should be stopped. */
-	readonly onSucceeded?: (error: MycelogError) => void;
+	/** This process has lost its place for good: `node.succeeded`, `node.forgotten`. It should be stopped. */
+	readonly onPlaceLost?: (error: MycelogError) => void;
 	/** At least 0, below 1; spreads retries. Default: Math.random. */
 	readonly random?: () => number;
 }
@@ -92,6 +92,8 @@ export class Node implements PartitionOwner {
 	readonly #parts: PartitionParts;
 	readonly #owned = new Map<string, Partition>();
 	readonly #progress = new Progress();
+	/** Its place is another's, or nobody's: it has said so. */
+	#ended = false;
 	/** Whatever share of the partitions is this node's, it has been served. */
 	#joined = false;
 
@@ -313,6 +315,8 @@ export class Node implements PartitionOwner {
 	}
 
 	members(names: readonly string[], isLeader: boolean): void {
+		const { id, text } = this.name;
+		if (!names.includes(text)) this.#succeeded(names.find((name) => nodeIdOf(name) === id) ?? "unknown");
 		this.nodes.update(names);
 		this.#topics?.update(names, isLeader);
 		this.#standby?.update(names);
@@ -322,13 +326,26 @@ export class Node implements PartitionOwner {
 	async expelled(): Promise<boolean> {
 		const { logger } = this.#options;
 		logger.warn({ node: this.name.text }, "the cluster went on without this node: its partitions start anew");
-		return (await this.#channel?.successor()) === undefined;
+		const place = (await this.#channel?.place()) ?? { state: "kept" };
+		if (place.state === "taken") this.#succeeded(place.by);
+		if (place.state === "forgotten") {
+			const text = `${this.name.text} was away for so long that the others removed its topic`;
+			this.#end(new MycelogError("node.forgotten", text, { node: this.name.id }));
+		}
+		return place.state === "kept";
 	}
 
 	#succeeded(by: string): void {
 		const { id, text: name } = this.name;
 		const text = `another process with node id ${id} has started (${by}); this one (${name}) does not count any more`;
-		this.#options.onSucceeded?.(new MycelogError("node.succeeded", text, { node: id, by }));
+		this.#end(new MycelogError("node.succeeded", text, { node: id, by }));
+	}
+
+	/** Told once: several signs may say it. */
+	#end(error: MycelogError): void {
+		if (this.#ended) return;
+		this.#ended = true;
+		this.#options.onPlaceLost?.(error);
 	}
 
 	records(id: PartitionId, batch: readonly LogRecord[]): Promise<void> | void {

@@ -140,7 +140,7 @@ const node = new Node({
 	outlets: { deliver: () => {}, signal: () => {} },
 	logger: logger(),
 	cluster: true,
-	onSucceeded(error) {
+	onPlaceLost(error) {
 		say({ news: "succeeded", error: error.message });
 		void node.stop(SUCCEEDED_STOP_MS).then(() => process.disconnect());
 	},

@@ -49,7 +49,7 @@ export class MemoryStage {
 			readonly cluster?: boolean;
 			readonly id?: string;
 			readonly standbyReplicas?: number;
-			readonly onSucceeded?: (error: MycelogError) => void;
+			readonly onPlaceLost?: (error: MycelogError) => void;
 		} = {},
 	): Promise<RunningNode> {
 		const { time, storage } = this;
@@ -73,7 +73,7 @@ export class MemoryStage {
 			logger,
 			cluster: options.cluster ?? false,
 			standbyReplicas: options.standbyReplicas ?? 0,
-			...(options.onSucceeded ? { onSucceeded: options.onSucceeded } : undefined),
+			...(options.onPlaceLost ? { onPlaceLost: options.onPlaceLost } : undefined),
 			clock,
 			random: () => 0.5,
 		});

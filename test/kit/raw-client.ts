@@ -30,6 +30,7 @@ export interface ConnectionInfo {
 	readonly client_id: string;
 	readonly manager_id: string;
 	readonly reconnection_token: string;
+	readonly recovered: boolean;
 	readonly user: Fields & { readonly id: string };
 }
 

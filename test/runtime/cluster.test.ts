@@ -323,12 +323,25 @@ test("actors that claim a node which left the cluster hear of it from whoever ow
 
 test("a later process of the same node is told to the earlier one, which says so once and takes no part any more", async () => {
 	const told: unknown[] = [];
-	const one = await stage.start({ id: "n5", cluster: true, onSucceeded: (error) => told.push(error) });
+	const one = await stage.start({ id: "n5", cluster: true, onPlaceLost: (error) => told.push(error) });
 	const two = await stage.start({ id: "n5", cluster: true });
 	await passed();
 	expect(told).toMatchObject([{ code: "node.succeeded", details: { node: "n5", by: two.node.name.text } }]);
 	expect(await one.node.expelled()).toBe(false);
 	expect(await two.node.expelled()).toBe(true);
+	expect(told.length).toBe(1);
+});
+
+test("a process whose node's topic was removed while it was away ends, also where another has made it anew", async () => {
+	const told: unknown[] = [];
+	const onPlaceLost = (error: unknown) => void told.push(error);
+	const gone = await stage.start({ id: "n7", cluster: true, onPlaceLost });
+	stage.storage.removeTopic("node.n7");
+	expect(await gone.node.expelled()).toBe(false);
+	expect(told).toMatchObject([{ code: "node.forgotten", details: { node: "n7" } }]);
+	const elder = await stage.start({ id: "n8", cluster: true, onPlaceLost });
+	elder.node.members([first.node.name.text, "n8~later"], false);
+	expect(told[1]).toMatchObject({ code: "node.succeeded", details: { node: "n8", by: "n8~later" } });
 });
 
 test("topics of nodes that stay away are removed by the leader alone, those of nodes that are there or were there lately stay", async () => {
