@@ -69,6 +69,8 @@ export class RawClient {
 	readonly texts = new Inbox<Fields>();
 	/** Answers per session: more than one is a duplicate. */
 	readonly answers = new Map<string, number>();
+	/** Their sessions, in order of arrival. */
+	readonly settled = new Inbox<string>();
 	/** Signs of life of callees. */
 	heartbeats = 0;
 	readonly closed: Promise<Closed>;
@@ -263,6 +265,7 @@ export class RawClient {
 			return;
 		}
 		this.answers.set(session, (this.answers.get(session) ?? 0) + 1);
+		this.settled.push(session);
 		const [value] = (frame.extra["args"] ?? []) as unknown[];
 		if (outcome === "resolve") this.#calls.get(session)?.resolve(value);
 		else this.#calls.get(session)?.reject(new RejectedError(String((value as Fields)["_rvalue"])));
