@@ -67,6 +67,10 @@ function observed(owner: PartitionOwner): PartitionOwner {
 		say({ news: "processed", partition, at: Date.now(), offset: (batch[0] as LogRecord).offset });
 	};
 	return replacing<PartitionOwner>(owner, {
+		members(names, isLeader) {
+			say({ news: "members", names, at: Date.now() });
+			owner.members?.(names, isLeader);
+		},
 		async assigned(id) {
 			const next = await owner.assigned(id);
 			fresh.add(partitionName(id));

@@ -72,6 +72,8 @@ export type LedgerNews =
 			readonly at: number;
 			readonly lastAt: number | undefined;
 	  }
+	/** Names of the processes that take part from now on. */
+	| { readonly news: "members"; readonly names: readonly string[]; readonly at: number }
 	/** The first records of a partition after it was assigned: handled by `at`. */
 	| { readonly news: "processed"; readonly partition: string; readonly at: number; readonly offset: number }
 	| { readonly news: "line"; readonly level: string; readonly text: string };
