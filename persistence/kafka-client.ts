@@ -2,12 +2,13 @@
  * Which client library carries the Kafka log. Owns the choice; what is asked of them is kafka-cluster.ts.
  */
 import { KafkaJsCluster } from "./kafka-client-kafkajs.ts";
+import { PlatformaticCluster } from "./kafka-client-platformatic.ts";
 import type { ClusterOptions, KafkaCluster } from "./kafka-cluster.ts";
 
-export const KAFKA_CLIENTS = ["kafkajs"] as const;
+export const KAFKA_CLIENTS = ["kafkajs", "platformatic"] as const;
 export type KafkaClient = (typeof KAFKA_CLIENTS)[number];
 
 /** With connections of its own, none of them made yet. */
-export function makeCluster(_client: KafkaClient, options: ClusterOptions): KafkaCluster {
-	return new KafkaJsCluster(options);
+export function makeCluster(client: KafkaClient, options: ClusterOptions): KafkaCluster {
+	return client === "platformatic" ? new PlatformaticCluster(options) : new KafkaJsCluster(options);
 }

@@ -281,6 +281,8 @@ function protocolType(error: unknown): string | undefined {
 /** False where the broker said that this very request will never do. */
 function isRetryable(error: unknown): boolean {
 	const { retriable, cause } = error as { retriable?: boolean; cause?: { retriable?: boolean } };
-	if (protocolType(error) === undefined) return true;
+	const type = protocolType(error);
+	if (type === undefined) return true;
+	if (TOO_LARGE.has(type) || NUMBER_REFUSED.has(type)) return false;
 	return (cause ?? { retriable }).retriable !== false;
 }
