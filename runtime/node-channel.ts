@@ -19,8 +19,8 @@ const READ_RECORDS_MAX = 500;
 const READ_WAIT_MS = 500;
 /** Pause after a failed read, milliseconds. */
 const READ_RETRY_MS = 1_000;
-/** The first record of a process, milliseconds. */
-const START_DEADLINE_MS = 10_000;
+/** The first record of a process, milliseconds: the copies of a topic that was just made are not all there at once. */
+const START_DEADLINE_MS = 30_000;
 /** A reply that could not be sent for this long has lost its meaning, milliseconds. */
 const REPLY_DEADLINE_MS = 30_000;
 /**

@@ -9,6 +9,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { parse } from "yaml";
 import { resolveConfig } from "../../cli/config.ts";
 import { mycelogProgram } from "../../cli/program.ts";
+import { TOPOLOGY_OPTIONS } from "../kit/topology.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const read = (file: string) => readFileSync(join(ROOT, file), "utf8");
@@ -48,67 +49,90 @@ const imageEnvironment = Object.fromEntries(
 );
 
 describe("compose.yaml", () => {
+	let file: {
+		readonly services: Readonly<Record<string, Service>>;
+		readonly volumes: Readonly<Record<string, unknown>>;
+		readonly configs: Readonly<Record<string, { readonly content: string }>>;
+	};
 	let services: Readonly<Record<string, Service>>;
 	let nodes: readonly (readonly [string, Service])[];
 	let volumes: readonly string[];
 
 	beforeAll(() => {
-		const file = parse(read("compose.yaml"), { merge: true });
+		file = parse(read("compose.yaml"), { merge: true });
 		services = file.services;
 		volumes = Object.keys(file.volumes);
 		nodes = Object.entries(services).filter(([, { build }]) => build);
 	});
+
+	const withDefaults = (text: string) => text.replace(/\$\{\w+:-(.*?)\}/g, "$1");
 
 	/** What the process finds, with the secret that the file leaves to whoever starts it. */
 	const environmentOf = ({ environment = {} }: Service) =>
 		Object.fromEntries(
 			Object.entries({ ...imageEnvironment, ...environment }).map(([name, value]) => [
 				name,
-				String(value).replace(/^\$\{MYCELOG_JWT_SECRET:\?.*\}$/, "a secret from outside"),
+				String(value)
+					.replace(/^\$\{MYCELOG_JWT_SECRET:\?.*\}$/, "a secret from outside")
+					.replace(/^.*$/, withDefaults),
 			]),
 		);
 
-	test("every option of both nodes is known and has a value it can take", () => {
-		expect(nodes).toHaveLength(2);
+	test("every option of the three nodes is known and has a value it can take", () => {
+		expect(nodes).toHaveLength(3);
 		for (const [, node] of nodes) {
 			expect(() => resolveConfig({ flags: {}, environment: environmentOf(node) })).not.toThrow();
 		}
 	});
 
-	test("both nodes keep their log at the Kafka service, and start when it is healthy", () => {
-		const [name, kafka] =
-			Object.entries(services).find(([, { image }]) => image?.startsWith("apache/kafka:")) ?? [];
-		expect(kafka?.healthcheck?.test.length).toBeGreaterThan(1);
-		const advertised = kafka?.environment?.["KAFKA_ADVERTISED_LISTENERS"]?.replace(/^\w+:\/\//, "");
+	test("the nodes keep their log at the three brokers, and start when they are healthy", () => {
+		const brokers = Object.entries(services).filter(([, { image }]) => image?.startsWith("apache/kafka:"));
+		expect(brokers).toHaveLength(3);
+		const voters = brokers[0]?.[1].environment?.["KAFKA_CONTROLLER_QUORUM_VOTERS"];
+		for (const [i, [name, { environment, healthcheck }]] of brokers.entries()) {
+			expect(environment?.["KAFKA_ADVERTISED_LISTENERS"]).toBe(`PLAINTEXT://${name}:9092`);
+			expect(environment?.["KAFKA_NODE_ID"]).toBe(String(i + 1));
+			expect(environment?.["KAFKA_CONTROLLER_QUORUM_VOTERS"]).toBe(voters);
+			expect(voters?.split(",")[i]).toBe(`${i + 1}@${name}:9093`);
+			expect(healthcheck?.test.length).toBeGreaterThan(1);
+		}
 		for (const [, node] of nodes) {
 			const { config } = resolveConfig({ flags: {}, environment: environmentOf(node) });
-			expect(config.kafkaUri).toEqual([advertised]);
-			expect(advertised?.split(":")[0]).toBe(name);
-			expect(node.depends_on?.[name as string]?.condition).toBe("service_healthy");
+			expect(config.kafkaUri).toEqual(brokers.map(([name]) => `${name}:9092`));
+			for (const [name] of brokers) expect(node.depends_on?.[name]?.condition).toBe("service_healthy");
 		}
 	});
 
-	test("the nodes share the token secret from outside, and each has its own id, port and volume", () => {
+	test("the nodes share the token secret from outside, and each has its own id and volume", () => {
 		const secrets = nodes.map(([, { environment }]) => environment?.["MYCELOG_JWT_SECRET"]);
 		expect(new Set(secrets).size).toBe(1);
 		expect(secrets[0]).toMatch(/^\$\{MYCELOG_JWT_SECRET:\?/);
-		const own = nodes.map(([, node]) => ({
-			id: node.environment?.["MYCELOG_NODE_ID"],
-			port: node.ports?.[0]?.split(":")[0],
-			volume: node.volumes?.[0]?.split(":")[0],
-		}));
-		for (const key of ["id", "port", "volume"] as const) {
-			expect(new Set(own.map((node) => node[key])).size, key).toBe(2);
-		}
-		for (const { volume } of own) expect(volumes).toContain(volume);
+		const ids = nodes.map(([, node]) => node.environment?.["MYCELOG_NODE_ID"]);
+		const own = nodes.map(([, node]) => node.volumes?.[0]?.split(":")[0]);
+		expect(new Set(ids).size).toBe(3);
+		expect(new Set(own).size).toBe(3);
+		for (const volume of own) expect(volumes).toContain(volume);
 	});
 
-	test("ports and volumes meet those of the image", () => {
+	test("the proxy sends clients to every node, by readiness, and is the address that nodes tell", () => {
+		const { proxy } = services;
+		const port = withDefaults(proxy?.ports?.[0] ?? "");
+		const config = file.configs["proxy"]?.content ?? "";
+		expect(config).toContain("httpchk GET /health/readiness");
+		for (const [name, node] of nodes) {
+			const { config: resolved } = resolveConfig({ flags: {}, environment: environmentOf(node) });
+			expect(config).toMatch(new RegExp(`^\\s*server ${name} ${name}:${resolved.port} check`, "m"));
+			expect(node.volumes?.[0]?.split(":")[1]).toBe(resolved.dataDir);
+			expect(`${resolved.publicUrl}:9527`).toBe(`http://localhost:${port}`);
+		}
+	});
+
+	test("the topology of the tests has the same options", () => {
 		for (const [, node] of nodes) {
-			const { config } = resolveConfig({ flags: {}, environment: environmentOf(node) });
-			expect(node.ports?.[0]?.split(":")[1]).toBe(String(config.port));
-			expect(node.volumes?.[0]?.split(":")[1]).toBe(config.dataDir);
-			expect(config.publicUrl).toContain(`:${node.ports?.[0]?.split(":")[0]}`);
+			for (const [flag, value] of TOPOLOGY_OPTIONS) {
+				const variable = `MYCELOG_${flag.slice(2).replaceAll("-", "_").toUpperCase()}`;
+				expect(node.environment?.[variable], flag).toBe(value);
+			}
 		}
 	});
 });

@@ -60,7 +60,7 @@ function environmentOf(settings: Readonly<Record<string, string | number>>): Rec
 	);
 }
 
-async function works(command: string, args: string[]): Promise<boolean> {
+export async function works(command: string, args: string[]): Promise<boolean> {
 	return promisify(execFile)(command, args, { timeout: 20_000 }).then(
 		() => true,
 		() => false,
