@@ -15,6 +15,8 @@ import { pause, Workload } from "./workload.ts";
 const NODES = 3;
 const CLIENTS = 4;
 const PARTITIONS = 4;
+/** As nodes may be configured; rounds take turns. With the second, nodes are taken for dead that are only slow. */
+const PROFILES = [{}, { takeoverAfterMs: 1_500 }, { standbyReplicas: 1 }] as const;
 /** Faults begin for so long, milliseconds. */
 const FAULTS_MS = 9_000;
 /** Calm between the last fault and the last command, milliseconds. */
@@ -44,7 +46,8 @@ export async function playRound(seed: number, options: RoundOptions): Promise<Ro
 	const { broker, strikeBroker, faultsMs = FAULTS_MS } = options;
 	// What clients do next depends on answers, so they draw from a source of their own: the schedule stays the seed's.
 	const schedule = scheduleOf(new Random(seed), { forMs: faultsMs, broker: strikeBroker });
-	const cluster = new LedgerCluster({ brokers: broker.brokers, partitions: PARTITIONS });
+	const profile = PROFILES[seed % PROFILES.length];
+	const cluster = new LedgerCluster({ brokers: broker.brokers, partitions: PARTITIONS, ...profile });
 	const workload = new Workload(cluster, new Random(seed ^ 0x5eed));
 	const faults = new Faults(cluster, strikeBroker ? broker : undefined);
 	try {
