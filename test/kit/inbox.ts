@@ -33,7 +33,7 @@ export class Inbox<T> {
 	}
 
 	/** Everything that fits, as soon as it is `count`. */
-	async atLeast(count: number, fits: (item: T) => boolean, what: string): Promise<T[]> {
+	async atLeast(count: number, fits: (item: T) => boolean, what: string, patienceMs?: number): Promise<T[]> {
 		let seen = 0;
 		let fitting = 0;
 		await this.#until(
@@ -42,6 +42,7 @@ export class Inbox<T> {
 				return fitting >= count;
 			},
 			() => `${count} ${what} (${fitting} came)`,
+			patienceMs,
 		);
 		return this.all.filter(fits);
 	}
