@@ -33,14 +33,16 @@ export class LiveNodes {
 
 	/** Names of the processes that take part now, the own one among them. */
 	update(names: readonly string[]): void {
-		for (const name of this.#live ?? []) this.#left.add(name);
-		for (const name of this.#left) if (this.#left.size > NAMES_MAX) this.#left.delete(name);
-		this.#live = new Set(names);
+		const live = new Set(names);
+		const left = this.#live ? [...this.#live].filter((name) => !live.has(name)) : [];
+		for (const name of left) this.#left.add(name);
+		for (const oldest of this.#left) if (this.#left.size > NAMES_MAX) this.#left.delete(oldest);
 		for (const name of names) {
 			this.#left.delete(name);
 			this.#unknown.delete(name);
 		}
-		this.#onChange();
+		this.#live = live;
+		if (left.length > 0) this.#onChange();
 	}
 
 	get names(): readonly string[] {
