@@ -37,13 +37,14 @@ export function logOf(
 		brokers: kafkaUri,
 		prefix,
 		clientId,
+		client: config.kafkaClient,
 		security: kafkaSecurityOf(config, kafkaSaslPassword),
 		takeoverAfterMs: config.takeoverAfterMs,
 		...(config.kafkaReplicationFactor && { replicationFactor: config.kafkaReplicationFactor }),
 		...(config.kafkaMinInsyncReplicas && { minInsyncReplicas: config.kafkaMinInsyncReplicas }),
 		onOwnerError: (error) => stopped(error, {}),
 		onWarning: (message, fields) => logger?.warn(fields, message),
-		onDebug: (message, fields) => logger?.debug({ ...fields }, `kafkajs: ${message}`),
+		onDebug: (message, fields) => logger?.debug({ ...fields }, `${config.kafkaClient}: ${message}`),
 		// Replays and lists beside a live node write nothing.
 		...(readOnly ? undefined : { probe: nodePartition(clientId) }),
 		onHealth: (health) => {

@@ -3,6 +3,7 @@
  * the configuration file and the documentation page are derived from it. Which source wins is config.ts.
  */
 import { LIMITS_DEFAULT } from "../actors/workspace-state.ts";
+import { KAFKA_CLIENTS, type KafkaClient } from "../persistence/kafka-client.ts";
 import { SESSION_MS_LEAST } from "../persistence/kafka-group.ts";
 import { SASL_MECHANISMS, type SaslMechanism } from "../persistence/kafka-security.ts";
 import * as values from "./option-values.ts";
@@ -15,6 +16,7 @@ export interface Config {
 	readonly dataDir: string;
 	readonly durability: "power" | "process";
 	readonly kafkaUri: readonly string[] | undefined;
+	readonly kafkaClient: KafkaClient;
 	readonly kafkaSaslMechanism: SaslMechanism | undefined;
 	readonly kafkaSaslUsername: string | undefined;
 	readonly kafkaSaslPasswordFile: string | undefined;
@@ -112,6 +114,13 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<Config[Key]> } =
 		fallbackText: "none: embedded log",
 		description: "Keep the log in Kafka; nodes with the same brokers and prefix form one cluster.",
 		parse: values.brokers,
+	},
+	kafkaClient: {
+		placeholder: "name",
+		unit: KAFKA_CLIENTS.join(" or "),
+		fallback: "kafkajs",
+		description: "Client library that talks to the brokers; both keep the same promises.",
+		parse: values.oneOf(...KAFKA_CLIENTS),
 	},
 	kafkaSaslMechanism: {
 		placeholder: "name",

@@ -12,6 +12,7 @@ import { VERSION } from "./version.ts";
 const PLACE_KEYS: readonly OptionKey[] = [
 	"dataDir",
 	"kafkaUri",
+	"kafkaClient",
 	"kafkaSaslMechanism",
 	"kafkaSaslUsername",
 	"kafkaSaslPasswordFile",

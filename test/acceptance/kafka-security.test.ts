@@ -5,7 +5,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { SASL_MECHANISMS } from "../../persistence/kafka-security.ts";
 import { type LocalBrokers, type SecureAccess, startLocalBrokers } from "../kit/kafka-brokers.ts";
 import { BROKER_USER } from "../kit/kafka-brokers-settings.ts";
@@ -13,6 +13,9 @@ import { mycelog } from "../kit/mycelog.ts";
 import { NodeProcess } from "../kit/node-process.ts";
 import { makeWorkspace } from "../kit/on-each-log.ts";
 import { RawClient } from "../kit/raw-client.ts";
+
+/** Nodes start and stop several times, milliseconds. */
+const PATIENCE_MS = 240_000;
 
 let brokers: LocalBrokers;
 let secure: SecureAccess;
@@ -31,6 +34,7 @@ beforeAll(async () => {
 		writeFileSync(files[name], `${text}\n`);
 	}
 });
+vi.setConfig({ testTimeout: PATIENCE_MS });
 afterAll(async () => {
 	await brokers?.stop();
 	rmSync(directory, { recursive: true, force: true });
@@ -86,6 +90,20 @@ describe.each(SASL_MECHANISMS)("SASL_SSL with %s", (mechanism) => {
 		expect(stderr).not.toContain("guessed");
 		expect(performance.now() - since).toBeLessThan(10_000);
 	});
+});
+
+test("scenario 56: the same over @platformatic/kafka, with good and bad credentials", async () => {
+	const client = ["--kafka-client", "platformatic", ...trusted()];
+	await smoke(secure.saslTls, [...client, ...login("SCRAM-SHA-512", files.password)]);
+	for (const mechanism of SASL_MECHANISMS) {
+		const { exitCode, stderr } = await refusal(secure.saslTls, [...client, ...login(mechanism, files.wrong)]);
+		expect(exitCode).toBe(1);
+		expect(stderr).toContain(`Kafka at ${secure.saslTls} refuses this node`);
+		expect(stderr).toContain("code: log.access-refused");
+		expect(stderr).not.toContain("guessed");
+	}
+	const untrusted = await refusal(secure.saslTls, ["--kafka-client", "platformatic", "--kafka-tls", "on"]);
+	expect(untrusted.stderr).toContain("code: log.access-refused");
 });
 
 test("the password may come from the environment, and is not shown there either", async () => {
