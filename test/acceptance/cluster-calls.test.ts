@@ -122,7 +122,7 @@ describe("three nodes", () => {
 		const callers = await Promise.all([0, 1, 2].map((n) => connect(n, `caller-${n}`)));
 		// The goodbye is in the log before anything that is asked after an answer to it.
 		await expect
-			.poll(() => callers[0]?.manage("get_summary"))
+			.poll(() => callers[0]?.manage("get_summary"), { timeout: 20_000 })
 			.not.toMatchObject({
 				clients: expect.arrayContaining([gone.peer]),
 			});

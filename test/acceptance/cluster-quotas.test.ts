@@ -76,7 +76,9 @@ describe("three gateways", () => {
 			expect(refused[0]).toMatch(/has reached the limit of 12 connections/);
 			// The place of one that goes is free for the next.
 			await leave(admitted.pop() as RawClient);
-			await expect.poll(() => join(1, other, `r${round}-late`).then(() => "in", String)).toBe("in");
+			await expect
+				.poll(() => join(1, other, `r${round}-late`).then(() => "in", String), { timeout: 20_000 })
+				.toBe("in");
 			for (const client of [...connected]) await leave(client);
 		}
 	});
@@ -102,7 +104,9 @@ describe("three gateways", () => {
 		);
 		await join(2, other, "after-cut");
 		await leave(left);
-		await expect.poll(() => join(0, other, "after-left").then(() => "in", String)).toBe("in");
+		await expect
+			.poll(() => join(0, other, "after-left").then(() => "in", String), { timeout: 20_000 })
+			.toBe("in");
 		await expect(join(1, other, "too-many")).rejects.toThrow(/limit of 12/);
 	});
 

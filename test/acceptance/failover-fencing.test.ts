@@ -2,12 +2,14 @@
  * Nodes that think they own what others have: frozen past their session, or of an id that another process has. On a real
  * broker; every test ends with the history check.
  */
-import { expect, test } from "vitest";
+import { Kafka, logLevel } from "kafkajs";
+import { describe, expect, test } from "vitest";
+import { nodeTopic } from "../../runtime/topics.ts";
 import { violations } from "../chaos/history.ts";
 import { readBack } from "../chaos/read-back.ts";
 import { Workload } from "../chaos/workload.ts";
-import type { LedgerProcess } from "../kit/ledger-cluster.ts";
-import { ledgerCluster, ownerOf } from "../kit/ledger-stage.ts";
+import type { LedgerCluster, LedgerProcess } from "../kit/ledger-cluster.ts";
+import { ledgerCluster, ownerOf, PARTITIONS } from "../kit/ledger-stage.ts";
 import { Random } from "../kit/random.ts";
 
 const TEST_MS_MAX = 180_000;
@@ -100,3 +102,57 @@ test(
 	},
 	TEST_MS_MAX,
 );
+
+describe("a node that was away for so long that the others have removed its topic", () => {
+	/** As a survivor does some ten minutes after a node has left (runtime/node-topics.ts). */
+	async function removeTopic({ brokers, prefix }: LedgerCluster, id: string): Promise<void> {
+		const admin = new Kafka({ brokers: [brokers], logLevel: logLevel.NOTHING }).admin();
+		await admin.connect();
+		await admin.deleteTopics({ topics: [`${prefix}.${nodeTopic(id).name}`] });
+		await admin.disconnect();
+	}
+
+	/** A cluster of two whose n1 was started twice, and is frozen and replaced by n2. */
+	async function withFrozen(): Promise<{ cluster: LedgerCluster; frozen: LedgerProcess }> {
+		const cluster = ledgerCluster();
+		const [first, other] = (await cluster.start("n1", "n2")) as [LedgerProcess, LedgerProcess];
+		await first.stop();
+		const [frozen] = (await cluster.start("n1")) as [LedgerProcess];
+		await cluster.settled();
+		await frozen.freeze();
+		await other.until(({ partitions }) => partitions.length === 2 * PARTITIONS, "the owner of all");
+		await removeTopic(cluster, "n1");
+		return { cluster, frozen };
+	}
+
+	test(
+		"scenario 19: ends when it goes on, and says why, rather than living on unheard",
+		async () => {
+			const { cluster, frozen } = await withFrozen();
+			frozen.thaw();
+			const told = await frozen.news.first(({ news }) => news === "succeeded", "the node to be told");
+			expect(told).toMatchObject({ error: expect.stringMatching(/n1/) });
+			await frozen.ended;
+			await cluster.settled();
+			expect(violations(await readBack(cluster, []))).toEqual([]);
+		},
+		TEST_MS_MAX,
+	);
+
+	test(
+		"scenario 12: is fenced by a process that has taken its id meanwhile, which goes on",
+		async () => {
+			const { cluster, frozen } = await withFrozen();
+			const twin = await cluster.spawn("n1", cluster.newDisk()).started();
+			await twin.until(({ partitions }) => partitions.length > 0, "given a share");
+			await cluster.settled();
+			frozen.thaw();
+			await frozen.ended;
+			await cluster.settled();
+			expect((await twin.status()).partitions).toHaveLength(PARTITIONS);
+			expect(await twin.ledger(LEDGER)).toMatchObject({ entries: 0 });
+			expect(violations(await readBack(cluster, []))).toEqual([]);
+		},
+		TEST_MS_MAX,
+	);
+});
