@@ -29,6 +29,7 @@ export class Breaker {
 	readonly #time: BreakerTime;
 	#state: BreakerState = "closed";
 	#failures = 0;
+	/** After the next failure, milliseconds. */
 	#backOffMs = BACK_OFF_MS_FIRST;
 	#tryAt = 0;
 
@@ -59,24 +60,31 @@ export class Breaker {
 		return this.#state === "closed";
 	}
 
+	/** A sign of life: the trial need not wait, and the back-off begins anew. */
+	hurry(): void {
+		if (this.#state !== "open") return;
+		this.#tryAt = this.#time.now();
+		this.#backOffMs = BACK_OFF_MS_FIRST;
+	}
+
 	/** While open it says nothing: the answer to something that was sent before. */
 	succeeded(): void {
 		if (this.#state === "open") return;
 		this.#state = "closed";
 		this.#failures = 0;
+		this.#backOffMs = BACK_OFF_MS_FIRST;
 	}
 
 	failed(): void {
 		if (this.#state === "open") return;
 		this.#failures++;
-		if (this.#state === "half-open") this.#open(Math.min(this.#backOffMs * 2, BACK_OFF_MS_MAX));
-		else if (this.#failures >= FAILED_PROBES_MAX) this.#open(BACK_OFF_MS_FIRST);
+		if (this.#state === "half-open" || this.#failures >= FAILED_PROBES_MAX) this.#open();
 	}
 
-	#open(backOffMs: number): void {
+	#open(): void {
 		this.#state = "open";
-		this.#backOffMs = backOffMs;
 		const jitter = 1 + BACK_OFF_JITTER * (2 * this.#time.random() - 1);
-		this.#tryAt = this.#time.now() + backOffMs * jitter;
+		this.#tryAt = this.#time.now() + this.#backOffMs * jitter;
+		this.#backOffMs = Math.min(this.#backOffMs * 2, BACK_OFF_MS_MAX);
 	}
 }

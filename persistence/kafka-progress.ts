@@ -22,6 +22,8 @@ const LOOK_EVERY_MS = 250;
 const FAILURE_SHOWN_MS = 5_000;
 /** A member of the group hears from its coordinator several times a second; milliseconds until silence is a fault. */
 const GROUP_SILENT_MS = 10_000;
+/** When it is heard again after as long, the broker is back: a trial need not wait for its time. */
+const GROUP_BACK_MS = 2_000;
 const HEALTHY: LogHealth = { status: "healthy" };
 
 export interface ProgressTime extends BreakerTime {
@@ -102,7 +104,9 @@ export class KafkaProgress {
 
 	/** The group's coordinator answered this member. */
 	heard(): void {
-		this.#heardAt = this.#time.now();
+		const now = this.#time.now();
+		if (now - (this.#heardAt ?? now) >= GROUP_BACK_MS) this.#breaker.hurry();
+		this.#heardAt = now;
 	}
 
 	/** A request got no answer, or one that says it should be tried again. */

@@ -105,6 +105,24 @@ describe("scenario 42: a breaker", () => {
 		expect(stage.untilTrial()).toBe(BACK_OFF_MS_FIRST);
 	});
 
+	test("need not wait where there is a sign of life, and begins with 1 second again after a trial that was in vain", () => {
+		const stage = new Stage();
+		stage.failProbes(3);
+		for (let i = 0; i < 3; i++) {
+			stage.untilTrial();
+			stage.breaker.failed();
+		}
+		expect(stage.breaker.nextTryMs).toBe(8_000);
+		stage.breaker.hurry();
+		expect(stage.breaker.admitsProbe()).toBe(true);
+		stage.breaker.hurry();
+		expect(stage.breaker.state).toBe("half-open");
+		stage.breaker.failed();
+		expect(stage.untilTrial()).toBe(1_000);
+		stage.breaker.failed();
+		expect(stage.untilTrial()).toBe(2_000);
+	});
+
 	test("takes no notice of late answers while open", () => {
 		const stage = new Stage();
 		stage.failProbes(3);

@@ -103,6 +103,25 @@ test("a broker that refuses is known within seconds, tried at 1, 2, 4 … second
 	expect(stage.progress.stats.opened).toBe(1);
 });
 
+test("a group that is heard again after a silence brings the trial forward, one that never fell silent does not", async () => {
+	const stage = new Stage();
+	stage.broker = "refuses";
+	const beat = async (ms: number) => {
+		for (let past = 0; past < ms; past += 300) {
+			stage.progress.heard();
+			await stage.time.advance(300);
+		}
+	};
+	await stage.until("unavailable", 20_000);
+	await beat(40_000);
+	const spaced = stage.probedAt.slice(2).map((at) => at - (stage.probedAt[2] as number));
+	expect(spaced.map((ms) => Math.round(ms / 1_000))).toEqual([0, 1, 3, 7, 15, 31]);
+	await stage.time.advance(3_000);
+	stage.broker = "answers";
+	stage.progress.heard();
+	expect(await stage.until("healthy", 1_000)).toBeLessThan(1_000);
+});
+
 test("some requests that fail while others succeed make the log degraded, never unavailable", async () => {
 	const stage = new Stage();
 	for (let i = 0; i < 300; i++) {
