@@ -3,6 +3,7 @@
  * broadcasts. Whatever the order of goodbyes and arrivals, one connection speaks for a client, and nothing is lost.
  */
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
+import { partitionOf } from "../../runtime/address.ts";
 import { ClientProcess } from "../kit/client-process.ts";
 import { useCluster } from "../kit/cluster.ts";
 import { CutProxy } from "../kit/cut-proxy.ts";
@@ -19,6 +20,10 @@ const MOVES = 3;
 const PATIENCE_MS = 90_000;
 /** A call after a move is made at once, and must be answered within so many milliseconds. */
 const ANSWER_MS_MAX = 5_000;
+/** The default of a cluster. */
+const PARTITIONS = 64;
+/** Actors leave memory after 30 s without a message, at the next checkpoint. Milliseconds, on a busy machine. */
+const PASSIVATED_MS_MAX = 120_000;
 /** Reconnects of one client that overtake its older connection. */
 const OVERTAKINGS = 30;
 
@@ -83,6 +88,7 @@ describe("three nodes", () => {
 				expect(await Promise.all(answers)).toEqual(callers.map(() => move + 1));
 				expect(performance.now() - started).toBeLessThan(ANSWER_MS_MAX);
 			}
+			await mover.run("disconnect", { name });
 			await mover.stop();
 			await balancer.cut();
 		},
@@ -215,4 +221,107 @@ describe("three nodes", () => {
 		}
 		expect(expected).toBe(said);
 	});
+
+	test(
+		"scenario 29: when its actors have left memory, a client that reconnects finds its state whole, and each actor is loaded once in the cluster",
+		async () => {
+			const sleeper = await connect(0, "dreaming");
+			await sleeper.serve("dream", () => "awake");
+			await sleeper.manage("subscribe", ["alarm"]);
+			const callers = await Promise.all([1, 2].map((n) => connect(n, `waking-${n}`)));
+			const [first, second] = callers as [RawClient, RawClient];
+			const services = await first.manage("list_services");
+			const inMemory = async () => {
+				const each = await Promise.all(nodes.map((node) => metric(node.url, "mycelog_actors_in_memory")));
+				return each.reduce((sum, count) => sum + count, 0);
+			};
+			const ghosts = await Ghosts.of(await RawClient.connect(url(0), { clientId: "poker" }));
+			const left = async () => {
+				await ghosts.poke();
+				return inMemory();
+			};
+			await expect.poll(left, { timeout: PASSIVATED_MS_MAX, interval: 2_000 }).toBe(ghosts.inMemory);
+
+			connected.delete(sleeper);
+			const [woken, ...asked] = await Promise.all([
+				again(1, sleeper),
+				...callers.map((caller) => caller.manage("list_services")),
+				...Array.from({ length: 20 }, (_, n) => callers[n % 2]?.manage("get_service_info", "dream")),
+			]);
+			expect(asked.slice(0, 2)).toEqual([services, services]);
+			expect(woken.info.recovered).toBe(true);
+			second.send({ type: "alarm", to: "*", data: "ring" });
+			await woken.frames.first(({ main }) => main["type"] === "alarm", "what it had subscribed to");
+			const answered = first.call("dreaming", "services.dream.anything");
+			const call = await woken.frames.first(
+				({ main }) => main["method"] === "services.dream.anything",
+				"a call",
+			);
+			const reply = { type: "method", to: call.main["from"], method: `${call.main["session"]}.resolve` };
+			woken.send(reply, { args: ["awake"] });
+			expect(await answered).toBe("awake");
+			// Beside them: the workspace, the user and three clients.
+			expect(await inMemory()).toBe(ghosts.inMemory + 5);
+			await ghosts.leave();
+		},
+		PASSIVATED_MS_MAX + 60_000,
+	);
 });
+
+/**
+ * Actors that are not there, one in every partition. A partition takes its checkpoints, and lets go of idle actors, as it
+ * gets on; whoever asks for a ghost makes its partition get on.
+ */
+class Ghosts {
+	readonly #poker: RawClient;
+	readonly #clients: readonly string[];
+	readonly #workspaces: readonly string[];
+
+	private constructor(poker: RawClient) {
+		this.#poker = poker;
+		this.#clients = onePerPartition(
+			(n) => `ghost-${n}`,
+			(name) => `client/${poker.workspace}/${name}`,
+		);
+		this.#workspaces = onePerPartition(
+			(n) => `ghost-${n}`,
+			(name) => `workspace/${name}`,
+		);
+	}
+
+	static async of(poker: RawClient): Promise<Ghosts> {
+		const ghosts = new Ghosts(poker);
+		await ghosts.poke();
+		return ghosts;
+	}
+
+	/** Actors that the poking itself keeps in memory: the ghosts, the one that pokes and its workspace. */
+	get inMemory(): number {
+		return this.#clients.length + this.#workspaces.length + 2;
+	}
+
+	async poke(): Promise<void> {
+		const asked = [
+			...this.#clients.map((name) => this.#poker.call(name, "services.x.y")),
+			...this.#workspaces.map((name) => this.#poker.manage("get_workspace_info", name)),
+			// Its own workspace stays, too.
+			this.#poker.manage("check_status"),
+		];
+		const outcomes = await Promise.allSettled(asked);
+		expect(outcomes.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
+	}
+
+	leave(): Promise<void> {
+		return this.#poker.leave();
+	}
+}
+
+function onePerPartition(
+	nameOf: (n: number) => string,
+	addressOf: (name: string) => string,
+): readonly string[] {
+	const names = new Map<number, string>();
+	for (let n = 0; names.size < PARTITIONS; n++)
+		names.set(partitionOf(addressOf(nameOf(n)), PARTITIONS), nameOf(n));
+	return [...names.values()];
+}
