@@ -319,9 +319,10 @@ export class Connection implements SessionOwner {
 				? node.tell(identity.address, event)
 				: node.report(identity.address, event);
 		told.catch((err) => {
-			// A node that stops while the log is away; the next process tells the actor that this one is gone.
-			if (MycelogError.is(err, "log.closed")) return;
-			logger.warn({ err, address: identity.address, type: event.type }, "client actor not told");
+			// The log is away. Who stops meanwhile is told by the next process to be gone, with all its connections.
+			const isKnown = MycelogError.is(err) && (err.retryable || err.code === "log.closed");
+			const fields = { err, address: identity.address, type: event.type };
+			logger[isKnown ? "debug" : "warn"](fields, "client actor not told");
 		});
 	}
 }

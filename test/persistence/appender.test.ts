@@ -249,3 +249,27 @@ test("closing rejects what is queued, stops the retries and refuses what comes l
 	expect(log.appends.length).toBe(tries);
 	expect(appender.stats).toMatchObject({ queuedRecords: 0, queuedBytes: 0 });
 });
+
+test("it is idle once everything is acknowledged or told, in every partition, and at once when nothing waits", async () => {
+	const { log, appender } = setUp();
+	await appender.idle();
+	const gate = held();
+	log.fault = (_, { partition }) => (partition === 0 ? gate.wait : undefined);
+	const done: string[] = [];
+	const slow = appender
+		.append({ topic: "actors", partition: 0 }, record("slow"))
+		.then(() => done.push("slow"));
+	const idle = appender.idle().then(() => done.push("idle"));
+	await appender.append({ topic: "actors", partition: 1 }, record("quick")).then(() => done.push("quick"));
+	await settled();
+	expect(done).toEqual(["quick"]);
+	gate.release();
+	await Promise.all([slow, idle]);
+	expect(done.sort()).toEqual(["idle", "quick", "slow"]);
+	log.fault = () => gate.wait.then(() => new Promise<void>(() => {}));
+	const lost = appender.append(PARTITION, record("lost")).catch((error: unknown) => error);
+	const closed = appender.idle();
+	await appender.close();
+	await closed;
+	expect(await lost).toMatchObject({ code: "log.append-failed" });
+});
