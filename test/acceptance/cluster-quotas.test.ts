@@ -16,6 +16,9 @@ const CONNECTIONS_PER_USER = 12;
 const CLIENTS_PER_WORKSPACE = 16;
 const MESSAGES_PER_SECOND = 200;
 
+/** From a node's death to its sessions' end: noticed by the others, resume window. Milliseconds, on a busy machine. */
+const TAKEN_OVER_MS_MAX = 60_000;
+
 const OPTIONS = [
 	["--connections-per-user-max", CONNECTIONS_PER_USER],
 	["--clients-per-workspace-max", CLIENTS_PER_WORKSPACE],
@@ -147,6 +150,27 @@ describe("three gateways", () => {
 			/Authentication error/,
 		);
 	});
+
+	test(
+		"a gateway that dies takes exactly its own connections out of the count, once their resume windows have passed",
+		async () => {
+			const { admitted } = await storm(CONNECTIONS_PER_USER, (n) => join(n, one, `life-${n}`));
+			expect(admitted).toHaveLength(CONNECTIONS_PER_USER);
+			const dying = nodes[2] as NodeProcess;
+			await dying.kill9();
+			for (const client of admitted.filter((_, n) => n % NODES === 2)) {
+				connected.delete(client);
+				await client.closed;
+			}
+			const freed = CONNECTIONS_PER_USER / NODES;
+			for (let n = 0; n < freed; n++) {
+				const late = () => join(n % 2, other, `after-${n}`).then(() => "in", String);
+				await expect.poll(late, { timeout: TAKEN_OVER_MS_MAX, interval: 500 }).toBe("in");
+			}
+			await expect(join(0, other, "too-many")).rejects.toThrow(/limit of 12/);
+		},
+		TAKEN_OVER_MS_MAX + 60_000,
+	);
 });
 
 /** As an identity provider with the cluster's secret signs it: one user of several workspaces. */
