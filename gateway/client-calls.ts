@@ -3,14 +3,16 @@
  * may arrive at any node and finds its way by the session's name, which is sealed. Without a seal a client could name
  * any ask of any node, and put words into the mouths of actors.
  */
-import { timingSafeEqual } from "node:crypto";
+import { randomUUID, timingSafeEqual } from "node:crypto";
 import { LOAD_QUESTION } from "../actors/client.ts";
 import type { User } from "../actors/user.ts";
+import type { ReplyResult } from "../runtime/effect.ts";
 import type { Draft, ReplyTo } from "../runtime/message.ts";
 import type { Expectation, Node } from "../runtime/node.ts";
 import { BUILT_IN_FACT, CHUNK_METHOD_PREFIX } from "./built-in-calls.ts";
 import { MANAGER_ID } from "./gateway.ts";
 import { clientAddress } from "./identity.ts";
+import { chunksOf, UNCHUNKED_BYTES_MAX } from "./message-cache.ts";
 import { FRAME } from "./outgoing.ts";
 import { frameOf } from "./rpc-value.ts";
 import { rootUser } from "./tokens.ts";
@@ -19,6 +21,15 @@ const PREFIX = "mgr-";
 
 /** Characters of a seal. */
 const SEAL_CHARACTERS = 43;
+
+/** Time a client has for one chunk of a large message, milliseconds. */
+const CHUNK_CALL_MS_MAX = 20_000;
+
+/** In whose name a client is called. */
+interface CallerOfClient {
+	readonly workspace: string;
+	readonly user: User;
+}
 
 /** What comes back for a call. */
 interface Answer {
@@ -37,13 +48,58 @@ export class ClientCalls {
 	}
 
 	/** The client's result. Throws what it rejected with, or that it is not connected or did not answer. */
-	async call(
+	call(
 		workspace: string,
 		client: string,
 		method: string,
 		args: readonly unknown[],
 		timeoutMs: number,
-		caller?: { readonly workspace: string; readonly user: User },
+		caller?: CallerOfClient,
+	): Promise<unknown> {
+		return this.#call(workspace, client, method, { args }, timeoutMs, caller);
+	}
+
+	/** As `call`, with arguments by name. */
+	callByName(
+		workspace: string,
+		client: string,
+		method: string,
+		keywords: Readonly<Record<string, unknown>>,
+		timeoutMs: number,
+		caller: CallerOfClient,
+	): Promise<unknown> {
+		const extra = { args: [keywords], with_kwargs: true };
+		return this.#call(workspace, client, method, extra, timeoutMs, caller);
+	}
+
+	/**
+	 * Clients refuse frames above a size; their built-in service puts the chunks together (messages.md §8). `session`: of
+	 * the client's own call that is answered, which it keeps alive meanwhile; undefined: the frame is a call.
+	 */
+	async sendChunked(
+		workspace: string,
+		client: string,
+		session: string | undefined,
+		frame: Uint8Array,
+	): Promise<void> {
+		const call = (name: string, ...args: unknown[]) => {
+			const method = `services.built-in.message_cache.${name}`;
+			return this.call(workspace, client, method, args, CHUNK_CALL_MS_MAX);
+		};
+		const key = session ?? randomUUID();
+		const isAnswer = session !== undefined;
+		await call("create", key, isAnswer);
+		for (const [index, chunk] of chunksOf(frame).entries()) await call("set", key, index, chunk, isAnswer);
+		await call("process", key, isAnswer);
+	}
+
+	async #call(
+		workspace: string,
+		client: string,
+		method: string,
+		extra: Readonly<Record<string, unknown>>,
+		timeoutMs: number,
+		caller?: CallerOfClient,
 	): Promise<unknown> {
 		const peer = `${workspace}/${client}`;
 		const expected = this.#node.expect(`${method} of ${peer}`, timeoutMs);
@@ -53,18 +109,25 @@ export class ClientCalls {
 		const { workspace: ws, user } = caller ?? { workspace, user: rootUser() };
 		const main = { type: "method", from, to: peer, method, session, ws, user };
 		const seconds = timeoutMs / 2000;
-		const answer = (await this.#ask(expected, {
+		const body = frameOf(main, { ...extra, promise: "*", t: seconds });
+		if (body.length > UNCHUNKED_BYTES_MAX) {
+			await this.sendChunked(workspace, client, undefined, body).catch((error) => {
+				expected.forget();
+				throw error;
+			});
+			return answerOf(outcomeOf(await expected.result));
+		}
+		const result = await this.#ask(expected, {
 			to: clientAddress(workspace, client),
 			kind: "frame",
 			type: FRAME,
-			body: frameOf(main, { args, promise: "*", t: seconds }),
+			body,
 			replyTo: expected.replyTo,
 			// So that no client can put chunks of its own among the server's.
 			...(method.startsWith(CHUNK_METHOD_PREFIX) ? { facts: { [BUILT_IN_FACT]: "1" } } : undefined),
 			expiresAt: Date.now() + timeoutMs,
-		})) as Answer;
-		if (answer.outcome === "reject") throw new Error(errorText(answer.value));
-		return answer.value;
+		});
+		return answerOf(result);
 	}
 
 	/** Calls the client was given in the last minute, from the session that serves it. */
@@ -87,9 +150,7 @@ export class ClientCalls {
 			expected.forget();
 			throw error;
 		}
-		const result = await expected.result;
-		if (!result.ok) throw new Error(result.error);
-		return result.value;
+		return outcomeOf(await expected.result);
 	}
 
 	/** True: the frame was an answer (or heartbeat) to a manager's call, and is dealt with. */
@@ -124,6 +185,32 @@ export class ClientCalls {
 
 	#sealOf(where: string, peer: string): string {
 		return this.#seal(`call of ${peer}: ${where}`);
+	}
+}
+
+function outcomeOf(result: ReplyResult): unknown {
+	if (!result.ok) throw new Error(result.error);
+	return result.value;
+}
+
+function answerOf(result: unknown): unknown {
+	const { outcome, value } = result as Answer;
+	if (outcome === "reject") throw new ClientError(value);
+	return value;
+}
+
+/** What a client rejected a call with. */
+export class ClientError extends Error {
+	override readonly name = "ClientError";
+	/** With the class of the client's own error in front, where its trace names it: `ValueError: bad input`. */
+	readonly line: string;
+
+	constructor(value: unknown) {
+		super(errorText(value));
+		const trace = (value as { _rtrace?: unknown } | null)?._rtrace;
+		const lines = typeof trace === "string" ? trace.split("\n").map((line) => line.trim()) : [];
+		this.line =
+			lines.findLast((line) => /^[\w.]+: /.test(line) && line.includes(this.message)) ?? this.message;
 	}
 }
 

@@ -1,14 +1,13 @@
 /**
- * Plain HTTP of the gateway: health, readiness by progress, metrics. Owns routes and their bodies.
+ * Plain HTTP of the gateway: health, readiness by progress, metrics. Owns their routes and bodies; services over HTTP are
+ * http-services.ts.
  */
 import type { HttpResponse, TemplatedApp } from "uWebSockets.js";
 import type { LogHealth } from "../persistence/log.ts";
-import type { Node } from "../runtime/node.ts";
+import { addServiceRoutes, type HttpServicesParts } from "./http-services.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 
-export interface HttpParts {
-	readonly basePath: string;
-	readonly node: Node;
+export interface HttpParts extends HttpServicesParts {
 	readonly metrics: GatewayMetrics;
 	/** Being shut down: alive, but not to be sent new clients. */
 	readonly draining: () => boolean;
@@ -33,6 +32,7 @@ export function addRoutes(app: TemplatedApp, parts: HttpParts): void {
 			res.cork(() => res.writeHeader("content-type", metrics.registry.contentType).end(text));
 		});
 	});
+	addServiceRoutes(app, parts);
 	app.any("/*", (res, req) => json(res, 404, { success: false, detail: `Not found: ${req.getUrl()}` }));
 }
 

@@ -10,12 +10,14 @@ import type { Logger } from "../runtime/logger.ts";
 import { type Node, RefusedError } from "../runtime/node.ts";
 import { ClientCalls } from "./client-calls.ts";
 import { type Main, readFrame } from "./frame.ts";
+import { MANAGER_ID } from "./gateway.ts";
 import type { Identity } from "./identity.ts";
 import { type ManagerContext, managerMethods, managerObject } from "./manager.ts";
-import { chunksOf, MessageCache, UNCHUNKED_BYTES_MAX } from "./message-cache.ts";
+import { MessageCache, UNCHUNKED_BYTES_MAX } from "./message-cache.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { FRAME } from "./outgoing.ts";
 import {
+	absoluteTargets,
 	bindArguments,
 	callArguments,
 	errorValue,
@@ -25,8 +27,6 @@ import {
 	promiseOf,
 } from "./rpc-value.ts";
 
-/** Time a client has for one chunk of a large reply, milliseconds. */
-const CHUNK_CALL_MS_MAX = 20_000;
 /** Manager calls of one node at once, and of one client; past it calls are rejected. */
 const CALLS_UNDER_WAY_MAX = 10_000;
 const CALLS_OF_ONE_CLIENT_MAX = 1_000;
@@ -88,6 +88,33 @@ export class Manager {
 		const args = Array.isArray(extra["args"]) ? extra["args"] : [];
 		if (this.#clientCalls.settle(caller.peer, method, args)) return undefined;
 		return this.#run({ caller, address, promise: promiseOf(main["session"], extra) }, method, extra);
+	}
+
+	/** A method of the manager for a caller without a connection, arguments by name. Throws its words. */
+	async call(
+		caller: Identity,
+		method: string,
+		keywords: Readonly<Record<string, unknown>>,
+	): Promise<unknown> {
+		const extra = { args: [keywords], with_kwargs: true };
+		const address = `*/${MANAGER_ID}`;
+		return this.#invoke(caller, address, `services.default.${method}`, extra);
+	}
+
+	/** A method that a service handed out, in the name of a caller without a connection. Throws its words. */
+	async callMethod(
+		caller: Identity,
+		target: string,
+		method: string,
+		keywords: Readonly<Record<string, unknown>>,
+		timeoutMs: number,
+	): Promise<unknown> {
+		const slash = target.indexOf("/");
+		const workspace = target.slice(0, slash);
+		const client = target.slice(slash + 1);
+		const calls = this.#clientCalls;
+		const value = await calls.callByName(workspace, client, method, keywords, timeoutMs, caller);
+		return absoluteTargets(value, workspace);
 	}
 
 	/** A frame of the server's own to a client, through its mailbox like everything else. */
@@ -197,26 +224,13 @@ export class Manager {
 		const main = { type: "method", from: address, to: caller.peer, method, parent: session };
 		const frame = frameOf(main, { args: [value] });
 		try {
-			if (frame.length > UNCHUNKED_BYTES_MAX) await this.#sendChunked(caller, session, frame);
+			const { workspace, client } = caller;
+			if (frame.length > UNCHUNKED_BYTES_MAX)
+				await this.#clientCalls.sendChunked(workspace, client, session, frame);
 			else this.#answer(caller, frame);
 		} catch (err) {
 			this.#parts.logger.warn({ err, to: caller.address }, "large reply not delivered");
 		}
-	}
-
-	/** Clients refuse larger frames; their built-in service puts the chunks together (messages.md §8). */
-	async #sendChunked({ workspace, client }: Identity, session: string, frame: Uint8Array): Promise<void> {
-		const call = (name: string, ...args: unknown[]) =>
-			this.#clientCalls.call(
-				workspace,
-				client,
-				`services.built-in.message_cache.${name}`,
-				args,
-				CHUNK_CALL_MS_MAX,
-			);
-		await call("create", session, true);
-		for (const [index, chunk] of chunksOf(frame).entries()) await call("set", session, index, chunk, true);
-		await call("process", session, true);
 	}
 
 	#beat({ caller, address, promise }: Call, clock: Clock): () => void {

@@ -141,7 +141,8 @@ export class GatewayServer {
 		this.#app = uws.App();
 		this.#addWebSocket();
 		const { basePath } = parts.options;
-		addRoutes(this.#app, { basePath, node, metrics, draining: () => this.#draining });
+		const draining = () => this.#draining;
+		addRoutes(this.#app, { basePath, node, tokens, manager, metrics, draining });
 	}
 
 	/** Rejects with `config.native-module-missing` where no uWebSockets.js fits this machine. */

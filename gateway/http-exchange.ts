@@ -1,0 +1,172 @@
+/**
+ * One HTTP request and its answer on uWebSockets.js: reads the body within a bound, answers once, and never after the
+ * client has gone. Owns the library's rules of lifetime and the headers every answer has; routes are elsewhere.
+ */
+import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+
+/** Bytes of a body; larger values belong on a WebSocket, which chunks them. */
+export const BODY_BYTES_MAX = 16 * 1024 * 1024;
+/** Bytes of an answer that wait for a slow reader; past it the answer ends. */
+const WAITING_BYTES_MAX = 4 * 1024 * 1024;
+
+const STATUS_TEXT: Readonly<Record<number, string>> = {
+	200: "OK",
+	204: "No Content",
+	307: "Temporary Redirect",
+	400: "Bad Request",
+	401: "Unauthorized",
+	403: "Forbidden",
+	404: "Not Found",
+	405: "Method Not Allowed",
+	413: "Content Too Large",
+	415: "Unsupported Media Type",
+	429: "Too Many Requests",
+	500: "Internal Server Error",
+	503: "Service Unavailable",
+	504: "Gateway Timeout",
+};
+
+export const CORS_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
+const CORS_HEADERS = "Accept, Authorization, Content-Type, Range, X-Requested-With";
+const CORS_SECONDS = "600";
+
+/** An answer that is an error, in upstream's form: `{success: false, detail}`. */
+export class HttpError extends Error {
+	override readonly name = "HttpError";
+	readonly status: number;
+
+	constructor(status: number, detail: string) {
+		super(detail);
+		this.status = status;
+	}
+}
+
+export class Exchange {
+	readonly method: string;
+	readonly path: string;
+	readonly query: string;
+	readonly #headers: ReadonlyMap<string, string>;
+	readonly #res: HttpResponse;
+	#gone = false;
+	#onGone: () => void = () => {};
+
+	/** Everything that may be asked of `req` is read here: it is only valid in the route's own turn. */
+	constructor(res: HttpResponse, req: HttpRequest) {
+		this.#res = res;
+		this.method = req.getMethod().toUpperCase();
+		this.path = req.getUrl();
+		this.query = req.getQuery() ?? "";
+		const headers = new Map<string, string>();
+		req.forEach((name, value) => {
+			headers.set(name, value);
+		});
+		this.#headers = headers;
+		res.onAborted(() => {
+			this.#gone = true;
+			this.#onGone();
+		});
+	}
+
+	header(name: string): string | undefined {
+		return this.#headers.get(name);
+	}
+
+	/** The client has gone; nobody reads an answer. */
+	get gone(): boolean {
+		return this.#gone;
+	}
+
+	/** Must be called in the route's own turn. Rejects with HttpError 413, and never settles for a client that goes. */
+	body(): Promise<Buffer> {
+		return new Promise((resolve, reject) => {
+			const chunks: Buffer[] = [];
+			let bytes = 0;
+			this.#res.onData((part, isLast) => {
+				bytes += part.byteLength;
+				if (bytes > BODY_BYTES_MAX) {
+					chunks.length = 0;
+					if (isLast) reject(new HttpError(413, `the body has more than ${BODY_BYTES_MAX} bytes`));
+					return;
+				}
+				// The library takes its memory back after this call.
+				chunks.push(Buffer.from(new Uint8Array(part)));
+				if (isLast) resolve(Buffer.concat(chunks));
+			});
+		});
+	}
+
+	send(
+		status: number,
+		contentType: string,
+		body: string | Uint8Array,
+		headers: Readonly<Record<string, string>> = {},
+	): void {
+		if (this.#gone) return;
+		this.#gone = true;
+		this.#res.cork(() => {
+			this.#head(status, contentType, headers);
+			this.#res.end(body);
+		});
+	}
+
+	json(status: number, value: unknown): void {
+		this.send(status, "application/json", JSON.stringify(value));
+	}
+
+	/** Of a preflight request. */
+	allow(): void {
+		this.send(200, "text/plain", "OK", {
+			"access-control-allow-methods": CORS_METHODS,
+			"access-control-allow-headers": CORS_HEADERS,
+			"access-control-max-age": CORS_SECONDS,
+		});
+	}
+
+	fail(error: unknown): void {
+		const status = error instanceof HttpError ? error.status : 500;
+		const detail = error instanceof Error ? error.message : String(error);
+		this.json(status, { success: false, detail });
+	}
+
+	/** An answer in pieces, as they come; `items` is ended early for a client that goes or does not read. */
+	async stream(contentType: string, items: AsyncIterable<string | Uint8Array>): Promise<void> {
+		if (this.#gone) return;
+		this.#res.cork(() => this.#head(200, contentType, { "cache-control": "no-cache" }));
+		for await (const item of items) {
+			if (this.#gone) return;
+			this.#res.cork(() => void this.#res.write(item));
+			if (this.#res.getWriteOffset() > 0 && !(await this.#drained())) return;
+		}
+		if (this.#gone) return;
+		this.#gone = true;
+		this.#res.cork(() => void this.#res.end());
+	}
+
+	/** False: the client has gone meanwhile. */
+	async #drained(): Promise<boolean> {
+		const waiting = () =>
+			(this.#res as unknown as { getBufferedAmount?(): number }).getBufferedAmount?.() ?? 0;
+		while (!this.#gone && waiting() > WAITING_BYTES_MAX) {
+			await new Promise<void>((resolve) => {
+				this.#onGone = resolve;
+				this.#res.onWritable(() => {
+					resolve();
+					return true;
+				});
+			});
+		}
+		return !this.#gone;
+	}
+
+	#head(status: number, contentType: string, headers: Readonly<Record<string, string>>): void {
+		this.#res.writeStatus(`${status} ${STATUS_TEXT[status] ?? ""}`);
+		this.#res.writeHeader("content-type", contentType);
+		const origin = this.header("origin");
+		if (origin) {
+			this.#res.writeHeader("access-control-allow-origin", origin);
+			this.#res.writeHeader("access-control-allow-credentials", "true");
+			this.#res.writeHeader("vary", "Origin");
+		}
+		for (const [name, value] of Object.entries(headers)) this.#res.writeHeader(name, value);
+	}
+}
