@@ -2,14 +2,12 @@
  * Nodes that think they own what others have: frozen past their session, or of an id that another process has. On a real
  * broker; every test ends with the history check.
  */
-import { Kafka, logLevel } from "kafkajs";
 import { describe, expect, test } from "vitest";
-import { nodeTopic } from "../../runtime/topics.ts";
 import { violations } from "../chaos/history.ts";
 import { readBack } from "../chaos/read-back.ts";
 import { Workload } from "../chaos/workload.ts";
 import type { LedgerCluster, LedgerProcess } from "../kit/ledger-cluster.ts";
-import { ledgerCluster, ownerOf, PARTITIONS } from "../kit/ledger-stage.ts";
+import { ledgerCluster, ownerOf, PARTITIONS, removeNodeTopic } from "../kit/ledger-stage.ts";
 import { Random } from "../kit/random.ts";
 
 const TEST_MS_MAX = 180_000;
@@ -104,14 +102,6 @@ test(
 );
 
 describe("a node that was away for so long that the others have removed its topic", () => {
-	/** As a survivor does some ten minutes after a node has left (runtime/node-topics.ts). */
-	async function removeTopic({ brokers, prefix }: LedgerCluster, id: string): Promise<void> {
-		const admin = new Kafka({ brokers: [brokers], logLevel: logLevel.NOTHING }).admin();
-		await admin.connect();
-		await admin.deleteTopics({ topics: [`${prefix}.${nodeTopic(id).name}`] });
-		await admin.disconnect();
-	}
-
 	/** A cluster of two whose n1 was started twice, and is frozen and replaced by n2. */
 	async function withFrozen(): Promise<{ cluster: LedgerCluster; frozen: LedgerProcess }> {
 		const cluster = ledgerCluster();
@@ -121,7 +111,7 @@ describe("a node that was away for so long that the others have removed its topi
 		await cluster.settled();
 		await frozen.freeze();
 		await other.until(({ partitions }) => partitions.length === 2 * PARTITIONS, "the owner of all");
-		await removeTopic(cluster, "n1");
+		await removeNodeTopic(cluster, "n1");
 		return { cluster, frozen };
 	}
 

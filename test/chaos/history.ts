@@ -76,11 +76,10 @@ export function violations(history: History): string[] {
 
 /** Addresses with a history, for whoever asks the actors. */
 export function addressesIn(mailboxes: History["mailboxes"]): Address[] {
-	const addresses = new Set<Address>();
-	for (const records of mailboxes.values()) {
-		for (const record of records) if (isForActor(record)) addresses.add(record.key);
-	}
-	return [...addresses].sort();
+	return [...accountsOf(mailboxes)]
+		.filter(([, { ids }]) => ids.size > 0)
+		.map(([address]) => address)
+		.sort();
 }
 
 /** What is on its way and will be in the mailboxes in a while, if nothing is lost. */

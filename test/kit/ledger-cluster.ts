@@ -248,9 +248,9 @@ export class LedgerCluster {
 		return this.processes.filter(({ running }) => running);
 	}
 
-	/** Running, and not superseded by a younger process with the same id. */
+	/** Running, and not superseded by another process with the same id: such a one ends by itself, in a while. */
 	get current(): LedgerProcess[] {
-		const newest = new Map(this.processes.filter(({ name }) => name !== "").map((it) => [it.id, it]));
+		const newest = new Map(this.alive.filter(({ name }) => name !== "").map((it) => [it.id, it]));
 		return this.running.filter((process) => newest.get(process.id) === process);
 	}
 

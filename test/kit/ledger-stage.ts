@@ -2,10 +2,12 @@
  * A cluster of ledger processes for one test, and the sending and checking that tests of failover share. Owns its
  * removal after the test.
  */
+import { Kafka, logLevel } from "kafkajs";
 import { inject, onTestFinished } from "vitest";
 import { type LogRecord, type NewRecord, partitionName } from "../../persistence/log.ts";
 import { type Address, partitionOf, typeOf } from "../../runtime/address.ts";
 import { type Draft, encodeBody, recordOf } from "../../runtime/message.ts";
+import { nodeTopic } from "../../runtime/topics.ts";
 import { type Entry, ledgerBehaviours } from "./ledger.ts";
 import { LedgerCluster, type LedgerClusterOptions, type LedgerProcess } from "./ledger-cluster.ts";
 
@@ -56,4 +58,12 @@ export function commandDraft(to: Address, event: Entry): Draft {
 
 export function idsIn(records: readonly LogRecord[], address: Address, type: string): number {
 	return records.filter(({ key, headers }) => key === address && headers["~t"] === type).length;
+}
+
+/** As a survivor does some ten minutes after a node has left (runtime/node-topics.ts). */
+export async function removeNodeTopic({ brokers, prefix }: LedgerCluster, id: string): Promise<void> {
+	const admin = new Kafka({ brokers: brokers.split(","), logLevel: logLevel.NOTHING }).admin();
+	await admin.connect();
+	await admin.deleteTopics({ topics: [`${prefix}.${nodeTopic(id).name}`] });
+	await admin.disconnect();
 }
