@@ -1,7 +1,7 @@
 /**
  * What the figures were measured on, without names of hosts or paths. Owns the versions' places.
  */
-import { createRequire } from "node:module";
+import { readFileSync } from "node:fs";
 import { cpus, release, totalmem } from "node:os";
 import Database from "better-sqlite3";
 import type { KafkaBroker } from "../test/kit/kafka-broker.ts";
@@ -21,10 +21,13 @@ export function machineLine(broker: KafkaBroker | undefined): string {
 		`Node ${process.version}`,
 		`SQLite ${sqlite} (better-sqlite3 ${versionOf("better-sqlite3")})`,
 		`kafkajs ${versionOf("kafkajs")}`,
+		`@platformatic/kafka ${versionOf("@platformatic/kafka")}`,
 		broker ? `Kafka broker (${broker.source})` : "no Kafka broker",
 	].join(", ");
 }
 
 function versionOf(name: string): string {
-	return createRequire(import.meta.url)(`${name}/package.json`).version;
+	// Not every package lets its package.json be required.
+	const file = new URL(`../node_modules/${name}/package.json`, import.meta.url);
+	return JSON.parse(readFileSync(file, "utf8")).version;
 }

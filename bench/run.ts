@@ -14,6 +14,7 @@ import { cluster } from "./cluster.ts";
 import { connections } from "./connections.ts";
 import { failover } from "./failover.ts";
 import { fold } from "./fold.ts";
+import { kafkaClients } from "./kafka-clients.ts";
 import { kafkaRaw } from "./kafka-raw.ts";
 import { machineLine } from "./machine.ts";
 import { reportOf, tableOf } from "./report.ts";
@@ -22,6 +23,7 @@ import { start } from "./start.ts";
 const BENCHMARKS: readonly Benchmark[] = [
 	calls,
 	kafkaRaw,
+	kafkaClients,
 	append,
 	fold,
 	start,

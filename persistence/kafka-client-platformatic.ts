@@ -79,6 +79,10 @@ export class PlatformaticCluster implements KafkaCluster {
 		});
 	}
 
+	static async load(): Promise<void> {
+		await import("@platformatic/kafka");
+	}
+
 	async connect(): Promise<void> {
 		await this.#open();
 		await this.refreshMetadata();

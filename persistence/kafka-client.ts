@@ -8,6 +8,11 @@ import type { ClusterOptions, KafkaCluster } from "./kafka-cluster.ts";
 export const KAFKA_CLIENTS = ["kafkajs", "platformatic"] as const;
 export type KafkaClient = (typeof KAFKA_CLIENTS)[number];
 
+/** What takes its time when it is first used: not part of any deadline. */
+export async function loadClient(client: KafkaClient): Promise<void> {
+	if (client === "platformatic") await PlatformaticCluster.load();
+}
+
 /** With connections of its own, none of them made yet. */
 export function makeCluster(client: KafkaClient, options: ClusterOptions): KafkaCluster {
 	return client === "platformatic" ? new PlatformaticCluster(options) : new KafkaJsCluster(options);

@@ -5,7 +5,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { endsWithin } from "./deadline.ts";
 import { MycelogError } from "./errors.ts";
-import { type KafkaClient, makeCluster } from "./kafka-client.ts";
+import { type KafkaClient, loadClient, makeCluster } from "./kafka-client.ts";
 import type { KafkaCluster } from "./kafka-cluster.ts";
 import { KafkaFollower } from "./kafka-follower.ts";
 import { SESSION_MS_LEAST } from "./kafka-group.ts";
@@ -120,6 +120,7 @@ export class KafkaLog implements Log {
 
 	async open(topics: readonly TopicSpec[]): Promise<void> {
 		const { brokers, openDeadlineMs = OPEN_DEADLINE_MS_DEFAULT } = this.#options;
+		await loadClient(this.#options.client ?? "kafkajs");
 		const since = Date.now();
 		for (let attempts = 1; ; attempts++) {
 			const leftMs = since + openDeadlineMs - Date.now();
