@@ -32,7 +32,7 @@ describe("scenario 23: instances of a service on two nodes", () => {
 		await clients.javascript.connect("javascript", b, credentials);
 		await clients.python.run("register", { name: "python", id: "work", config: { weight: 5 } });
 		await clients.javascript.run("register", { name: "javascript", id: "work", config: { weight: 2 } });
-		mute = await RawClient.connect(b, { clientId: "mute", ...credentials });
+		mute = await RawClient.patiently(b, { clientId: "mute", ...credentials });
 		for (const id of ["built-in", "work"]) {
 			await mute.manage("register_service", { id: `${mute.peer}:${id}`, type: "x" });
 		}
@@ -102,7 +102,7 @@ describe("scenario 23: instances of a service on two nodes", () => {
 		// Wherever it is asked, the answer is the same: the number is where the calls go, not where the asker is.
 		const raws = await Promise.all(
 			nodes.map(({ url }, n) =>
-				RawClient.connect(url, { clientId: `asker-${n}`, workspace: team.id, token: team.token }),
+				RawClient.patiently(url, { clientId: `asker-${n}`, workspace: team.id, token: team.token }),
 			),
 		);
 		for (let i = 0; i < 10 * CALLS; i++)

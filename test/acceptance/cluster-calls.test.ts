@@ -24,7 +24,7 @@ describe("three nodes", () => {
 		clientId: string,
 		more: object = { workspace: team.id, token: team.token },
 	) => {
-		const client = await RawClient.connect(node(n).url, { clientId, ...more });
+		const client = await RawClient.patiently(node(n).url, { clientId, ...more });
 		connected.push(client);
 		return client;
 	};
@@ -150,7 +150,7 @@ describe("three nodes", () => {
 			for (let n = 0; going; n++) expect(await stable.call("provider", "services.work.echo", [n])).toBe(n);
 		})();
 		for (let i = 0; i < 10; i++) {
-			const victim = await RawClient.connect(node(1).url, {
+			const victim = await RawClient.patiently(node(1).url, {
 				clientId: `victim-${i}`,
 				workspace: team.id,
 				token: team.token,

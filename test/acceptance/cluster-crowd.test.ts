@@ -9,7 +9,7 @@ import { kafkaNames } from "../kit/kafka-names.ts";
 import { metric } from "../kit/metric.ts";
 import type { NodeProcess } from "../kit/node-process.ts";
 import { makeWorkspace, type TestWorkspace } from "../kit/on-each-log.ts";
-import { RawClient, type RawOptions, RefusedHandshake } from "../kit/raw-client.ts";
+import { RawClient } from "../kit/raw-client.ts";
 
 const NODES = 2;
 const CROWD = 10_000;
@@ -57,13 +57,13 @@ describe("two nodes", () => {
 	});
 
 	test("scenario 47: after 1,000 reconnects of one id over two nodes there is one connection, and heap and handles are at base", async () => {
-		let current = await RawClient.connect(node(0).url, { clientId: "again", ...credentials(0) });
+		let current = await RawClient.patiently(node(0).url, { clientId: "again", ...credentials(0) });
 		await current.serve("kept", () => "kept");
 		const reconnect = async (times: number) => {
 			for (let n = 1; n <= times; n++) {
 				const older = current;
 				const { client_id: clientId, reconnection_token: reconnectionToken } = older.info;
-				current = await RawClient.connect(node(n).url, { clientId, reconnectionToken });
+				current = await RawClient.patiently(node(n).url, { clientId, reconnectionToken });
 				expect((await older.closed).code).toBe(1001);
 			}
 		};
@@ -76,7 +76,7 @@ describe("two nodes", () => {
 			expect(bytes - (before[n]?.bytes ?? 0)).toBeLessThan(KEPT_BYTES_MAX);
 			expect(handles).toBeLessThanOrEqual((before[n]?.handles ?? 0) + 2);
 		}
-		const asker = await RawClient.connect(node(1).url, { clientId: "asker", ...credentials(0) });
+		const asker = await RawClient.patiently(node(1).url, { clientId: "asker", ...credentials(0) });
 		expect(await asker.manage("get_service_info", "kept")).toMatchObject({ id: `${current.peer}:kept` });
 		await current.leave();
 		await asker.leave();
@@ -85,7 +85,7 @@ describe("two nodes", () => {
 	test("scenario 21: 1,000 clients that come back in one moment are all let in; the nodes stay ready and their event loops in bounds", async () => {
 		let clients: RawClient[] = [];
 		await inTurns(STORM, AT_ONCE, async (n) => {
-			clients.push(await RawClient.connect(node(n).url, { clientId: `storm-${n}`, ...credentials(n) }));
+			clients.push(await RawClient.patiently(node(n).url, { clientId: `storm-${n}`, ...credentials(n) }));
 		});
 		const cut = clients;
 		await Promise.all(cut.map((client) => client.cut()));
@@ -100,7 +100,7 @@ describe("two nodes", () => {
 		})();
 		clients = await Promise.all(
 			cut.map(({ info }, n) =>
-				patiently(node(n + 1).url, {
+				RawClient.patiently(node(n + 1).url, {
 					clientId: info.client_id,
 					reconnectionToken: info.reconnection_token,
 				}),
@@ -134,7 +134,7 @@ describe("two nodes", () => {
 			await third.terminate();
 			before = { names: await kafkaNames(node(0)), series: await Promise.all(nodes.map(seriesOf)), readyMs };
 			await inTurns(CROWD, AT_ONCE, async (n) => {
-				const client = await patiently(node(n).url, { clientId: `crowd-${n}`, ...credentials(n) });
+				const client = await RawClient.patiently(node(n).url, { clientId: `crowd-${n}`, ...credentials(n) });
 				await client.cut();
 			});
 		}, 600_000);
@@ -156,7 +156,7 @@ describe("two nodes", () => {
 		test("scenario 48: do not keep a node from being ready as soon as with none", async () => {
 			const { third, readyMs } = await another();
 			expect(readyMs).toBeLessThan(2 * before.readyMs + 5_000);
-			const client = await RawClient.connect(third.url, { clientId: "late", ...credentials(0) });
+			const client = await RawClient.patiently(third.url, { clientId: "late", ...credentials(0) });
 			expect(await client.manage("echo", "served")).toBe("served");
 			// One of the dead is answered for by its actor, wherever that lives now, not by a timeout.
 			expect(await client.manage("get_summary")).toMatchObject({ client_count: CROWD / WORKSPACES + 1 });
@@ -172,19 +172,6 @@ async function inTurns(count: number, atOnce: number, work: (n: number) => Promi
 		while (next < count) await work(next++);
 	};
 	await Promise.all(Array.from({ length: atOnce }, worker));
-}
-
-/** As the published clients: told to wait, they come again after a longer and longer pause. */
-async function patiently(url: string, options: RawOptions): Promise<RawClient> {
-	for (let pauseMs = 500; ; pauseMs *= 2) {
-		try {
-			return await RawClient.connect(url, options);
-		} catch (error) {
-			const busy = error instanceof RefusedHandshake ? error.close.code === 1013 : /503/.test(String(error));
-			if (!busy) throw error;
-		}
-		await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.9 + 0.2 * Math.random())));
-	}
 }
 
 async function pageOf({ url }: NodeProcess): Promise<readonly string[]> {

@@ -35,7 +35,7 @@ describe("two nodes", () => {
 	let team: TestWorkspace;
 
 	const connect = async (url: string, clientId: string) => {
-		const client = await RawClient.connect(url, { clientId, workspace: team.id, token: team.token });
+		const client = await RawClient.patiently(url, { clientId, workspace: team.id, token: team.token });
 		connected.push(client);
 		return client;
 	};
@@ -53,7 +53,7 @@ describe("two nodes", () => {
 
 	test("scenario 45: a half-open client is reaped in bound, with its services; one that is idle and alive never is", async () => {
 		const network = await CutProxy.to(at());
-		const halfOpen = await RawClient.connect(network.url, {
+		const halfOpen = await RawClient.patiently(network.url, {
 			clientId: "half-open",
 			workspace: team.id,
 			token: team.token,

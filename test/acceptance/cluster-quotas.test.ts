@@ -38,7 +38,7 @@ describe("three gateways", () => {
 	let token: string;
 
 	const join = async (n: number, workspace: TestWorkspace, clientId: string, as = token) => {
-		const client = await RawClient.connect(url(n), { clientId, workspace: workspace.id, token: as });
+		const client = await RawClient.patiently(url(n), { clientId, workspace: workspace.id, token: as });
 		connected.add(client);
 		return client;
 	};
@@ -92,7 +92,7 @@ describe("three gateways", () => {
 		const [resumed, cut, left] = admitted as [RawClient, RawClient, RawClient];
 		for (let n = 1; n <= 3; n++) {
 			const { client_id: clientId, reconnection_token: reconnectionToken } = resumed.info;
-			connected.add(await RawClient.connect(url(n), { clientId, reconnectionToken }));
+			connected.add(await RawClient.patiently(url(n), { clientId, reconnectionToken }));
 		}
 		await expect(join(0, other, "too-many")).rejects.toThrow(/limit of 12/);
 		connected.delete(cut);

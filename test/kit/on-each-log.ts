@@ -29,7 +29,7 @@ export interface TestWorkspace {
 }
 
 export function connectRoot(node: NodeProcess, clientId = `root-${randomName()}`): Promise<RawClient> {
-	return RawClient.connect(node.url, { clientId, token: ROOT_TOKEN });
+	return RawClient.patiently(node.url, { clientId, token: ROOT_TOKEN });
 }
 
 /** A persistent workspace and a read-write token for it. */

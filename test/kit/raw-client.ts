@@ -133,6 +133,20 @@ export class RawClient {
 		return client as unknown as RawClient;
 	}
 
+	/** As the published clients: told to wait, it comes again after a longer and longer pause. */
+	static async patiently(url: string, options: RawOptions): Promise<RawClient> {
+		for (let pauseMs = 250; ; pauseMs = Math.min(2 * pauseMs, 4_000)) {
+			try {
+				return await RawClient.connect(url, options);
+			} catch (error) {
+				const busy =
+					error instanceof RefusedHandshake ? error.close.code === 1013 : /503/.test(String(error));
+				if (!busy) throw error;
+			}
+			await new Promise((resolve) => setTimeout(resolve, pauseMs * (0.9 + 0.2 * Math.random())));
+		}
+	}
+
 	get workspace(): string {
 		return this.info.workspace;
 	}
