@@ -36,7 +36,7 @@ export function addRoutes(app: TemplatedApp, parts: HttpParts): void {
 	app.any("/*", (res, req) => json(res, 404, { success: false, detail: `Not found: ${req.getUrl()}` }));
 }
 
-/** Ready means: the log answers, every owned partition has caught up, and none stands still with records to fold. */
+/** Ready means: the log answers, the first partitions have caught up, and none stands still with records to fold. */
 function readiness({ node, draining }: HttpParts): { ready: boolean; detail: Record<string, unknown> } {
 	const { partitions, log } = node;
 	const health = log.health();

@@ -45,10 +45,6 @@ export class LiveNodes {
 		if (left.length > 0) this.#onChange();
 	}
 
-	get names(): readonly string[] {
-		return [...(this.#live ?? [this.#own.text])];
-	}
-
 	/** Nothing that this process held, such as sockets, is there any more, or it is about to find out so. */
 	isGone(name: string): boolean {
 		if (name === this.#own.text) return false;

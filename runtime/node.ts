@@ -94,6 +94,8 @@ export class Node implements PartitionOwner {
 	readonly #progress = new Progress();
 	/** Its place is another's, or nobody's: it has said so. */
 	#ended = false;
+	/** It has been ready, as far as its partitions go. */
+	#caughtUp = false;
 	/** Whatever share of the partitions is this node's, it has been served. */
 	#joined = false;
 
@@ -292,13 +294,13 @@ export class Node implements PartitionOwner {
 	}
 
 	/**
-	 * Every owned partition has caught up with the log as it was at its assignment and gets on; the log answers. One that
-	 * joins others owns nothing until they have let go of its share, and serves clients all the same.
+	 * It has caught up with its first share of the partitions, which may be none while others let go of it; the log
+	 * answers, and no partition stands still. What it takes over from others later does not make it unready: their
+	 * clients are about to come here, and wait in the mailboxes that are still being folded like everybody's.
 	 */
 	get ready(): boolean {
-		const live = this.partitions.every((partition) => partition.live);
-		const healthy = this.#joined && live && takesNewWork(this.log.health());
-		return healthy && this.stalled.length === 0;
+		this.#caughtUp ||= this.#joined && this.partitions.every((partition) => partition.live);
+		return this.#caughtUp && takesNewWork(this.log.health()) && this.stalled.length === 0;
 	}
 
 	async assigned(id: PartitionId): Promise<number> {

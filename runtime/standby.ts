@@ -23,17 +23,13 @@ export interface StandbyParts {
 
 export class Standby {
 	readonly #parts: StandbyParts;
+	/** Partition numbers that are kept up to date here. */
 	#numbers: readonly number[] = [];
 	#cancelRound: (() => void) | undefined;
 	#stopped = false;
 
 	constructor(parts: StandbyParts) {
 		this.#parts = parts;
-	}
-
-	/** Partition numbers that are kept up to date here. */
-	get numbers(): readonly number[] {
-		return this.#numbers;
 	}
 
 	/** Names of the processes that take part now. */

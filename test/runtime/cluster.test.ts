@@ -372,3 +372,22 @@ test("a warm standby has the owner's snapshots before it takes over", async () =
 	expect(warm.node.metrics.command).toBe(0);
 	await warm.node.stop(1_000);
 });
+
+test("a node that takes over from another stays ready: clients of the dead one are about to come to it", async () => {
+	await first.node.tell(A, { type: "add", by: 1 });
+	expect(second.node.ready).toBe(true);
+	let readable: () => void = () => {};
+	const held = new Promise<void>((resolve) => {
+		readable = resolve;
+	});
+	first.crash();
+	stage.disk.lose();
+	second.log.readFault = ({ topic }) => (topic === "snapshots" ? held : undefined);
+	const moved = stage.storage.move(stage.actors, second.log);
+	await passed(5_000);
+	expect(second.node.ready).toBe(true);
+	readable();
+	await passed(100);
+	await moved;
+	expect(await total(second)).toBe(1);
+});
