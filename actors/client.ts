@@ -34,6 +34,8 @@ interface Pending extends Claim {
 
 /** A frame that asks how busy the client is; the session that serves it answers. */
 export const LOAD_QUESTION = "load";
+/** A frame by which a session learns how far its mailbox has got while nothing comes for the client. */
+export const MARK = "mark";
 
 interface ClientContext {
 	readonly address: Address;
@@ -291,8 +293,8 @@ export const clientMachine = machineSetup.createMachine({
 export function passFrame(snapshot: AnyMachineSnapshot, message: Message): readonly Effect[] {
 	const { claim } = snapshot.context as ClientContext;
 	if (snapshot.value === "online" && claim) return [{ type: "deliver", outlet: claim.outlet, message }];
-	// How busy it is cannot be said before it is back, and is of no interest then.
-	if (snapshot.value === "suspended" && message.type !== LOAD_QUESTION) return [];
+	// What was meant for a session, not for the client, is of no interest to the next session.
+	if (snapshot.value === "suspended" && message.type !== LOAD_QUESTION && message.type !== MARK) return [];
 	return undeliverable(snapshot.context as ClientContext, message);
 }
 

@@ -2,6 +2,7 @@
  * One WebSocket from open to close: handshake, control texts, frames in, session out.
  * Owns the connection's phases; rules live in handshake.ts, router.ts and session.ts.
  */
+import { MARK } from "../actors/client.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import { closeReason } from "./close-codes.ts";
@@ -29,6 +30,10 @@ export const CONTROL_TEXT_CHARACTERS_MAX = 1_000;
 /** A probed socket that shows no sign of life this long is cut, milliseconds. */
 const PROBE_MS = 5_000;
 
+/** A session that is sent nothing gets a mark this often, milliseconds. */
+export const MARK_EVERY_MS = 600_000;
+const NOTHING = new Uint8Array();
+
 /** Payload of the ping whose pong says that the client has read its `connection_info`. */
 const INFO_PING = "info";
 
@@ -52,6 +57,8 @@ export class Connection implements SessionOwner {
 	#startSession: (() => void) | undefined;
 	/** Newest offset told to the client actor. */
 	#reported = -1;
+	/** Newest offset the client was known to have at the last chance for a mark. */
+	#marked = -1;
 	#lastSign = 0;
 	/** This side has closed the socket; a close frame that comes back is no goodbye of the client. */
 	#ended = false;
@@ -150,6 +157,24 @@ export class Connection implements SessionOwner {
 		const { acked, ackedSeen } = session;
 		this.#reported = acked;
 		this.#tellActor({ type: "client.acked", connection: this.id, acked, seen: ackedSeen });
+	}
+
+	/**
+	 * For a client that is sent nothing: a mark in its mailbox, so that what others got meanwhile need not be read when it
+	 * resumes.
+	 */
+	mark(): void {
+		const session = this.#session;
+		if (!this.#identity || !session || this.#phase !== "open") return;
+		const moved = session.acked > this.#marked;
+		this.#marked = session.acked;
+		if (moved) return;
+		const { node, clock } = this.#parts;
+		const expiresAt = clock.now() + MARK_EVERY_MS;
+		const mark = { to: this.#identity.address, kind: "frame", type: MARK, body: NOTHING, expiresAt } as const;
+		node.submit(mark).catch(() => {
+			// The next one is as good.
+		});
 	}
 
 	/** Close from this side; the client may come back and resume. */

@@ -14,7 +14,7 @@ import type { Node } from "../runtime/node.ts";
 import type { LocalOutlets } from "../runtime/partition-effects.ts";
 import { Admission } from "./admission.ts";
 import { ChunkGuards } from "./chunk-guard.ts";
-import { Connection } from "./connection.ts";
+import { Connection, MARK_EVERY_MS } from "./connection.ts";
 import type { GatewayOptions, GatewayParts } from "./gateway.ts";
 import { MANAGER_ID } from "./gateway.ts";
 import { addRoutes } from "./http.ts";
@@ -91,6 +91,7 @@ export class GatewayServer {
 	/** Takes what is not counted as it happens. */
 	readonly #measure: () => void;
 	#reporting: NodeJS.Timeout | undefined;
+	#marking: Iterator<Connection>;
 	#port = 0;
 	#draining = false;
 
@@ -99,6 +100,7 @@ export class GatewayServer {
 		this.#uws = uws;
 		const clock = parts.clock ?? systemClock;
 		const { node, logger, tokens } = parts;
+		this.#marking = parts.outlets.connections.values();
 		this.metrics = createMetrics();
 		exportRuntime(this.metrics.registry, node);
 		const { metrics } = this;
@@ -281,6 +283,17 @@ export class GatewayServer {
 		const connections = [...unreported];
 		unreported.clear();
 		for (const connection of connections) connection.report();
+		this.#mark();
+	}
+
+	/** Some of the connections each time, all within MARK_EVERY_MS. */
+	#mark(): void {
+		const { connections } = this.#parts.outlets;
+		for (let due = (connections.size * REPORT_EVERY_MS) / MARK_EVERY_MS; due > Math.random(); due--) {
+			const { done, value: connection } = this.#marking.next();
+			if (done) this.#marking = connections.values();
+			else connection.mark();
+		}
 	}
 
 	#context(...[caller, clients]: Parameters<ManagerParts["context"]>): ManagerContext {

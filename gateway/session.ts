@@ -3,7 +3,7 @@
  * Owns the cursor, acknowledge-by-pong and the slow reader's wait; which connection is the client's, the client
  * actor decides.
  */
-import { LOAD_QUESTION } from "../actors/client.ts";
+import { LOAD_QUESTION, MARK } from "../actors/client.ts";
 import type { Log, LogRecord, PartitionId } from "../persistence/log.ts";
 import type { Address } from "../runtime/address.ts";
 import { type Message, messageOf } from "../runtime/message.ts";
@@ -130,6 +130,11 @@ export class Session {
 		if (message.origin && this.#seen.seen(message.origin, message.timestamp)) return;
 		if (message.expiresAt !== undefined && message.expiresAt < this.#parts.clock.now()) {
 			this.#parts.metrics.expiredFrames.inc();
+			return;
+		}
+		if (message.type === MARK) {
+			this.#acknowledgeRest();
+			this.#owner.sessionCaughtUp();
 			return;
 		}
 		if (message.type === LOAD_QUESTION) {

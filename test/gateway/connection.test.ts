@@ -12,6 +12,7 @@ import { GatewayOutlets } from "../../gateway/server.ts";
 import { Tokens } from "../../gateway/tokens.ts";
 import { MycelogError } from "../../persistence/errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
+import { message } from "../kit/messages.ts";
 import { frameBytes, readFrame } from "../kit/raw-client.ts";
 
 const GRANTED = { from: 0, upTo: 0, recovered: false, seen: null, admission: { permission: "a" } };
@@ -28,6 +29,7 @@ class Scene {
 	readonly connection: Connection;
 
 	readonly sent: Uint8Array[] = [];
+	readonly submitted: unknown[] = [];
 	/** What its actor is told. */
 	readonly told: unknown[] = [];
 	readonly unreported = new Set();
@@ -56,6 +58,7 @@ class Scene {
 			node: {
 				name: { text: "n~1" },
 				ask: admit,
+				submit: async (draft: unknown) => this.submitted.push(draft),
 				tell: async (_: string, event: unknown) => this.told.push(event),
 				report: async (_: string, event: unknown) => this.told.push(event),
 				mailbox: () => ({ topic: "clients", partition: 0 }),
@@ -63,6 +66,7 @@ class Scene {
 			},
 			tokens: new Tokens({ secret: "a secret for tests", rootToken: undefined, now: Date.now }),
 			router: { route, rejectionOf: Router.prototype.rejectionOf },
+			outgoing: { bytes: () => Uint8Array.of(1) },
 			metrics: this.metrics,
 			clock: { now: () => this.now, after: systemClock.after.bind(systemClock) },
 			logger: { debug() {}, info() {}, warn() {}, error() {} },
@@ -187,6 +191,35 @@ describe("a client that comes back", () => {
 		expect(scene.told).toMatchObject([{ type: "client.acked", acked: 19 }]);
 		scene.connection.closed(false);
 		expect(scene.told.at(-1)).toMatchObject({ type: "client.cut", acked: 19 });
+	});
+
+	test("after hours without a message is not given what others got in all that time: marks say how far its mailbox was", async () => {
+		const scene = await new Scene().hello();
+		scene.connection.pong("info");
+		await new Promise((resolve) => setImmediate(resolve));
+		scene.connection.mark();
+		expect(scene.submitted).toMatchObject([{ kind: "frame", type: "mark" }]);
+		const { to } = scene.submitted[0] as { to: string };
+		scene.connection.deliver(message(to, { type: "mark" }, { kind: "frame", offset: 5_000 }));
+		scene.connection.report();
+		expect(scene.told).toMatchObject([{ type: "client.acked", acked: 5_000 }]);
+		expect(scene.sent).toEqual([]);
+		// It has got on since: no need for another one.
+		scene.connection.mark();
+		expect(scene.submitted).toHaveLength(1);
+		scene.connection.mark();
+		expect(scene.submitted).toHaveLength(2);
+	});
+
+	test("has marks behind frames that it has not acknowledged count for nothing", async () => {
+		const scene = await new Scene().hello();
+		scene.connection.pong("info");
+		await new Promise((resolve) => setImmediate(resolve));
+		const to = "client/w/me";
+		scene.connection.deliver(message(to, { type: "event" }, { kind: "frame", offset: 10 }));
+		scene.connection.deliver(message(to, { type: "mark" }, { kind: "frame", offset: 11 }));
+		scene.connection.closed(false);
+		expect(scene.told).toMatchObject([{ type: "client.cut", acked: -1 }]);
 	});
 
 	test("after its session ended is told that it has a new one", async () => {
