@@ -11,11 +11,11 @@ const INTERVAL_MS = 5_000;
 const LATE_MS = 2_000;
 /** A frame's own deadline, milliseconds. */
 const SUBMIT_MS = 10_000;
-/** A back-off is at most this long, with its jitter; milliseconds. */
-const BACK_OFF_MS_MAX = 36_000;
-const SHUTDOWN_MS = 4_000;
+/** Until all goes on: a back-off is at most 36 s, and a broker that starts on a busy machine may fail a trial; milliseconds. */
+const RECOVERY_MS_MAX = 80_000;
+const SHUTDOWN_MS = 8_000;
 /** Of a test with an outage in it, milliseconds. */
-const TEST_MS_MAX = 150_000;
+const TEST_MS_MAX = 240_000;
 
 interface Readiness {
 	readonly status: number;
@@ -129,7 +129,7 @@ describe("a node whose broker does not answer", { timeout: TEST_MS_MAX }, () => 
 		await expect(RawClient.connect(node.url, { clientId: "late" })).rejects.toThrow("503");
 
 		broker.signal("SIGCONT");
-		await until(node, isReady, BACK_OFF_MS_MAX + INTERVAL_MS);
+		await until(node, isReady, RECOVERY_MS_MAX);
 		// On the sockets from before.
 		expect(await call(3)).toBe(3);
 		await caller.roundTrip();
@@ -148,7 +148,7 @@ describe("a node whose broker does not answer", { timeout: TEST_MS_MAX }, () => 
 		await goes.leave();
 		await expect(stays.manage("list_clients")).rejects.toThrow("has not answered");
 		await broker.restart();
-		await until(node, isReady, BACK_OFF_MS_MAX + INTERVAL_MS);
+		await until(node, isReady, RECOVERY_MS_MAX);
 		await stays.frames.first(
 			({ main }) => main["type"] === "client_disconnected" && JSON.stringify(main).includes("goes"),
 			"word of the client that has gone",
@@ -160,7 +160,7 @@ describe("a node whose broker does not answer", { timeout: TEST_MS_MAX }, () => 
 	test.each(["SIGSTOP", "SIGKILL"] as const)(
 		"scenario 49: after SIGTERM with the broker in %s the process ends before its deadline, with code 0",
 		async (signal) => {
-			if ((await readiness(node)).status !== 200) await until(node, isReady, BACK_OFF_MS_MAX + INTERVAL_MS);
+			if ((await readiness(node)).status !== 200) await until(node, isReady, RECOVERY_MS_MAX);
 			const clients = await Promise.all([1, 2, 3].map((i) => connect(`${signal}-${i}`)));
 			if (signal === "SIGSTOP") await broker.freeze();
 			else broker.signal("SIGKILL");

