@@ -98,8 +98,7 @@ interface RawCluster {
 export class KafkaJsCluster implements KafkaCluster {
 	readonly #options: ClusterOptions;
 	#raw: RawCluster;
-	/** How far the list of addresses is turned. */
-	#turned = 0;
+	#connected = false;
 
 	constructor(options: ClusterOptions) {
 		this.#options = options;
@@ -109,14 +108,19 @@ export class KafkaJsCluster implements KafkaCluster {
 	/** kafkajs stays with the first address where that one takes connections and never answers. */
 	async connect(): Promise<void> {
 		for (let tries = 1; ; tries++) {
+			const { addresses } = this.#options;
+			const first = addresses.order[0] as string;
+			// In the order that is known by now.
+			if (!this.#connected) this.#raw = this.#create();
 			try {
-				return await this.#raw.connect();
+				await this.#raw.connect();
+				this.#connected = true;
+				return;
 			} catch (cause) {
 				await this.#raw.disconnect();
-				this.#turned++;
-				this.#raw = this.#create();
+				addresses.failed(first);
 				if (isSaslFailure(cause)) throw Object.assign(cause, { type: "SASL_AUTHENTICATION_FAILED" });
-				if (tries >= this.#options.brokers.length) throw cause;
+				if (tries >= addresses.order.length) throw cause;
 			}
 		}
 	}
@@ -236,11 +240,10 @@ export class KafkaJsCluster implements KafkaCluster {
 	}
 
 	#create(): RawCluster {
-		const { brokers, clientId, security, connectMs, requestMs, onDebug } = this.#options;
+		const { addresses, clientId, security, connectMs, requestMs, onDebug } = this.#options;
 		const { tls, sasl } = security;
-		const from = this.#turned % brokers.length;
 		const kafka = new Kafka({
-			brokers: [...brokers.slice(from), ...brokers.slice(0, from)],
+			brokers: [...addresses.order],
 			clientId,
 			connectionTimeout: connectMs,
 			authenticationTimeout: requestMs,

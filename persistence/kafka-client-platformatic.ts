@@ -62,7 +62,6 @@ type Lane = "fetch" | "other";
 
 export class PlatformaticCluster implements KafkaCluster {
 	readonly #options: ClusterOptions;
-	readonly #addresses: readonly Address[];
 	#library: typeof Library | undefined;
 	#produceApi: ProduceApi | undefined;
 	#lanes: Readonly<Record<Lane, Library.ConnectionPool>> | undefined;
@@ -73,10 +72,6 @@ export class PlatformaticCluster implements KafkaCluster {
 
 	constructor(options: ClusterOptions) {
 		this.#options = options;
-		this.#addresses = options.brokers.map((broker) => {
-			const [, host = "", port] = /^\[?(.*?)\]?:(\d+)$/.exec(broker) ?? [];
-			return { host, port: Number(port) };
-		});
 	}
 
 	static async load(): Promise<void> {
@@ -357,6 +352,7 @@ export class PlatformaticCluster implements KafkaCluster {
 				last = error as Error & { type?: string };
 				// It did answer.
 				if ((error as { type?: string }).type !== undefined) throw error;
+				this.#options.addresses.failed(`${address.host}:${address.port}`);
 			}
 		}
 		throw last;
@@ -365,7 +361,7 @@ export class PlatformaticCluster implements KafkaCluster {
 	#askable(): Address[] {
 		const known = [...this.#brokers.values()];
 		const from = Math.floor(Math.random() * known.length);
-		const given = this.#addresses.filter(({ port, host }) => {
+		const given = this.#options.addresses.order.map(addressOf).filter(({ port, host }) => {
 			return !known.some((one) => one.host === host && one.port === port);
 		});
 		return [...known.slice(from), ...known.slice(0, from), ...given];
@@ -430,4 +426,9 @@ export class PlatformaticCluster implements KafkaCluster {
 		});
 		return pool;
 	}
+}
+
+function addressOf(broker: string): Address {
+	const [, host = "", port] = /^\[?(.*?)\]?:(\d+)$/.exec(broker) ?? [];
+	return { host, port: Number(port) };
 }

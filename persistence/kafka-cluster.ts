@@ -6,12 +6,13 @@
  * Everything rejects with an Error; where a broker answered with an error of the protocol, `type` is its name and
  * `retriable` whether the same request may succeed later.
  */
+import type { KafkaAddresses } from "./kafka-addresses.ts";
 import type { KafkaSecurity } from "./kafka-security.ts";
 import type { LogRecord, NewRecord, PartitionBounds } from "./log.ts";
 
 export interface ClusterOptions {
 	/** `host:port`; it does not matter which of them live, as long as one does. */
-	readonly brokers: readonly string[];
+	readonly addresses: KafkaAddresses;
 	readonly clientId: string;
 	readonly security: KafkaSecurity;
 	/** One try to connect, milliseconds. */

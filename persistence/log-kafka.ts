@@ -5,6 +5,7 @@
 import { randomBytes, randomUUID } from "node:crypto";
 import { endsWithin } from "./deadline.ts";
 import { MycelogError } from "./errors.ts";
+import { KafkaAddresses } from "./kafka-addresses.ts";
 import { type KafkaClient, loadClient, makeCluster } from "./kafka-client.ts";
 import type { KafkaCluster } from "./kafka-cluster.ts";
 import { KafkaFollower } from "./kafka-follower.ts";
@@ -88,6 +89,7 @@ export class KafkaLog implements Log {
 	readonly addresses: readonly string[];
 	readonly maxRecordBytes = KAFKA_RECORD_BYTES_MAX;
 	readonly #options: KafkaLogOptions;
+	readonly #addresses: KafkaAddresses;
 	readonly #progress: KafkaProgress;
 	readonly #writer: KafkaWriter;
 	readonly #reader: KafkaReader;
@@ -101,6 +103,7 @@ export class KafkaLog implements Log {
 	constructor(options: KafkaLogOptions) {
 		this.#options = options;
 		this.addresses = options.brokers;
+		this.#addresses = new KafkaAddresses(options.brokers);
 		this.#progress = new KafkaProgress((health) => options.onHealth?.(health));
 		const { requestDeadlineMs = REQUEST_DEADLINE_MS_DEFAULT } = options;
 		const requestMs = Math.min(REQUEST_MS_MAX, requestDeadlineMs / 3);
@@ -335,8 +338,8 @@ export class KafkaLog implements Log {
 	}
 
 	#cluster(own: { readonly requestMs: number; readonly clientId?: string }): KafkaCluster {
-		const { client = "kafkajs", brokers, clientId, security = {}, onDebug } = this.#options;
-		const options = { brokers, clientId, security, connectMs: CONNECT_MS, ...own };
+		const { client = "kafkajs", clientId, security = {}, onDebug } = this.#options;
+		const options = { addresses: this.#addresses, clientId, security, connectMs: CONNECT_MS, ...own };
 		return makeCluster(client, { ...options, ...(onDebug && { onDebug }) });
 	}
 

@@ -3,6 +3,8 @@
  * Owns the claims; a test file for each library runs them.
  */
 import { randomBytes } from "node:crypto";
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { ConfigResourceTypes, Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
 import type { KafkaClient } from "../../persistence/kafka-client.ts";
@@ -152,6 +154,19 @@ export function describeKafkaLog(client: KafkaClient): void {
 	describeUnreachable("kafka", () => {
 		const broker = `127.0.0.1:${deadPort}`;
 		return { log: kafkaLog({ brokers: [broker], openDeadlineMs: 2_000 }), broker, deadlineMs: 2_000 };
+	});
+
+	test("addresses before a good one that are dead, or take connections and never answer, do not matter", async () => {
+		const silent = createServer();
+		silent.listen(0, "127.0.0.1");
+		await once(silent, "listening");
+		onTestFinished(() => void silent.close());
+		const good = inject("kafkaBrokers").split(",");
+		const brokers = [`127.0.0.1:${deadPort}`, `127.0.0.1:${(silent.address() as AddressInfo).port}`, ...good];
+		const log = await opened({ brokers, openDeadlineMs: 30_000 });
+		await log.own(["actors"], new Collector());
+		await log.append(ACTORS, many(3));
+		expect(texts(await readAll(log, ACTORS))).toEqual(numbers(3));
 	});
 
 	test("a batch the broker finds too large fails its own caller only, and is not written", async () => {
