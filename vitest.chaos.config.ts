@@ -9,7 +9,7 @@ export default defineConfig({
 		pool: "forks",
 		// Rounds share the machine with the brokers and nodes that they start.
 		maxWorkers: 1,
-		testTimeout: 300_000,
+		testTimeout: 400_000,
 		hookTimeout: 180_000,
 	},
 });

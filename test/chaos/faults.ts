@@ -3,7 +3,7 @@
  * struck, and that at the end everything runs again.
  */
 
-import type { LocalBroker } from "../kit/kafka-brokers.ts";
+import { answers, type LocalBroker } from "../kit/kafka-brokers.ts";
 import type { LedgerCluster, LedgerProcess } from "../kit/ledger-cluster.ts";
 import type { Fault, Timed } from "./schedule.ts";
 import { pause } from "./workload.ts";
@@ -15,6 +15,8 @@ const NODES_LEAST = 2;
 /** Tries to start a node, which ends by itself where its broker does not answer, and the pause between, milliseconds. */
 const START_TRIES_MAX = 20;
 const START_AGAIN_MS = 500;
+/** From the restart of a broker that was killed until it answers, milliseconds. */
+const BROKER_BACK_MS_MAX = 120_000;
 
 export class Faults {
 	/** How often each kind struck. */
@@ -104,8 +106,10 @@ export class Faults {
 				return all.length > 0;
 			}
 			case "broker-kill":
-				this.#broker?.signal("SIGKILL");
-				await this.#broker?.restart();
+				if (!this.#broker) return false;
+				this.#broker.signal("SIGKILL");
+				// On a busy machine one with many partitions reads its log for longer than a start may take.
+				await this.#broker.restart().catch(() => answers(this.#broker?.brokers ?? "", BROKER_BACK_MS_MAX));
 				return true;
 			case "broker-freeze":
 				await this.#broker?.freeze();

@@ -4,7 +4,7 @@
  */
 
 import type { LocalBroker } from "../kit/kafka-brokers.ts";
-import { LedgerCluster } from "../kit/ledger-cluster.ts";
+import { LedgerCluster, type LedgerClusterOptions } from "../kit/ledger-cluster.ts";
 import { Random } from "../kit/random.ts";
 import { Faults } from "./faults.ts";
 import { violations } from "./history.ts";
@@ -15,8 +15,14 @@ import { pause, Workload } from "./workload.ts";
 const NODES = 3;
 const CLIENTS = 4;
 const PARTITIONS = 4;
-/** As nodes may be configured; rounds take turns. With the second, nodes are taken for dead that are only slow. */
-const PROFILES = [{}, { takeoverAfterMs: 1_500 }, { standbyReplicas: 1 }] as const;
+/** As nodes may be configured; rounds take turns. Where nodes watch each other, some are taken for dead that are only slow. */
+const PROFILES: readonly Omit<LedgerClusterOptions, "brokers">[] = [
+	{},
+	{ takeoverAfterMs: 1_500 },
+	{ standbyReplicas: 1 },
+	{ client: "platformatic" },
+	{ client: "platformatic", takeoverAfterMs: 1_500, standbyReplicas: 1 },
+];
 /** Faults begin for so long, milliseconds. */
 const FAULTS_MS = 9_000;
 /** Calm between the last fault and the last command, milliseconds. */

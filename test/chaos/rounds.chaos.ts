@@ -9,7 +9,7 @@ import { mustBeSound } from "./verdict.ts";
 
 const ROUNDS_DEFAULT = 100;
 /** Every round leaves its topics behind, and a broker with many gets slow. */
-const ROUNDS_A_BROKER = 20;
+const ROUNDS_A_BROKER = 10;
 
 const { CHAOS_SEED, CHAOS_FIRST_SEED, CHAOS_ROUNDS } = process.env;
 const first = Number(CHAOS_SEED ?? CHAOS_FIRST_SEED ?? 1);

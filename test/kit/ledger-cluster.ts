@@ -8,6 +8,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { KafkaClient } from "../../persistence/kafka-client.ts";
 import { Inbox } from "./inbox.ts";
 import type { LedgerState } from "./ledger.ts";
 import type {
@@ -220,6 +221,8 @@ export interface LedgerClusterOptions {
 	readonly takeoverAfterMs?: number;
 	/** See NodeOptions. Default: 0. */
 	readonly standbyReplicas?: number;
+	/** The library that speaks to Kafka. Default: kafkajs. */
+	readonly client?: KafkaClient;
 }
 
 export class LedgerCluster {
@@ -230,12 +233,11 @@ export class LedgerCluster {
 	/** Data directories of all processes, by the names of their disks. */
 	readonly directory = mkdtempSync(join(tmpdir(), "mycelog-ledgers-"));
 	#disks = 0;
-	readonly #takeoverAfterMs: number | undefined;
-	readonly #standbyReplicas: number;
+	readonly #settings: Pick<LedgerProcessOptions, "takeoverAfterMs" | "standbyReplicas" | "client">;
 
-	constructor({ brokers, partitions = 4, takeoverAfterMs, standbyReplicas = 0 }: LedgerClusterOptions) {
-		this.#takeoverAfterMs = takeoverAfterMs;
-		this.#standbyReplicas = standbyReplicas;
+	constructor(options: LedgerClusterOptions) {
+		const { brokers, partitions = 4, takeoverAfterMs, standbyReplicas = 0, client = "kafkajs" } = options;
+		this.#settings = { takeoverAfterMs, standbyReplicas, client };
 		this.brokers = brokers;
 		this.partitions = partitions;
 	}
@@ -258,9 +260,7 @@ export class LedgerCluster {
 	spawn(id: string, disk = id): LedgerProcess {
 		const { brokers, prefix, partitions } = this;
 		const dataDir = join(this.directory, disk);
-		const takeoverAfterMs = this.#takeoverAfterMs;
-		const standbyReplicas = this.#standbyReplicas;
-		const options = { id, brokers, prefix, partitions, dataDir, takeoverAfterMs, standbyReplicas };
+		const options = { id, brokers, prefix, partitions, dataDir, ...this.#settings };
 		const process = new LedgerProcess(options, disk);
 		this.processes.push(process);
 		return process;

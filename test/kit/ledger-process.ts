@@ -109,6 +109,7 @@ const log = new KafkaLog({
 	brokers: options.brokers.split(","),
 	prefix: options.prefix,
 	clientId: options.id,
+	client: options.client,
 	...(options.takeoverAfterMs && { takeoverAfterMs: options.takeoverAfterMs }),
 	onOwnerError: (error) => say({ news: "line", level: "error", text: `owner: ${(error as Error).stack}` }),
 	onHealth: (health) => say({ news: "line", level: "info", text: `health: ${JSON.stringify(health)}` }),

@@ -1,6 +1,7 @@
 /**
  * What a test and a ledger process say to each other over the channel between parent and child. Owns the shapes only.
  */
+import type { KafkaClient } from "../../persistence/kafka-client.ts";
 import type { Event } from "../../runtime/message.ts";
 
 /** Argument of the process, as JSON. */
@@ -15,6 +16,7 @@ export interface LedgerProcessOptions {
 	/** Milliseconds without a sign of life; undefined: the log's default. */
 	readonly takeoverAfterMs: number | undefined;
 	readonly standbyReplicas: number;
+	readonly client: KafkaClient;
 }
 
 /**
