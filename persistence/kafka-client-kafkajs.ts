@@ -89,6 +89,7 @@ interface RawCluster {
 	findBroker(request: { nodeId: string }): Promise<RawBroker>;
 	findControllerBroker(): Promise<RawBroker>;
 	findGroupCoordinator(request: { groupId: string }): Promise<GroupCoordinator>;
+	readonly targetTopics: Set<string>;
 	readonly brokerPool: { findConnectedBroker(): Promise<RawBroker> };
 	readonly connectionPoolBuilder: {
 		build(to?: object): Promise<{ readonly pool: readonly { connect(): Promise<unknown> }[] }>;
@@ -98,6 +99,8 @@ interface RawCluster {
 export class KafkaJsCluster implements KafkaCluster {
 	readonly #options: ClusterOptions;
 	#raw: RawCluster;
+	/** Topics it was told of that did not exist when it last looked. */
+	readonly #removed = new Set<string>();
 	#connected = false;
 
 	constructor(options: ClusterOptions) {
@@ -130,11 +133,11 @@ export class KafkaJsCluster implements KafkaCluster {
 	}
 
 	refreshMetadata(): Promise<void> {
-		return this.#raw.refreshMetadata();
+		return this.#forgiving(() => this.#raw.refreshMetadata());
 	}
 
 	addTargetTopic(topic: string): Promise<void> {
-		return this.#raw.addTargetTopic(topic);
+		return this.#forgiving(() => this.#raw.addTargetTopic(topic));
 	}
 
 	findLeaderForPartitions(topic: string, partitions: readonly number[]): Record<string, number[]> {
@@ -151,6 +154,24 @@ export class KafkaJsCluster implements KafkaCluster {
 
 	findGroupCoordinator(request: { groupId: string }): Promise<GroupCoordinator> {
 		return this.#raw.findGroupCoordinator(request);
+	}
+
+	/** kafkajs asks for all topics it was ever told of at once, and hears of none where one of them was removed. */
+	async #forgiving(look: () => Promise<void>): Promise<void> {
+		// They may have been made anew.
+		for (const topic of this.#removed) this.#raw.targetTopics.add(topic);
+		this.#removed.clear();
+		try {
+			await look();
+		} catch (cause) {
+			if ((cause as { type?: string }).type !== "UNKNOWN_TOPIC_OR_PARTITION") throw cause;
+			const { topicMetadata } = await this.#any((broker) => broker.metadata([]));
+			const there = new Set(topicMetadata.map(({ topic }) => topic));
+			for (const topic of this.#raw.targetTopics) if (!there.has(topic)) this.#removed.add(topic);
+			if (this.#removed.size === 0) throw cause;
+			for (const topic of this.#removed) this.#raw.targetTopics.delete(topic);
+			await look();
+		}
 	}
 
 	async bounds(topic: string, partition: number): Promise<PartitionBounds> {

@@ -149,6 +149,8 @@ export class Partition {
 		this.#timers.stop();
 		this.#actors.close();
 		this.#cancelCheckpoint?.();
+		// One under way waits for the log, and ends without a trace.
+		if (how === "lost") return;
 		await this.#checkpointing;
 		await this.checkpoint();
 	}
@@ -338,6 +340,8 @@ export class Partition {
 				throw outputs.lost;
 			}
 			const shared = await ownership?.share(checkpoint, rows);
+			// Whoever has the partition now, this node again perhaps, has stored more since.
+			if (this.#fenced) return;
 			snapshots.save(checkpoint, rows, shared?.followedTo());
 			shared?.saved();
 		} catch (err) {

@@ -391,3 +391,22 @@ test("a node that takes over from another stays ready: clients of the dead one a
 	await moved;
 	expect(await total(second)).toBe(1);
 });
+
+test("a partition that is lost is let go of at once, though its checkpoint waits for the log, which then stores nothing", async () => {
+	await first.node.tell(A, { type: "add", by: 1 });
+	let answer: () => void = () => {};
+	first.log.network = async (store, _, { topic }) => {
+		if (topic === "snapshots") {
+			await new Promise<void>((resolve) => {
+				answer = resolve;
+			});
+		}
+		return store();
+	};
+	void first.partition.checkpoint();
+	await passed(10);
+	await first.log.letGo(stage.actors, "lost");
+	answer();
+	await passed(100);
+	expect(stage.disk.open().load(A)).toBeUndefined();
+});
