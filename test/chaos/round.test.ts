@@ -16,8 +16,8 @@ beforeAll(async () => {
 afterAll(() => broker?.stop());
 
 test.each([
-	["nodes struck", 3, false],
-	["nodes and broker struck", 9, true],
+	["nodes struck", 25, false],
+	["nodes and broker struck", 270, true],
 ])(
 	"history check, %s, seed %i: nothing accepted is lost or doubled, order holds, states and replies are those of the log",
 	async (_, seed, strikeBroker) => {
