@@ -120,6 +120,8 @@ export class KafkaFollower {
 			const byNumber = new Map(followed.map((one) => [one.owned.id.partition, one]));
 			const leaders = this.#cluster.findLeaderForPartitions(topic, [...byNumber.keys()]);
 			for (const [leader, numbers] of Object.entries(leaders)) {
+				// The broker's word for none.
+				if (Number(leader) < 0) continue;
 				const mine = numbers.flatMap((number) => byNumber.get(number) ?? []);
 				led.set(leader, [...(led.get(leader) ?? []), ...mine]);
 			}
@@ -130,6 +132,12 @@ export class KafkaFollower {
 			const loop = this.#loop(leader).finally(() => this.#loops.delete(leader));
 			this.#loops.set(leader, loop);
 		}
+		const placed = new Set([...led.values()].flat());
+		const leaderless = [...this.#followed.values()].filter((followed) => !placed.has(followed));
+		if (leaderless.length === 0) return;
+		// The others are read meanwhile; these are looked for until they have one.
+		const names = leaderless.map(({ topic, owned }) => `${topic}/${owned.id.partition}`);
+		throw new Error(`without a leader: ${names.join(", ")}`);
 	}
 
 	async #loop(leader: string): Promise<void> {
