@@ -67,6 +67,8 @@ export class Mycelog {
 	readonly #logger: Logger;
 	readonly #unlock: () => void;
 	#stopped: Promise<void> | undefined;
+	/** It listens, so that there may be clients. */
+	#serving = false;
 
 	private constructor(
 		config: Config,
@@ -157,6 +159,7 @@ export class Mycelog {
 		try {
 			await this.node.start();
 			await this.#gateway.listen();
+			this.#serving = true;
 		} catch (error) {
 			await this.stop();
 			throw error;
@@ -187,7 +190,8 @@ export class Mycelog {
 		this.#gateway.takeNoMore();
 		const handedOver = await endsWithin(leftMs() * HAND_OVER_SHARE, this.node.handOver());
 		const drainMs = Math.min(this.config.drainMs, leftMs() / 2);
-		this.#logger.info({ handedOver, afterMs: Date.now() - since, drainMs }, "sending clients away");
+		const fields = { handedOver, afterMs: Date.now() - since, drainMs };
+		if (this.#serving) this.#logger.info(fields, "sending clients away");
 		await this.#gateway.drain(drainMs);
 		await this.node.stop(leftMs());
 		this.#gateway.close();

@@ -17,6 +17,8 @@ export const ROOT_TOKEN = "mQ7vK2xT9pL4wZ8rB3nY6cF1dG5hJ0sAuEiOaXyWqRtUvPkL";
 export const JWT_SECRET = "f0e9d8c7b6a5948372615041302f1e0d-acceptance";
 export const MAIN = fileURLToPath(new URL("../../cli/main.ts", import.meta.url));
 
+/** Fewer than by default: all nodes of a test run share one small broker. */
+const KAFKA_PARTITIONS = 16;
 /** Milliseconds from spawn to the ready line. */
 const READY_MS_MAX = 30_000;
 /** Milliseconds from SIGTERM to the end of the process. */
@@ -49,7 +51,9 @@ export class NodeProcess {
 		this.dataDir = dataDir;
 		this.#topics = topics;
 		this.#extra = extra;
-		const kafka = topics ? ["--kafka-uri", topics.brokers, "--prefix", topics.prefix] : [];
+		const kafka = topics
+			? ["--kafka-uri", topics.brokers, "--prefix", topics.prefix, "--partitions", String(KAFKA_PARTITIONS)]
+			: [];
 		this.place = ["--data-dir", dataDir, ...kafka];
 	}
 
