@@ -51,9 +51,7 @@ export class NodeProcess {
 		this.dataDir = dataDir;
 		this.#topics = topics;
 		this.#extra = extra;
-		const kafka = topics
-			? ["--kafka-uri", topics.brokers, "--prefix", topics.prefix, "--partitions", String(KAFKA_PARTITIONS)]
-			: [];
+		const kafka = topics ? ["--kafka-uri", topics.brokers, "--prefix", topics.prefix] : [];
 		this.place = ["--data-dir", dataDir, ...kafka];
 	}
 
@@ -151,6 +149,7 @@ export class NodeProcess {
 
 	async #launch(): Promise<void> {
 		const args = [MAIN, "start", "--host", "127.0.0.1", "--port", String(this.#port)];
+		if (this.#topics) args.push("--partitions", String(KAFKA_PARTITIONS));
 		const child = spawn(process.execPath, [...args, ...this.place, ...this.#extra], {
 			stdio: ["ignore", "pipe", "pipe"],
 			env: { ...process.env, MYCELOG_ROOT_TOKEN: ROOT_TOKEN, MYCELOG_JWT_SECRET: JWT_SECRET },
