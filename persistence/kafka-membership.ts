@@ -122,6 +122,7 @@ export class KafkaMembership {
 			isLeader,
 		);
 		this.#hasOthers = members.length > 1;
+		this.#parts.follower.alone = !this.#hasOthers;
 		this.#wanted = this.#retired ? new Set() : new Set(numbers);
 		this.#release = "handed-over";
 		const leaving = [...this.#held].filter((number) => !this.#wanted.has(number));
