@@ -2,31 +2,13 @@
  * One HTTP request and its answer on uWebSockets.js: reads the body within a bound, answers once, and never after the
  * client has gone. Owns the library's rules of lifetime and the headers every answer has; routes are elsewhere.
  */
+
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
+import { STATUS_CODES } from "node:http";
 
 /** Bytes of a body; larger values belong on a WebSocket, which chunks them. */
 export const BODY_BYTES_MAX = 16 * 1024 * 1024;
-/** Bytes of an answer that wait for a slow reader; past it the answer ends. */
-const WAITING_BYTES_MAX = 4 * 1024 * 1024;
-
-const STATUS_TEXT: Readonly<Record<number, string>> = {
-	200: "OK",
-	204: "No Content",
-	307: "Temporary Redirect",
-	400: "Bad Request",
-	401: "Unauthorized",
-	403: "Forbidden",
-	404: "Not Found",
-	405: "Method Not Allowed",
-	413: "Content Too Large",
-	415: "Unsupported Media Type",
-	429: "Too Many Requests",
-	500: "Internal Server Error",
-	503: "Service Unavailable",
-	504: "Gateway Timeout",
-};
-
-export const CORS_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
+const CORS_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 const CORS_HEADERS = "Accept, Authorization, Content-Type, Range, X-Requested-With";
 const CORS_SECONDS = "600";
 
@@ -134,32 +116,30 @@ export class Exchange {
 		this.#res.cork(() => this.#head(200, contentType, { "cache-control": "no-cache" }));
 		for await (const item of items) {
 			if (this.#gone) return;
-			this.#res.cork(() => void this.#res.write(item));
-			if (this.#res.getWriteOffset() > 0 && !(await this.#drained())) return;
+			let taken = true;
+			this.#res.cork(() => {
+				taken = this.#res.write(item);
+			});
+			if (!taken) await this.#writable();
 		}
 		if (this.#gone) return;
 		this.#gone = true;
 		this.#res.cork(() => void this.#res.end());
 	}
 
-	/** False: the client has gone meanwhile. */
-	async #drained(): Promise<boolean> {
-		const waiting = () =>
-			(this.#res as unknown as { getBufferedAmount?(): number }).getBufferedAmount?.() ?? 0;
-		while (!this.#gone && waiting() > WAITING_BYTES_MAX) {
-			await new Promise<void>((resolve) => {
-				this.#onGone = resolve;
-				this.#res.onWritable(() => {
-					resolve();
-					return true;
-				});
+	/** Resolves when the socket takes more, or the client has gone: at most one item waits for a slow reader. */
+	#writable(): Promise<void> {
+		return new Promise((resolve) => {
+			this.#onGone = resolve;
+			this.#res.onWritable(() => {
+				resolve();
+				return true;
 			});
-		}
-		return !this.#gone;
+		});
 	}
 
 	#head(status: number, contentType: string, headers: Readonly<Record<string, string>>): void {
-		this.#res.writeStatus(`${status} ${STATUS_TEXT[status] ?? ""}`);
+		this.#res.writeStatus(`${status} ${STATUS_CODES[status] ?? ""}`);
 		this.#res.writeHeader("content-type", contentType);
 		const origin = this.header("origin");
 		if (origin) {
