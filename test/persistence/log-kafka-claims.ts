@@ -12,7 +12,7 @@ import type { Log, LogHealth, LogRecord, PartitionId, PartitionOwner } from "../
 import { partitionName } from "../../persistence/log.ts";
 import { KafkaLog, type KafkaLogOptions } from "../../persistence/log-kafka.ts";
 import { OWNED_QUEUE_RECORDS_MAX } from "../../persistence/owned-partition.ts";
-import { freePorts, type LocalBroker, startLocalBroker } from "../kit/kafka-brokers.ts";
+import { freePorts, type LocalBroker, START_MS_MAX, startLocalBroker } from "../kit/kafka-brokers.ts";
 import {
 	CONTRACT_TOPICS,
 	Collector,
@@ -28,6 +28,9 @@ import {
 const ACTORS: PartitionId = { topic: "actors", partition: 1 };
 const CLIENTS: PartitionId = { topic: "clients", partition: 2 };
 const NOW = { waitMs: 0, maxRecords: 1_000 };
+
+/** For a test that starts a broker again, milliseconds. */
+const BROKER_RESTART_MS_MAX = START_MS_MAX + 60_000;
 
 const [deadPort] = await freePorts(1);
 
@@ -318,32 +321,36 @@ export function describeKafkaLog(client: KafkaClient): void {
 		const open = (options: Partial<KafkaLogOptions> = {}) =>
 			opened({ brokers: [broker.brokers], ...options });
 
-		test("everything acknowledged before, while and after it is killed is there once, and reaches its owner", async () => {
-			const prefix = newPrefix();
-			const log = await open({ prefix });
-			const owner = new Collector();
-			await log.own(["actors", "clients"], owner);
-			let written = 0;
-			let stop = false;
-			const writing = (async () => {
-				for (; !stop; written += 10) await log.append(ACTORS, many(10, written));
-			})();
-			await owner.until(200);
-			broker.signal("SIGKILL");
-			await becomes(log, "degraded");
-			const before = written;
-			await broker.restart();
-			await owner.until(before + 200);
-			stop = true;
-			await writing;
-			await owner.until(written);
-			expect(texts(await readAll(log, ACTORS))).toEqual(numbers(written));
-			expect(texts(owner.taken)).toEqual(numbers(written));
-			// The group, too: records of others come by it alone.
-			await becomes(log, "healthy");
-			await (await open({ prefix })).append(ACTORS, many(1, written));
-			await owner.until(written + 1);
-		});
+		test(
+			"everything acknowledged before, while and after it is killed is there once, and reaches its owner",
+			async () => {
+				const prefix = newPrefix();
+				const log = await open({ prefix });
+				const owner = new Collector();
+				await log.own(["actors", "clients"], owner);
+				let written = 0;
+				let stop = false;
+				const writing = (async () => {
+					for (; !stop; written += 10) await log.append(ACTORS, many(10, written));
+				})();
+				await owner.until(200);
+				broker.signal("SIGKILL");
+				await becomes(log, "degraded");
+				const before = written;
+				await broker.restart();
+				await owner.until(before + 200);
+				stop = true;
+				await writing;
+				await owner.until(written);
+				expect(texts(await readAll(log, ACTORS))).toEqual(numbers(written));
+				expect(texts(owner.taken)).toEqual(numbers(written));
+				// The group, too: records of others come by it alone.
+				await becomes(log, "healthy");
+				await (await open({ prefix })).append(ACTORS, many(1, written));
+				await owner.until(written + 1);
+			},
+			BROKER_RESTART_MS_MAX,
+		);
 
 		test("after an append with unknown outcome the next one acknowledged is really written", async () => {
 			const log = await open({ requestDeadlineMs: 1_500 });
