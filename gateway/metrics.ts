@@ -118,6 +118,7 @@ export function exportRuntime(registry: Registry, node: Node): void {
 	read("partitions_recovering", "Owned partitions that have not caught up", () => {
 		return node.partitions.filter((partition) => !partition.live).length;
 	});
+	read("lag_records", "Records of owned partitions that are in the log and not folded", () => node.lag);
 	read("partitions_stalled", "Owned partitions that have records to fold and stand still", () => {
 		return node.stalled.length;
 	});

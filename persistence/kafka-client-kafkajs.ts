@@ -363,14 +363,14 @@ function fetchedOf(
 	from: number,
 ): FetchedPartition {
 	const last = messages.at(-1);
+	const end = Number(ends.lastStableOffset ?? ends.highWatermark);
 	const recordsFrom = (first: number) =>
 		messages
 			.filter(({ offset, isControlRecord }) => Number(offset) >= first && !isControlRecord)
 			.map(toRecord);
-	if (last) return { topic, partition, recordsFrom, next: Number(last.offset) + 1 };
+	if (last) return { topic, partition, recordsFrom, next: Number(last.offset) + 1, end };
 	// A batch that compaction emptied is there, and kafkajs does not say how long it is.
-	const end = Number(ends.lastStableOffset ?? ends.highWatermark);
-	return { topic, partition, recordsFrom, next: from < end ? from + 1 : from };
+	return { topic, partition, recordsFrom, next: from < end ? from + 1 : from, end };
 }
 
 function toMessage({ key, value, headers, timestamp }: NewRecord) {

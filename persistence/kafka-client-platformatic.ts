@@ -247,9 +247,9 @@ export class PlatformaticCluster implements KafkaCluster {
 			fetchV12.api.async(connection, maxWaitMs, 1, maxBytes, READ_COMMITTED, ...session, topics, [], ""),
 		);
 		return responses.flatMap(({ topicId: topic, partitions }) =>
-			partitions.map(({ partitionIndex, records }) => {
+			partitions.map(({ partitionIndex, records, lastStableOffset }) => {
 				const from = asked.get(`${topic}/${partitionIndex}`) ?? 0;
-				return fetchedOf(topic, partitionIndex, records ?? [], from);
+				return fetchedOf(topic, partitionIndex, records ?? [], from, Number(lastStableOffset));
 			}),
 		);
 	}

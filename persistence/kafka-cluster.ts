@@ -48,6 +48,8 @@ export interface FetchedPartition {
 	recordsFrom(offset: number): LogRecord[];
 	/** Where the log goes on: behind markers and what compaction removed, too. Not above `from` where nothing came. */
 	readonly next: number;
+	/** Where the log ended when the broker answered. */
+	readonly end: number;
 }
 
 /** Numbers the batches of each partition, so that a broker knows a repeat. */

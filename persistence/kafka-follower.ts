@@ -185,6 +185,7 @@ export class KafkaFollower {
 		const fetched = new Map<Followed, FetchedPartition>();
 		for (const answer of answers) {
 			const one = named.get(`${answer.topic}/${answer.partition}`);
+			one?.followed.owned.reaches(answer.end);
 			if (one && answer.next > one.from) fetched.set(one.followed, answer);
 		}
 		return fetched;

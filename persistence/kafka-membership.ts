@@ -99,6 +99,11 @@ export class KafkaMembership {
 		if (owned && !owned.offer(records, false)) this.#parts.follower.hurry();
 	}
 
+	/** Where an owned partition ends, as far as is known without asking; 0: it is not owned. */
+	end(id: PartitionId): number {
+		return this.#owned.get(partitionName(id))?.end ?? 0;
+	}
+
 	/** Let the others have everything and take nothing more. Without others there is nobody to serve it but this one. */
 	async handOver(): Promise<void> {
 		if (!this.#hasOthers) return;

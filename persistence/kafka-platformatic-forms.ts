@@ -14,6 +14,7 @@ export function fetchedOf(
 	partition: number,
 	batches: readonly Library.RecordsBatch[],
 	from: number,
+	end: number,
 ): FetchedPartition {
 	const recordsFrom = (first: number) => {
 		const records: LogRecord[] = [];
@@ -29,7 +30,7 @@ export function fetchedOf(
 	};
 	const last = batches.at(-1);
 	const next = last ? Number(last.firstOffset) + last.lastOffsetDelta + 1 : from;
-	return { topic, partition, recordsFrom, next };
+	return { topic, partition, recordsFrom, next, end };
 }
 
 function toRecord(

@@ -237,6 +237,10 @@ export class KafkaLog implements Log {
 		if (probe) progress.watch(() => this.#probe(probe));
 	}
 
+	end(id: PartitionId): number {
+		return this.#membership?.end(id) ?? 0;
+	}
+
 	health(): LogHealth {
 		if (this.#state !== "open") return { status: "unavailable", cause: "the log is not open", sinceMs: 0 };
 		return this.#progress.health();

@@ -155,6 +155,12 @@ export interface Log {
 	topics?(prefix: string): Promise<readonly string[]>;
 	removeTopics?(names: readonly string[]): Promise<void>;
 
+	/**
+	 * Where an owned partition ends as far as the driver knows without asking; 0: unknown. Only of drivers that several
+	 * nodes share: elsewhere whoever appends knows.
+	 */
+	end?(partition: PartitionId): number;
+
 	/** Judged by progress of the driver's own requests, not by the process being alive. */
 	health(): LogHealth;
 

@@ -16,6 +16,7 @@ export class OwnedPartition {
 	readonly #holds: () => boolean;
 	readonly #owner: PartitionOwner;
 	#next: number;
+	#end = 0;
 	#queue: LogRecord[] = [];
 	#running: Promise<void> | undefined;
 	#handing = false;
@@ -43,6 +44,16 @@ export class OwnedPartition {
 	/** The offset of the next record wanted: everything before it was delivered or is queued. */
 	get next(): number {
 		return this.#next;
+	}
+
+	/** The log is known to reach up to here. */
+	get end(): number {
+		return Math.max(this.#end, this.#next);
+	}
+
+	/** The driver heard where the log ends. */
+	reaches(end: number): void {
+		this.#end = end;
 	}
 
 	/** False: an offer would be refused, whatever it holds. */

@@ -10,6 +10,8 @@ export interface StoredTimer {
 	readonly at: number;
 	/** JSON of the event to append when the deadline is reached. */
 	readonly event: string;
+	/** No deadline but work under way, which whoever owns the actor runs. */
+	readonly work?: true;
 }
 
 export interface StoredSnapshot {

@@ -285,6 +285,16 @@ export class Node implements PartitionOwner {
 		return [...this.#owned.values()];
 	}
 
+	/** Records of owned partitions that are known to be in the log and are not folded. */
+	get lag(): number {
+		let lag = 0;
+		for (const { id, next, recoveredTo } of this.#owned.values()) {
+			const end = Math.max(this.appender.end(id), this.log.end?.(id) ?? 0, recoveredTo);
+			lag += Math.max(0, end - next);
+		}
+		return lag;
+	}
+
 	/** Owned partitions, by name, that have records to fold and do not get on with them. */
 	get stalled(): readonly string[] {
 		const positions = [...this.#owned].map(([name, { id, next }]) => {

@@ -81,6 +81,11 @@ export class Partition {
 		return this.#live;
 	}
 
+	/** The log reached up to here when it was assigned. */
+	get recoveredTo(): number {
+		return this.#recoveredTo;
+	}
+
 	get actorsInMemory(): number {
 		return this.#actors.size;
 	}

@@ -1,4 +1,5 @@
 /** Claims of a node whose only broker is frozen or dead: what clients and operators see, and that all goes on alone. */
+import { Kafka, logLevel, Partitioners } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
 import { type LocalBroker, startLocalBroker } from "../kit/kafka-brokers.ts";
 import { metric } from "../kit/metric.ts";
@@ -14,6 +15,8 @@ const SUBMIT_MS = 10_000;
 /** Until all goes on: a back-off is at most 36 s, and a broker that starts on a busy machine may fail a trial; milliseconds. */
 const RECOVERY_MS_MAX = 80_000;
 const SHUTDOWN_MS = 8_000;
+/** More than a node parks between two looks at its metrics. */
+const UNREADABLE = 20_000;
 /** Of a test with an outage in it, milliseconds. */
 const TEST_MS_MAX = 240_000;
 
@@ -46,6 +49,17 @@ async function until(
 		if (passed > withinMs) throw new Error(`after ${passed} ms: ${JSON.stringify(seen)}\n${node.output()}`);
 		await new Promise((resolve) => setTimeout(resolve, 50));
 	}
+}
+
+/** Straight into a mailbox, past every node. */
+async function writeUnreadable(brokers: string, node: NodeProcess, count: number): Promise<void> {
+	const prefix = node.place[node.place.indexOf("--prefix") + 1] as string;
+	const kafka = new Kafka({ brokers: brokers.split(","), logLevel: logLevel.NOTHING });
+	const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
+	await producer.connect();
+	const messages = Array.from({ length: count }, (_, i) => ({ partition: 3, value: `nobody's ${i}` }));
+	await producer.send({ topic: `${prefix}.actors`, messages });
+	await producer.disconnect();
 }
 
 const isUnavailable = ({ detail }: Readiness) => detail["log_status"] === "unavailable";
@@ -83,6 +97,19 @@ describe("a node whose broker does not answer", { timeout: TEST_MS_MAX }, () => 
 			.split("\n")
 			.filter((line) => line.includes(`"level":${level}`));
 	}
+
+	test("scenario 50: records that nobody can read show as lag, then as dead letters, each once", async () => {
+		node.signal("SIGSTOP");
+		onTestFinished(() => node.signal("SIGCONT"));
+		await writeUnreadable(broker.brokers, node, UNREADABLE);
+		node.signal("SIGCONT");
+		const atOnce = { interval: 1, timeout: 60_000 };
+		await expect.poll(() => metric(node.url, "mycelog_lag_records"), atOnce).toBeGreaterThan(0);
+		await expect
+			.poll(() => metric(node.url, "mycelog_dead_letters_total"), { timeout: 60_000 })
+			.toBe(UNREADABLE);
+		await expect.poll(() => metric(node.url, "mycelog_lag_records"), { timeout: 60_000 }).toBe(0);
+	});
 
 	test("scenario 41: with a frozen broker a command fails in time with the addresses named, readiness is 503 within one interval, liveness 200, and all goes on when it thaws", async () => {
 		const [caller, callee] = [await connect("caller"), await connect("callee")];

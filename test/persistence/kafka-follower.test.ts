@@ -11,7 +11,7 @@ test("a partition that has no leader when it is assigned is read as soon as it h
 	const came = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
 	const answer = ({ topic, partition, from }: PartitionFetch) => {
 		const record = { key: "", value: new Uint8Array(), headers: {}, timestamp: 1, offset: from };
-		return { topic, partition, next: from + 1, recordsFrom: (): LogRecord[] => [record] };
+		return { topic, partition, next: from + 1, end: from + 1, recordsFrom: (): LogRecord[] => [record] };
 	};
 	// Leaders and answers in the test's hands; a real broker gives no moment between two elections.
 	const cluster = {
