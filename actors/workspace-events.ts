@@ -6,13 +6,14 @@ import type { AnyMachineSnapshot } from "xstate";
 import { addressOf } from "../runtime/address.ts";
 import type { Effect } from "../runtime/effect.ts";
 import type { Message } from "../runtime/message.ts";
-import { atLeast, deniedText, permissionOf } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
+import { EVENT_NAME_CHARACTERS_MAX } from "./workspace-history.ts";
+import { recordFor } from "./workspace-record.ts";
 import {
 	type AnnounceEvent,
 	answer,
+	type Caller,
 	clientAddress,
-	type LogEvent,
 	type Outcome,
 	type SubscriptionEvent,
 	type WorkspaceContext,
@@ -22,8 +23,6 @@ import { get, put, type Table, without } from "./workspace-table.ts";
 
 /** Event names one client may subscribe to. */
 export const SUBSCRIPTIONS_PER_CLIENT_MAX = 500;
-/** Characters of an event name. */
-export const EVENT_NAME_CHARACTERS_MAX = 512;
 
 /** Clients build `<workspace>/<id>` from this event only, so its id is short; all others carry the full one. */
 export type SystemEvent =
@@ -34,7 +33,9 @@ export type SystemEvent =
 	| "service_removed"
 	| "workspace_loaded"
 	| "workspace_changed"
-	| "workspace_deleted";
+	| "workspace_deleted"
+	| "workspace_ready"
+	| "workspace_unloaded";
 
 /** One post a subscriber. */
 export function announce(
@@ -63,15 +64,6 @@ export function announceFromElsewhere(context: WorkspaceContext, event: Announce
 	return { effects: announce(context, event.event, event.data) };
 }
 
-/** Nothing to remember: the command itself is the entry, in the workspace's history. */
-export function logEvent({ name, record }: WorkspaceContext, { event, caller, meta }: LogEvent): Outcome {
-	if (!record || !atLeast(permissionOf(caller.user, record), "rw")) throw new Refusal(deniedText(name));
-	if (typeof event !== "string" || !/^\S+$/.test(event) || event.length > EVENT_NAME_CHARACTERS_MAX) {
-		throw new Refusal("ValueError: event_type must be a word without spaces");
-	}
-	return { effects: answer(meta, null) };
-}
-
 export function subscribe(context: WorkspaceContext, { types, caller, meta }: SubscriptionEvent): Outcome {
 	if (!get(context.members, caller.client)) {
 		throw new Refusal(`RuntimeError: Client is not connected: ${context.name}/${caller.client}`);
@@ -85,7 +77,15 @@ export function subscribe(context: WorkspaceContext, { types, caller, meta }: Su
 	if (subscriptionsOf(subscribers, caller.client) > SUBSCRIPTIONS_PER_CLIENT_MAX) {
 		throw new Refusal(`ValueError: A client may subscribe to at most ${SUBSCRIPTIONS_PER_CLIENT_MAX} events`);
 	}
-	return { change: { subscribers }, effects: answer(meta, true) };
+	return { change: { subscribers }, effects: [...answer(meta, true), ...readiness(context, types, caller)] };
+}
+
+/** A workspace is ready as soon as it is there, so whoever waits for it is told at once. */
+function readiness(context: WorkspaceContext, types: unknown, caller: Caller): readonly WorkspaceEffect[] {
+	if (!context.record || !eventNames(types).includes("workspace_ready")) return [];
+	const subscribers = { workspace_ready: [caller.client] };
+	const data = recordFor(context.record, caller.user);
+	return announce({ ...context, subscribers }, "workspace_ready", data);
 }
 
 export function unsubscribe(context: WorkspaceContext, { types, caller, meta }: SubscriptionEvent): Outcome {

@@ -97,7 +97,7 @@ export function end({ name }: WorkspaceContext): Outcome {
 }
 
 /** What was revoked stays revoked: the name can be founded again. */
-const GONE = { record: null, members: {}, services: {}, subscribers: {} } as const;
+const GONE = { record: null, members: {}, services: {}, subscribers: {}, logged: [] } as const;
 
 /**
  * Tells the directory of a new or changed record. The directory gives the answer, so that whoever made a

@@ -8,9 +8,9 @@ import { atLeast, deniedText, permissionOf } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import { isMatch, type ServiceMatch } from "./service-query.ts";
 import type { Permission, User } from "./user.ts";
-import type { WorkspaceRecord } from "./workspace-record.ts";
+import { recordFor, type WorkspaceRecord } from "./workspace-record.ts";
 import { isListed, isUsable, type ServiceRecord, shownTo } from "./workspace-service-record.ts";
-import { environment, recordFor } from "./workspace-settings.ts";
+import { environment } from "./workspace-settings.ts";
 import { type Caller, homeOf, type WorkspaceContext } from "./workspace-state.ts";
 import { get, size } from "./workspace-table.ts";
 
@@ -201,7 +201,7 @@ function choose(
 	return found[index] as ServiceCandidate;
 }
 
-function mayRead(context: WorkspaceContext, { user }: Caller): boolean {
+export function mayRead(context: WorkspaceContext, { user }: Caller): boolean {
 	return atLeast(permission(context, user), "r");
 }
 

@@ -2,7 +2,10 @@
  * The workspace record as clients see it (services.md §7): its fields and its short form.
  * Owns checking and completing what clients send; who may change a record is decided elsewhere.
  */
+import { atLeast, permissionOf } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
+import type { User } from "./user.ts";
+import { without } from "./workspace-table.ts";
 
 /** Characters of a record as JSON: it is sent whole with every change. */
 export const WORKSPACE_RECORD_CHARACTERS_MAX = 64 * 1024;
@@ -36,6 +39,12 @@ const READY = { ready: true, errors: null } as const;
 export function summaryOf(record: WorkspaceRecord): WorkspaceSummary {
 	const { id, name, description, read_only, persistent, owners } = record;
 	return { id, name, description, read_only, persistent, owners };
+}
+
+/** Variables often are secrets: who may only read does not see them. */
+export function recordFor(record: WorkspaceRecord, user: User): WorkspaceRecord {
+	if (!("environs" in record.config) || atLeast(permissionOf(user, record), "rw")) return record;
+	return { ...record, config: without(record.config, "environs") };
 }
 
 /** A complete record from what a client or the gateway sent. Throws Refusal. */

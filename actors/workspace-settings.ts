@@ -4,9 +4,14 @@
  */
 import { atLeast, deniedText, permissionOf } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
-import type { User } from "./user.ts";
-import { announceTo } from "./workspace-events.ts";
-import { isMap, plain, WORKSPACE_RECORD_CHARACTERS_MAX, type WorkspaceRecord } from "./workspace-record.ts";
+import { announceTo, type SystemEvent } from "./workspace-events.ts";
+import {
+	isMap,
+	plain,
+	recordFor,
+	WORKSPACE_RECORD_CHARACTERS_MAX,
+	type WorkspaceRecord,
+} from "./workspace-record.ts";
 import {
 	answer,
 	type BookmarkEvent,
@@ -15,6 +20,7 @@ import {
 	type RevokeEvent,
 	type SetEnvEvent,
 	type WorkspaceContext,
+	type WorkspaceEffect,
 } from "./workspace-state.ts";
 import { get, put, size, type Table, without } from "./workspace-table.ts";
 
@@ -29,7 +35,7 @@ export function setEnv(context: WorkspaceContext, { key, value, caller, meta }: 
 		throw new Refusal("ValueError: value must be a string or null");
 	const before = environment(record);
 	const environs = value === null ? without(before, key) : put(before, key, value);
-	return changed(context, record, { ...record.config, environs }, meta);
+	return changed(context, { ...record, config: { ...record.config, environs } }, meta);
 }
 
 export function environment(record: WorkspaceRecord): Table<string> {
@@ -37,18 +43,13 @@ export function environment(record: WorkspaceRecord): Table<string> {
 	return isMap(environs) ? (environs as Table<string>) : {};
 }
 
-/** Variables often are secrets: who may only read does not see them. */
-export function recordFor(record: WorkspaceRecord, user: User): WorkspaceRecord {
-	if (!("environs" in record.config) || atLeast(permissionOf(user, record), "rw")) return record;
-	return { ...record, config: without(record.config, "environs") };
-}
-
 export function addBookmark(context: WorkspaceContext, { item, caller, meta }: BookmarkEvent): Outcome {
 	const record = writable(context, caller);
 	const bookmark = checkBookmark(item);
 	const others = bookmarks(record).filter((other) => !sameBookmark(other, bookmark));
 	if (others.length >= BOOKMARKS_MAX) throw new Refusal(`RuntimeError: At most ${BOOKMARKS_MAX} bookmarks`);
-	return changed(context, record, { ...record.config, bookmarks: [...others, bookmark] }, meta);
+	const config = { ...record.config, bookmarks: [...others, bookmark] };
+	return changed(context, { ...record, config }, meta);
 }
 
 export function removeBookmark(context: WorkspaceContext, { item, caller, meta }: BookmarkEvent): Outcome {
@@ -57,7 +58,7 @@ export function removeBookmark(context: WorkspaceContext, { item, caller, meta }
 	const before = bookmarks(record);
 	const rest = before.filter((other) => !sameBookmark(other, bookmark));
 	if (rest.length === before.length) return { effects: answer(meta, null) };
-	return changed(context, record, { ...record.config, bookmarks: rest }, meta);
+	return changed(context, { ...record, config: { ...record.config, bookmarks: rest } }, meta);
 }
 
 /** Works without a record too: a token can be revoked before its workspace is first used. */
@@ -71,26 +72,35 @@ export function revokeToken(context: WorkspaceContext, { hash, expiresAt, meta }
 }
 
 /** No caller: another workspace speaks, which checked its own. Throws Refusal. */
-function writable(context: WorkspaceContext, caller: Caller | undefined): WorkspaceRecord {
+export function writable(context: WorkspaceContext, caller: Caller | undefined): WorkspaceRecord {
 	const { record, name } = context;
 	if (!record) throw new Refusal(`KeyError: 'Workspace not found: ${name}'`);
 	if (caller && !atLeast(permissionOf(caller.user, record), "rw")) throw new Refusal(deniedText(name));
 	return record;
 }
 
-function changed(
+/** The record is kept and told to subscribers; `value` answers whoever changed it. Throws Refusal. */
+export function changed(
 	context: WorkspaceContext,
-	before: WorkspaceRecord,
-	config: Readonly<Record<string, unknown>>,
+	next: WorkspaceRecord,
 	meta: SetEnvEvent["meta"],
+	value: unknown = null,
 ): Outcome {
-	const next = { ...before, config };
 	const record = plain(next, `workspace ${context.name}`, WORKSPACE_RECORD_CHARACTERS_MAX);
-	const events = announceTo(context, "workspace_changed", (client) => {
+	const events = announceRecord(context, "workspace_changed", record);
+	return { change: { record }, effects: [...events, ...answer(meta, value)] };
+}
+
+/** To every subscriber as much of the record as it may see. */
+export function announceRecord(
+	context: WorkspaceContext,
+	event: SystemEvent,
+	record: WorkspaceRecord,
+): readonly WorkspaceEffect[] {
+	return announceTo(context, event, (client) => {
 		const member = get(context.members, client);
 		return member ? recordFor(record, member.user) : null;
 	});
-	return { change: { record }, effects: [...events, ...answer(meta, null)] };
 }
 
 interface Bookmark {

@@ -8,6 +8,7 @@ import type { EventMeta } from "../runtime/machine-behaviour.ts";
 import type { Event } from "../runtime/message.ts";
 import type { User } from "./user.ts";
 import type { SystemEvent } from "./workspace-events.ts";
+import type { LoggedEvent } from "./workspace-history.ts";
 import type { WorkspaceRecord } from "./workspace-record.ts";
 import type { ServiceRecord } from "./workspace-service-record.ts";
 import type { Table } from "./workspace-table.ts";
@@ -28,6 +29,8 @@ export interface WorkspaceContext {
 	readonly services: Table<Table<ServiceRecord>>;
 	/** Clients by event name, in the order they subscribed. */
 	readonly subscribers: Table<readonly string[]>;
+	/** What members wrote down, newest last; within bounds. */
+	readonly logged: readonly LoggedEvent[];
 	/** Hash of a revoked token → milliseconds since 1970 at which it expires anyway. Outlives the record. */
 	readonly revoked: Table<number>;
 }
@@ -117,6 +120,21 @@ export interface BookmarkEvent extends Command {
 	/** Absent: told by another workspace. */
 	readonly caller?: Caller;
 }
+export interface ServiceTypeEvent extends Command {
+	readonly type: "serviceType.register";
+	readonly serviceType: unknown;
+	readonly caller: Caller;
+}
+export interface KickEvent extends Command {
+	readonly type: "member.kick";
+	readonly client: string;
+	readonly reason: string;
+	readonly caller: Caller;
+}
+export interface UnloadEvent extends Command {
+	readonly type: "workspace.unload";
+	readonly caller: Caller;
+}
 export interface CreateEvent extends Command {
 	readonly type: "workspace.create";
 	readonly record: Fields;
@@ -139,6 +157,9 @@ export type WorkspaceEvent =
 	| RevokeEvent
 	| SetEnvEvent
 	| BookmarkEvent
+	| ServiceTypeEvent
+	| KickEvent
+	| UnloadEvent
 	| CreateEvent
 	| DeleteEvent;
 
@@ -186,6 +207,7 @@ export function initialContext(address: Address): WorkspaceContext {
 		members: {},
 		services: {},
 		subscribers: {},
+		logged: [],
 		revoked: {},
 	};
 }

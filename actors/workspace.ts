@@ -10,13 +10,9 @@ import { machineBehaviour } from "../runtime/machine-behaviour.ts";
 import type { Event, ReplyTo } from "../runtime/message.ts";
 import { ACTORS_TOPIC } from "../runtime/topics.ts";
 import { Refusal } from "./refusal.ts";
-import {
-	announceFromElsewhere,
-	logEvent,
-	passBroadcast,
-	subscribe,
-	unsubscribe,
-} from "./workspace-events.ts";
+import { serviceAccess } from "./workspace-access.ts";
+import { announceFromElsewhere, passBroadcast, subscribe, unsubscribe } from "./workspace-events.ts";
+import { countLogged, listLogged, logEvent } from "./workspace-history.ts";
 import { create, createProblem, deleteProblem, end, found, remove } from "./workspace-life.ts";
 import { isLast, isLate, join, joinProblem, leave, refuseJoin } from "./workspace-members.ts";
 import * as queries from "./workspace-queries.ts";
@@ -33,6 +29,8 @@ import {
 	type WorkspaceContext,
 	type WorkspaceEvent,
 } from "./workspace-state.ts";
+import { findServiceType, listServiceTypes, registerServiceType } from "./workspace-types.ts";
+import { kick, unload } from "./workspace-upkeep.ts";
 
 const machineSetup = setup({
 	types: {
@@ -120,6 +118,9 @@ export const workspaceMachine = machineSetup.createMachine({
 		"env.set": { actions: refuseAbsent },
 		"bookmark.add": { actions: refuseAbsent },
 		"bookmark.remove": { actions: refuseAbsent },
+		"serviceType.register": { actions: refuseAbsent },
+		"member.kick": { actions: refuseAbsent },
+		"workspace.unload": { actions: refuseAbsent },
 		"workspace.delete": { actions: refuseAbsent },
 	},
 	states: {
@@ -146,6 +147,9 @@ export const workspaceMachine = machineSetup.createMachine({
 				"env.set": { actions: act(setEnv) },
 				"bookmark.add": { actions: act(addBookmark) },
 				"bookmark.remove": { actions: act(removeBookmark) },
+				"serviceType.register": { actions: act(registerServiceType) },
+				"member.kick": { actions: act(kick) },
+				"workspace.unload": { actions: act(unload) },
 			},
 			states: {
 				/** Kept without members. */
@@ -173,6 +177,7 @@ type Query = (context: WorkspaceContext, query: never) => unknown;
 const QUERIES: Readonly<Record<string, Query>> = {
 	"service.resolve": queries.resolveService,
 	"service.candidates": queries.serviceCandidates,
+	"service.access": serviceAccess,
 	"service.list": queries.listServices,
 	"client.list": queries.listClients,
 	"workspace.info": queries.workspaceInfo,
@@ -180,11 +185,15 @@ const QUERIES: Readonly<Record<string, Query>> = {
 	"workspace.status": queries.workspaceStatus,
 	"env.get": queries.getEnv,
 	"token.revoked": queries.isRevoked,
+	"serviceType.find": findServiceType,
+	"serviceType.list": listServiceTypes,
+	"events.logged": listLogged,
+	"events.loggedCount": countLogged,
 };
 
 export const workspaceBehaviour: Behaviour<AnyMachineSnapshot> = machineBehaviour({
 	type: "workspace",
-	version: 1,
+	version: 2,
 	topic: ACTORS_TOPIC,
 	machine: workspaceMachine,
 	queries: Object.fromEntries(

@@ -37,7 +37,7 @@ export const CLIENT_NOTES: ChartNotes = {
 		"client.left": "The socket ended with a close frame of the client's own: a goodbye.",
 		"client.cut": "The socket ended in any other way.",
 		"client.claimLost": "The node process that held the connection is gone (it was started anew).",
-		"client.kicked": "The workspace shows the client out: it was deleted.",
+		"client.kicked": "The workspace shows the client out: it was deleted or unloaded, or an admin said so.",
 		"after resumeWindow": "The cut connection did not come back within `--resume-window-ms`.",
 	},
 	guards: {
@@ -76,10 +76,13 @@ export const WORKSPACE_NOTES: ChartNotes = {
 		"events.subscribe": "A member wants to hear of event types.",
 		"events.unsubscribe": "A member does not want to any more.",
 		"events.announce": "Another workspace has news for subscribers here (a workspace was made or deleted).",
-		"events.log": "A line for the history: the command itself is the entry.",
+		"events.log": "A line for the history; the newest ones can be asked for.",
 		"env.set": "An environment variable is set or removed.",
 		"bookmark.add": "A link to a workspace or service is kept.",
 		"bookmark.remove": "Such a link is removed.",
+		"serviceType.register": "A description that services can be checked against is kept or replaced.",
+		"member.kick": "An admin wants a member shown out.",
+		"workspace.unload": "An admin wants all members shown out; who subscribed is told.",
 		"token.revoke": "A token must not be let in any more. Works in every state.",
 	},
 	guards: {

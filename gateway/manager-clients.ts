@@ -51,24 +51,6 @@ export const clientMethods: ManagerMethods = {
 		run: ({ event_type }, context) =>
 			command(context, context.caller.workspace, { type: "events.unsubscribe", types: event_type }),
 	},
-	log: {
-		parameters: ["msg"],
-		required: 1,
-		doc: "Write a message into the workspace's history.",
-		run: ({ msg }, context) =>
-			command(context, context.caller.workspace, { type: "events.log", event: "log", data: msg }),
-	},
-	log_event: {
-		parameters: ["event_type", "data"],
-		required: 1,
-		doc: "Write an event into the workspace's history.",
-		run: ({ event_type, data }, context) =>
-			command(context, context.caller.workspace, {
-				type: "events.log",
-				event: event_type,
-				data: data ?? null,
-			}),
-	},
 };
 
 /** Never rejects for a client that does not answer: that is the answer. */

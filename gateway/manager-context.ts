@@ -20,6 +20,8 @@ export interface ManagerContext {
 			event: Event,
 			options: { readonly kind: "command" | "query"; readonly timeoutMs: number },
 		): Promise<unknown>;
+		/** Ids of the nodes that take part now. */
+		names(): readonly string[];
 	};
 	/** Call a method of a client's object store (`services.built-in.ping`). Throws with the client's words. */
 	callClient(

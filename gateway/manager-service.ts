@@ -8,6 +8,7 @@ import type { Address } from "../runtime/address.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { type Node, RefusedError } from "../runtime/node.ts";
+import { ADMIN_UTILS, adminMethods } from "./admin-service.ts";
 import { ClientCalls } from "./client-calls.ts";
 import { type Main, readFrame } from "./frame.ts";
 import { MANAGER_ID } from "./gateway.ts";
@@ -109,6 +110,9 @@ export class Manager {
 		keywords: Readonly<Record<string, unknown>>,
 		timeoutMs: number,
 	): Promise<unknown> {
+		if (target === `*/${MANAGER_ID}`) {
+			return this.#invoke(caller, target, method, { args: [keywords], with_kwargs: true });
+		}
 		const slash = target.indexOf("/");
 		const workspace = target.slice(0, slash);
 		const client = target.slice(slash + 1);
@@ -169,8 +173,9 @@ export class Manager {
 		if (method.startsWith("services.built-in.")) {
 			return this.#builtIn(caller, address, method.slice("services.built-in.".length), args.positional);
 		}
-		const name = method.startsWith("services.default.") ? method.slice("services.default.".length) : "";
-		const found = Object.hasOwn(managerMethods, name) ? managerMethods[name] : undefined;
+		const [, service, name = ""] = /^services\.([^.]+)\.(.+)$/.exec(method) ?? [];
+		const table = service === "default" ? managerMethods : service === ADMIN_UTILS ? adminMethods : {};
+		const found = Object.hasOwn(table, name) ? table[name] : undefined;
 		if (!found) throw new Error(`Method expired or not found: ${caller.peer}:${method}`);
 		const bound = bindArguments(name, found.parameters, found.required, args);
 		return found.run(bound, this.#context(caller));

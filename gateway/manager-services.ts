@@ -5,10 +5,11 @@
 
 import { DIRECTORY_ADDRESS } from "../actors/directory-address.ts";
 import { workspaceIdProblem } from "../actors/service-id.ts";
-import { parseServiceQuery, type ServiceQuery, serviceId } from "../actors/service-query.ts";
+import { isMatch, parseServiceQuery, type ServiceQuery, serviceId } from "../actors/service-query.ts";
 import type { ServiceCandidate } from "../actors/workspace-queries.ts";
 import type { ServiceRecord } from "../actors/workspace-service-record.ts";
 import type { Registered } from "../actors/workspace-services.ts";
+import { ADMIN_UTILS, adminObject, adminRecord, isAdmin, isAdminUtils } from "./admin-service.ts";
 import {
 	ACTOR_ANSWER_MS_MAX,
 	type Arguments,
@@ -60,17 +61,18 @@ export const serviceMethods = (managerObject: ManagerObject): ManagerMethods => 
 			properties: { service_id: { type: "string" }, config: { type: "object" } },
 			required: ["service_id"],
 		},
-		run: (args, context) =>
-			isManager(args["service_id"]) ? Promise.resolve(managerObject(context)) : getService(args, context),
+		run: async (args, context) =>
+			ownObject(args["service_id"], context, managerObject) ?? getService(args, context),
 	},
 	get_service_info: {
 		parameters: ["service_id", "config"],
 		required: 1,
 		doc: "Get the record of a service, without its methods.",
-		run: async (args, context) =>
-			isManager(args["service_id"])
-				? managerRecord(managerObject(context))
-				: (await resolve(args, context)).record,
+		run: async (args, context) => {
+			const id = args["service_id"];
+			if (isManager(id)) return managerRecord(managerObject(context));
+			return isAdminUtils(id, context) ? adminRecord(context) : (await resolve(args, context)).record;
+		},
 	},
 	list_services: {
 		parameters: ["query", "include_unlisted", "include_app_services", "prioritize_running_services"],
@@ -82,6 +84,12 @@ export const serviceMethods = (managerObject: ManagerObject): ManagerMethods => 
 
 function isManager(id: unknown): boolean {
 	return id === "~" || (typeof id === "string" && id.endsWith("/~"));
+}
+
+/** Services that the server itself serves; undefined: it is a client's. */
+function ownObject(id: unknown, context: ManagerContext, managerObject: ManagerObject) {
+	if (isManager(id)) return managerObject(context);
+	return isAdminUtils(id, context) ? adminObject(context) : undefined;
 }
 
 /** The manager is in no registry; its record is made of the object that clients get. */
@@ -149,7 +157,8 @@ async function listServices(args: Arguments, context: ManagerContext): Promise<r
 		if (workspaceIdProblem(asked.workspace, true)) {
 			throw new Error(`ValueError: Invalid workspace in query: ${asked.workspace}`);
 		}
-		return (await list(asked.workspace)) as readonly ServiceRecord[];
+		const found = (await list(asked.workspace)) as readonly ServiceRecord[];
+		return [...found, ...ownServices(asked, context)];
 	}
 	const workspaces = await workspacesLike(asked, context);
 	const services: ServiceRecord[] = [];
@@ -159,6 +168,14 @@ async function listServices(args: Arguments, context: ManagerContext): Promise<r
 		services.push(...(answers.flat() as ServiceRecord[]));
 	}
 	return services;
+}
+
+/** What the server itself serves in the workspace, for those who may have it. */
+function ownServices(asked: ServiceQuery, context: ManagerContext): readonly ServiceRecord[] {
+	if (!isAdmin(context)) return [];
+	const record = adminRecord(context);
+	const matching = isMatch(asked, context.managerId, ADMIN_UTILS, record);
+	return record.config.workspace === asked.workspace && matching ? [record] : [];
 }
 
 /** Names the directory knows; never more than it gives at once. */

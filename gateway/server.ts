@@ -301,7 +301,7 @@ export class GatewayServer {
 		const { workspace, client, user } = caller;
 		return {
 			caller: { workspace, client, user },
-			node,
+			node: { ask: (...question) => node.ask(...question), names: () => node.nodes.ids },
 			...clients,
 			tokens,
 			baseUrl: this.url,

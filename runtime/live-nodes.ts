@@ -3,7 +3,7 @@
  * told by the log's group, what follows from it is the partitions'.
  */
 import type { Clock } from "./clock.ts";
-import type { NodeName } from "./node-name.ts";
+import { type NodeName, nodeIdOf } from "./node-name.ts";
 
 /**
  * A process of which the group never told may have just joined, and this one hear of it late; milliseconds until it
@@ -43,6 +43,11 @@ export class LiveNodes {
 		}
 		this.#live = live;
 		if (left.length > 0) this.#onChange();
+	}
+
+	/** Ids of the nodes that take part now. */
+	get ids(): readonly string[] {
+		return [...(this.#live ?? [this.#own.text])].map(nodeIdOf).sort();
 	}
 
 	/** Nothing that this process held, such as sockets, is there any more, or it is about to find out so. */

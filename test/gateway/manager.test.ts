@@ -272,3 +272,197 @@ describe("tokens", () => {
 		);
 	});
 });
+
+describe("the workspace's history", () => {
+	test("what a user logged is given back to that user, by type and time, and counted", async () => {
+		const stage = new ManagerStage();
+		stage.connect("ws-user-ann", "ann-client", ann);
+		stage.now = Date.UTC(2026, 0, 1);
+		expect(await stage.call(ann, "log", { msg: "hello" })).toBeNull();
+		stage.now += 1_000;
+		expect(await stage.call(ann, "log_event", { event_type: "ev1", data: { a: 1 } })).toBeNull();
+		const logged = { id: 1, event_type: "log", data: "hello", timestamp: "2026-01-01T00:00:00.000" };
+		const event = { id: 2, event_type: "ev1", data: { a: 1 }, timestamp: "2026-01-01T00:00:01.000" };
+		const who = { workspace: "ws-user-ann", user_id: "ann" };
+		expect(await stage.call(ann, "get_events")).toEqual([
+			{ ...logged, ...who },
+			{ ...event, ...who },
+		]);
+		expect(await stage.call(ann, "get_events", { event_type: "ev1" })).toEqual([{ ...event, ...who }]);
+		const early = { end_time: "2026-01-01T00:00:00.500" };
+		expect(await stage.call(ann, "get_events", early)).toEqual([{ ...logged, ...who }]);
+		expect(await stage.call(ann, "get_events", { start_time: "2026-01-01T01:00:01+01:00" })).toEqual([
+			{ ...event, ...who },
+		]);
+		expect(await stage.call(ann, "get_event_stats")).toEqual([
+			{ event_type: "log", count: 1 },
+			{ event_type: "ev1", count: 1 },
+		]);
+		await expect(stage.call(ann, "get_events", { start_time: "soon" })).rejects.toThrow(
+			"ValueError: start_time must be a time in ISO 8601",
+		);
+		await expect(stage.call(ann, "log_event", { event_type: "two words" })).rejects.toThrow(/^ValueError/);
+	});
+
+	test("the newest entries are kept, within a number of them and of characters", async () => {
+		const stage = new ManagerStage();
+		stage.connect("ws-user-ann", "ann-client", ann);
+		const large = "x".repeat(60_000);
+		for (let n = 1; n <= 6; n++) await stage.call(ann, "log_event", { event_type: `e${n}`, data: large });
+		const kept = (await stage.call(ann, "get_events")) as { event_type: string }[];
+		expect(kept.map(({ event_type }) => event_type)).toEqual(["e3", "e4", "e5", "e6"]);
+		await expect(stage.call(ann, "log", { msg: "x".repeat(70_000) })).rejects.toThrow(/too large/);
+	});
+});
+
+describe("service types", () => {
+	test("a type is kept, found by both forms of its id, listed and replaced", async () => {
+		const stage = new ManagerStage();
+		stage.connect("ws-user-ann", "ann-client", ann);
+		const definition = { f: { type: "function" } };
+		const type = { id: "tt", name: "TT", definition, description: null, config: {}, docs: null };
+		const given = { id: "tt", name: "TT", definition };
+		expect(await stage.call(ann, "register_service_type", { type_info: given })).toEqual(type);
+		const full = { ...type, id: "ws-user-ann/tt" };
+		expect(await stage.call(ann, "get_service_type", { type_id: "tt" })).toEqual(full);
+		expect(await stage.call(ann, "get_service_type", { type_id: "ws-user-ann/tt" })).toEqual(full);
+		await stage.call(ann, "register_service_type", { type_info: { ...given, name: "T2" } });
+		expect(await stage.call(ann, "list_service_types")).toEqual([{ ...type, name: "T2" }]);
+		expect(await stage.call(ann, "get_workspace_info")).toMatchObject({
+			service_types: { tt: { name: "T2" } },
+		});
+	});
+
+	test("others may neither read nor write them, and what is no type is refused", async () => {
+		const stage = new ManagerStage();
+		stage.connect("ws-user-ann", "ann-client", ann);
+		const reader = user("reader", { "ws-user-ann": "r" });
+		await expect(stage.call(bob, "list_service_types", { workspace: "ws-user-ann" })).rejects.toThrow(
+			"PermissionError: Permission denied for workspace ws-user-ann",
+		);
+		expect(await stage.call(reader, "list_service_types", { workspace: "ws-user-ann" })).toEqual([]);
+		await expect(stage.call(ann, "get_service_type", { type_id: "none" })).rejects.toThrow(
+			"KeyError: 'Service type not found: ws-user-ann/none'",
+		);
+		await expect(stage.call(ann, "register_service_type", { type_info: { id: "a/b" } })).rejects.toThrow(
+			"ValueError: Invalid service type id: a/b",
+		);
+		await expect(stage.call(ann, "register_service_type", { type_info: { id: "ab" } })).rejects.toThrow(
+			"ValueError: definition must be a map",
+		);
+	});
+});
+
+describe("upkeep of a workspace", () => {
+	const kicked = (workspace: string, client: string, reason: string) => ({
+		type: "tell",
+		to: `client/${workspace}/${client}`,
+		event: { type: "client.kicked", reason },
+	});
+
+	test("an admin shows a client out, others may not", async () => {
+		const stage = new ManagerStage();
+		stage.connect("ws-user-ann", "ann-client", ann);
+		stage.connect("ws-user-ann", "guest", ann);
+		const client_id = "ws-user-ann/guest";
+		await expect(stage.call(bob, "kickout_client", { client_id })).rejects.toThrow(/^PermissionError/);
+		expect(stage.take()).toEqual([]);
+		expect(await stage.call(ann, "kickout_client", { client_id, reason: "too loud" })).toBeNull();
+		expect(stage.take()).toEqual([kicked("ws-user-ann", "guest", "too loud")]);
+		await expect(stage.call(ann, "kickout_client", { client_id: "nobody" })).rejects.toThrow(
+			"KeyError: 'Client not found: ws-user-ann/nobody'",
+		);
+	});
+
+	test("cleanup shows out who answers no ping, and ends a temporary workspace without clients", async () => {
+		const stage = new ManagerStage();
+		stage.connect("ws-user-ann", "ann-client", ann);
+		stage.connect("ws-user-ann", "dead", ann);
+		stage.onClient(({ client }) => {
+			if (client === "dead") throw new Error("no answer");
+			return "pong";
+		});
+		await expect(stage.call(bob, "cleanup", { workspace: "ws-user-ann" })).rejects.toThrow(
+			/^PermissionError/,
+		);
+		expect(await stage.call(ann, "cleanup")).toEqual({ removed_clients: ["ws-user-ann/dead"] });
+		expect(stage.take()).toEqual([kicked("ws-user-ann", "dead", "it did not answer a ping")]);
+		await stage.call(ann, "create_workspace", { config: { id: "ann-temporary" } });
+		expect(await stage.call(ann, "cleanup", { workspace: "ann-temporary" })).toEqual({
+			removed_workspace: "ann-temporary",
+		});
+		await stage.call(ann, "create_workspace", { config: { id: "ann-kept", persistent: true } });
+		expect(await stage.call(ann, "cleanup", { workspace: "ann-kept" })).toEqual({});
+	});
+});
+
+describe("admin-utils", () => {
+	const admin = (stage: ManagerStage, name: string, args: Record<string, unknown> = {}, who = root()) =>
+		stage.call(who, name, args, "admin-utils");
+
+	test("is had by the operator alone, by every form of its id, and listed for nobody else", async () => {
+		const stage = new ManagerStage();
+		for (const service_id of [
+			"admin-utils",
+			"ws-user-root/admin-utils",
+			"ws-user-root/manager-test:admin-utils",
+		]) {
+			expect(await stage.call(root(), "get_service", { service_id })).toMatchObject({
+				id: "ws-user-root/manager-test:admin-utils",
+				kickout_client: { _rtarget: "*/manager-test", _rmethod: "services.admin-utils.kickout_client" },
+			});
+		}
+		const service_id = "ws-user-root/admin-utils";
+		expect(await stage.call(root(), "get_service_info", { service_id })).toMatchObject({
+			type: "admin-utils",
+		});
+		const denied = "PermissionError: Permission denied for workspace ws-user-root";
+		await expect(stage.call(ann, "get_service", { service_id })).rejects.toThrow(denied);
+		await expect(admin(stage, "list_servers", {}, ann)).rejects.toThrow(denied);
+		expect(await stage.call(root(), "list_services")).toMatchObject([{ type: "admin-utils" }]);
+		expect(await stage.call(ann, "list_services", { query: "ws-user-root" })).toEqual([]);
+	});
+
+	test("names nodes and all workspaces, shows clients out, and unloads workspaces with a word to subscribers", async () => {
+		const stage = new ManagerStage();
+		stage.connect("ws-user-ann", "ann-client", ann);
+		stage.subscribe("ws-user-ann", "ann-client", ann, "workspace_unloaded");
+		expect(await admin(stage, "list_servers")).toEqual(["n1", "n2"]);
+		expect(await admin(stage, "list_workspaces")).toMatchObject([{ id: "ws-user-ann" }]);
+		const client = { workspace: "ws-user-ann", client_id: "ann-client" };
+		expect(await admin(stage, "kickout_client", { ...client, code: 1008, reason: "out" })).toBeNull();
+		await expect(admin(stage, "kickout_client", { ...client, code: 1001 })).rejects.toThrow(/^ValueError/);
+		stage.take();
+		expect(await admin(stage, "unload_workspace", { workspace: "ws-user-ann" })).toBeNull();
+		expect(stage.take()).toMatchObject([
+			{ type: "post", event: { event: "workspace_unloaded", data: { id: "ws-user-ann" } } },
+			{ type: "tell", event: { type: "client.kicked", reason: "Workspace is being unloaded: ws-user-ann" } },
+		]);
+		await expect(admin(stage, "unload_workspace", { workspace: "no-such" })).rejects.toThrow(/^KeyError/);
+		await expect(admin(stage, "block_user", { user_id: "x" })).rejects.toThrow(/^NotImplementedError/);
+	});
+
+	test("does to other workspaces no more than its caller holds there", async () => {
+		const stage = new ManagerStage();
+		stage.connect("ws-user-ann", "ann-client", ann);
+		const half = user("half", { "ws-user-root": "a" });
+		expect(await admin(stage, "list_servers", {}, half)).toEqual(["n1", "n2"]);
+		await expect(admin(stage, "unload_workspace", { workspace: "ws-user-ann" }, half)).rejects.toThrow(
+			"PermissionError: Permission denied for workspace ws-user-ann",
+		);
+		expect(await admin(stage, "list_workspaces", {}, half)).toEqual([]);
+	});
+});
+
+test("who subscribes to workspace_ready is told at once", async () => {
+	const stage = new ManagerStage();
+	stage.connect("ws-user-ann", "ann-client", ann);
+	expect(await stage.call(ann, "subscribe", { event_type: "workspace_ready" })).toBe(true);
+	expect(stage.take()).toMatchObject([
+		{
+			type: "post",
+			to: "client/ws-user-ann/ann-client",
+			event: { event: "workspace_ready", data: { id: "ws-user-ann" } },
+		},
+	]);
+});

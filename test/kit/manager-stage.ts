@@ -1,5 +1,6 @@
 /** The manager's methods before real workspace and directory actors, without a log and without sockets. */
 import type { User } from "../../actors/user.ts";
+import { adminMethods } from "../../gateway/admin-service.ts";
 import { type ManagerContext, managerMethods, managerObject } from "../../gateway/manager.ts";
 import { Tokens } from "../../gateway/tokens.ts";
 import { WorkspaceStage } from "./workspace-stage.ts";
@@ -26,8 +27,14 @@ export class ManagerStage extends WorkspaceStage {
 		this.#client = answer;
 	}
 
-	async call(user: User, method: string, args: Record<string, unknown> = {}): Promise<unknown> {
-		return managerMethods[method]?.run(args, this.#context(user));
+	async call(
+		user: User,
+		method: string,
+		args: Record<string, unknown> = {},
+		service: "default" | "admin-utils" = "default",
+	): Promise<unknown> {
+		const methods = service === "default" ? managerMethods : adminMethods;
+		return methods[method]?.run(args, this.#context(user));
 	}
 
 	object(): Readonly<Record<string, unknown>> {
@@ -37,7 +44,10 @@ export class ManagerStage extends WorkspaceStage {
 	#context(user: User): ManagerContext {
 		return {
 			caller: { workspace: `ws-user-${user.id}`, client: `${user.id}-client`, user },
-			node: { ask: async (address, event, { kind }) => this.ask(address, event, kind) },
+			node: {
+				ask: async (address, event, { kind }) => this.ask(address, event, kind),
+				names: () => ["n1", "n2"],
+			},
 			callClient: async (workspace, client, method, args, _, caller) =>
 				this.#client({ workspace, client, method, args, caller }),
 			loadOf: async (workspace, client) => this.#client({ workspace, client, method: "load", args: [] }),

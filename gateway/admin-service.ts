@@ -1,0 +1,126 @@
+/**
+ * `ws-user-root/admin-utils`: what the operator's own clients can do to the whole server (services.md §8).
+ * Owns the service's object and record; every method is checked again where it is done.
+ */
+import { atLeast, deniedText, permissionOf } from "../actors/permission.ts";
+import type { ServiceRecord } from "../actors/workspace-service-record.ts";
+import { command, type ManagerContext, type ManagerMethods, text } from "./manager-context.ts";
+import { kickOut } from "./manager-upkeep.ts";
+import { readableWorkspace, workspaceMethods } from "./manager-workspaces.ts";
+import { methodObject, notOffered } from "./method-table.ts";
+
+const ROOT_WORKSPACE = "ws-user-root";
+export const ADMIN_UTILS = "admin-utils";
+/** The only close code that keeps a client from coming back at once. */
+const KICKED_CODE = 1008;
+
+const NOT_OFFERED = {
+	get_metrics: [],
+	get_resource_usage: [],
+	block_user: ["user_id", "reason"],
+	unblock_user: ["user_id"],
+	block_ip: ["ip", "reason"],
+	unblock_ip: ["ip"],
+	list_blocked: [],
+} as const;
+
+export const adminMethods: ManagerMethods = guarded({
+	list_servers: {
+		parameters: [],
+		required: 0,
+		doc: "List the nodes that take part now.",
+		run: async (_, context) => context.node.names(),
+	},
+	list_workspaces: {
+		...(workspaceMethods["list_workspaces"] as ManagerMethods[string]),
+		doc: "List the workspaces of all users.",
+	},
+	kickout_client: {
+		parameters: ["workspace", "client_id", "code", "reason"],
+		required: 2,
+		doc: "Disconnect a client of any workspace for good.",
+		run: async ({ workspace, client_id, code, reason }, context) => {
+			if (code !== undefined && code !== null && code !== KICKED_CODE) {
+				throw new Error(
+					`ValueError: code must be ${KICKED_CODE}: with others the client would come back at once`,
+				);
+			}
+			const from = readableWorkspace(text(workspace, "workspace"), context);
+			return kickOut(from, text(client_id, "client_id"), reason, context);
+		},
+	},
+	unload_workspace: {
+		parameters: ["workspace"],
+		required: 1,
+		doc: "Disconnect all clients of a workspace; a temporary one ends.",
+		run: async ({ workspace }, context) => {
+			const id = readableWorkspace(text(workspace, "workspace"), context);
+			await command(context, id, { type: "workspace.unload" });
+			return null;
+		},
+	},
+	...notOffered(NOT_OFFERED),
+});
+
+/** Whether the id means this service, for who asks: in the root user's workspace its bare name is enough. */
+export function isAdminUtils(id: unknown, { caller, managerId }: ManagerContext): boolean {
+	const names = [ADMIN_UTILS, `${managerId}:${ADMIN_UTILS}`];
+	const full = names.map((name) => `${ROOT_WORKSPACE}/${name}`);
+	return [...full, ...(caller.workspace === ROOT_WORKSPACE ? names : [])].includes(id as string);
+}
+
+/** Throws where the caller is not the operator. */
+export function adminObject(context: ManagerContext): Readonly<Record<string, unknown>> {
+	requireAdmin(context);
+	const { id, name, description, type, config } = adminRecord(context);
+	const methods = methodObject(`*/${context.managerId}`, ADMIN_UTILS, adminMethods);
+	return { id, name, description, type, config, ...methods };
+}
+
+/** As a registry would have it. Throws where the caller is not the operator. */
+export function adminRecord(context: ManagerContext): ServiceRecord {
+	requireAdmin(context);
+	return {
+		id: `${ROOT_WORKSPACE}/${context.managerId}:${ADMIN_UTILS}`,
+		name: "Admin utilities",
+		description: "What the operator can do to the whole server.",
+		type: "admin-utils",
+		docs: null,
+		app_id: "*",
+		service_schema: null,
+		config: {
+			visibility: "protected",
+			require_context: true,
+			workspace: ROOT_WORKSPACE,
+			flags: [],
+			singleton: true,
+			created_by: { id: "root" },
+			service_embedding: null,
+			authorized_workspaces: null,
+		},
+	};
+}
+
+export function isAdmin({ caller }: ManagerContext): boolean {
+	return atLeast(permissionOf(caller.user, { id: ROOT_WORKSPACE, owners: ["root"] }), "a");
+}
+
+function requireAdmin(context: ManagerContext): void {
+	if (!isAdmin(context)) throw new Error(deniedText(ROOT_WORKSPACE));
+}
+
+/** Whoever got hold of a method's name has not got the right to call it. */
+function guarded(methods: ManagerMethods): ManagerMethods {
+	return Object.fromEntries(
+		Object.entries(methods).map(([name, method]) => [
+			name,
+			{
+				...method,
+				run: async (args, context) => {
+					requireAdmin(context);
+					return method.run(args, context);
+				},
+			},
+		]),
+	);
+}
