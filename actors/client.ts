@@ -37,12 +37,17 @@ export const LOAD_QUESTION = "load";
 /** A frame by which a session learns how far its mailbox has got while nothing comes for the client. */
 export const MARK = "mark";
 
+/** Clients of other workspaces that one may exchange messages with; past it the one met longest ago is forgotten. */
+export const PEERS_MET_MAX = 256;
+
 interface ClientContext {
 	readonly address: Address;
 	readonly workspace: string;
 	readonly client: string;
 	readonly claim: Claim | null;
 	readonly pending: Pending | null;
+	/** `workspace/client` of other workspaces that this session called or was called by, the newest last. */
+	readonly met: readonly string[];
 }
 
 interface ConnectEvent {
@@ -75,7 +80,8 @@ type ClientEvent =
 	  }
 	/** `before`: a claim of this generation or a later one is not meant. */
 	| { type: "client.claimLost"; meta: EventMeta; claim: string; before: number }
-	| { type: "client.kicked"; meta: EventMeta; reason: string };
+	| { type: "client.kicked"; meta: EventMeta; reason: string }
+	| { type: "client.met"; meta: EventMeta; peer: string };
 
 interface TellParams {
 	readonly to: Address;
@@ -145,6 +151,7 @@ const admit = machineSetup.enqueueActions(({ context, event, enqueue }) => {
 	// A new session starts here: what came before was refused while the client was not there.
 	const from = recovered ? acked + 1 : event.meta.offset;
 	enqueue.assign({ claim: { ...next, from: recovered ? next.from : from, acked, seen }, pending: null });
+	if (!recovered) enqueue.assign({ met: [] });
 	if (replyTo) {
 		const value = {
 			generation: next.generation,
@@ -198,7 +205,7 @@ const leaveWorkspace = machineSetup.enqueueActions(({ context, event, enqueue })
 	const newest = context.pending ?? context.claim;
 	if (newest) enqueue({ type: "tell", params: leave(context, newest, reason) });
 	if (context.pending) refusePending(context.pending, "the client was closed", enqueue);
-	enqueue.assign({ claim: null, pending: null });
+	enqueue.assign({ claim: null, pending: null, met: [] });
 });
 
 const closeSocket = machineSetup.enqueueActions(({ context, event, enqueue }) => {
@@ -222,15 +229,23 @@ const adoptGeneration = machineSetup.assign({
 			: context.claim,
 });
 
-/** What every state with a place in the workspace does with a newcomer's admission. */
+const meet = machineSetup.assign({
+	met: ({ context, event }) =>
+		event.type === "client.met"
+			? [...context.met.filter((peer) => peer !== event.peer), event.peer].slice(-PEERS_MET_MAX)
+			: context.met,
+});
+
+/** What every state with a place in the workspace does with a newcomer's admission, and with peers from elsewhere. */
 const admission = {
+	"client.met": { actions: meet },
 	"client.admitted": [{ guard: "ofAwaited", target: "online", actions: admit }, { actions: adoptGeneration }],
 	"client.refused": { guard: "ofAwaited", actions: refuse },
 } as const;
 
 export const clientMachine = machineSetup.createMachine({
 	id: "client",
-	context: ({ input }) => ({ ...namesOf(input.address), claim: null, pending: null }),
+	context: ({ input }) => ({ ...namesOf(input.address), claim: null, pending: null, met: [] }),
 	initial: "absent",
 	states: {
 		/** No session, and none that could be resumed. */
@@ -303,6 +318,10 @@ export const clientBehaviour: Behaviour = machineBehaviour({
 	version: 1,
 	topic: CLIENTS_TOPIC,
 	machine: clientMachine,
+	queries: {
+		/** Whether the client may send to a peer of another workspace without calling a service of it. */
+		"client.hasMet": ({ context }, { peer }) => (context as ClientContext).met.includes(String(peer)),
+	},
 	pass: passFrame,
 	claim: (snapshot) => {
 		const { claim, pending } = snapshot.context as ClientContext;

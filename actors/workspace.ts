@@ -10,6 +10,7 @@ import { machineBehaviour } from "../runtime/machine-behaviour.ts";
 import type { Event, ReplyTo } from "../runtime/message.ts";
 import { ACTORS_TOPIC } from "../runtime/topics.ts";
 import { Refusal } from "./refusal.ts";
+import { serviceAccess } from "./workspace-access.ts";
 import { announceFromElsewhere, passBroadcast, subscribe, unsubscribe } from "./workspace-events.ts";
 import { countLogged, listLogged, logEvent } from "./workspace-history.ts";
 import { create, createProblem, deleteProblem, end, found, remove } from "./workspace-life.ts";
@@ -176,6 +177,7 @@ type Query = (context: WorkspaceContext, query: never) => unknown;
 const QUERIES: Readonly<Record<string, Query>> = {
 	"service.resolve": queries.resolveService,
 	"service.candidates": queries.serviceCandidates,
+	"service.access": serviceAccess,
 	"service.list": queries.listServices,
 	"client.list": queries.listClients,
 	"workspace.info": queries.workspaceInfo,

@@ -37,6 +37,8 @@ export const CLIENT_NOTES: ChartNotes = {
 		"client.left": "The socket ended with a close frame of the client's own: a goodbye.",
 		"client.cut": "The socket ended in any other way.",
 		"client.claimLost": "The node process that held the connection is gone (it was started anew).",
+		"client.met":
+			"A client of another workspace was allowed to call this one, or the other way round: from now on they may talk.",
 		"client.kicked": "The workspace shows the client out: it was deleted or unloaded, or an admin said so.",
 		"after resumeWindow": "The cut connection did not come back within `--resume-window-ms`.",
 	},

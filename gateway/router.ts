@@ -7,7 +7,9 @@ import { MycelogError } from "../persistence/errors.ts";
 import { addressOf } from "../runtime/address.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
+import type { Draft } from "../runtime/message.ts";
 import type { Node } from "../runtime/node.ts";
+import { Border } from "./border.ts";
 import { BUILT_IN_FACT, BUILT_IN_PREFIX } from "./built-in-calls.ts";
 import { type Frame, type Main, readFrame, stampedFrame } from "./frame.ts";
 import { clientAddress, type Identity } from "./identity.ts";
@@ -33,9 +35,11 @@ export interface RouterParts {
 
 export class Router {
 	readonly #parts: RouterParts;
+	readonly #border: Border;
 
 	constructor(parts: RouterParts) {
 		this.#parts = parts;
+		this.#border = new Border(parts);
 	}
 
 	/** Resolves when the frame has been taken or refused; undefined: it was at once. */
@@ -82,17 +86,33 @@ export class Router {
 			);
 			return undefined;
 		}
+		const workspace = absolute.slice(0, slash);
 		const session = typeof main["session"] === "string" ? main["session"] : undefined;
-		const submitted = this.#parts.node.submit({
-			to: clientAddress(absolute.slice(0, slash), client),
+		// Before anything is waited for: the frame's bytes are the socket library's.
+		const draft: Draft = {
+			to: clientAddress(workspace, client),
 			kind: "frame",
 			type: FRAME,
 			from: from.address,
 			body: stampedFrame(frame, absolute, from.stamp),
 			...factsOf(main, session, to),
 			...(session ? { expiresAt: this.#expiry(frame) } : undefined),
-		});
-		return submitted.then(ignore, (error) => this.#notAccepted(from, main, to, error));
+		};
+		if (workspace === from.workspace) return this.#submit(from, main, draft);
+		const pass = (refusal: string | undefined) => {
+			if (refusal === undefined) return this.#submit(from, main, draft);
+			this.#refused("border");
+			this.#reject(from, main, to, refusal);
+			return undefined;
+		};
+		const verdict = this.#border.verdict(from, workspace, client, main);
+		if (!(verdict instanceof Promise)) return pass(verdict);
+		return verdict.then(pass, (error) => this.#notAccepted(from, main, to, error));
+	}
+
+	#submit(from: Identity, main: Main, draft: Draft): Promise<void> {
+		const failed = (error: unknown) => this.#notAccepted(from, main, String(main["to"]), error);
+		return this.#parts.node.submit(draft).then(ignore, failed);
 	}
 
 	#broadcast(from: Identity, frame: Frame, to: string): Promise<void> | undefined {
@@ -103,7 +123,7 @@ export class Router {
 			this.#reject(from, main, to, `PermissionError: Permission denied for workspace ${workspace}`);
 			return undefined;
 		}
-		const submitted = this.#parts.node.submit({
+		return this.#submit(from, main, {
 			to: addressOf("workspace", workspace),
 			kind: "frame",
 			type: FRAME,
@@ -111,7 +131,6 @@ export class Router {
 			body: stampedFrame(frame, `${workspace}/*`, from.stamp),
 			facts: { event: String(main["type"]) },
 		});
-		return submitted.then(ignore, (error) => this.#notAccepted(from, main, to, error));
 	}
 
 	#expiry({ timeoutMs = CALL_EXPIRY_MS_DEFAULT }: Frame): number {

@@ -50,6 +50,7 @@ onEachLog("forgery", (node) => {
 			const config = { require_context: true, visibility: "protected" };
 			await client.run("register", { name, id: `who-${name}`, config });
 			await client.run("register", { name, id: `secret-${name}` });
+			await client.run("register", { name, id: `open-${name}`, config: { visibility: "public" } });
 		}
 		attacker = await RawClient.connect(node().url, { clientId: "attacker", ...inTeam });
 		victim = await RawClient.connect(node().url, { clientId: "victim", ...inTeam });
