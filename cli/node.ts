@@ -118,6 +118,7 @@ export class Mycelog {
 			logger,
 			cluster,
 			clientsRetentionMs: config.clientsRetentionMs,
+			acceptLostRecords: config.acceptLostRecords === "on",
 			standbyReplicas: config.standbyReplicas,
 			onPlaceLost: (error) => void mycelog.stop().finally(() => onPlaceLost(error)),
 		});
@@ -135,6 +136,8 @@ export class Mycelog {
 				connectionsPerUser: config.connectionsPerUserMax,
 			},
 			messagesPerSecondMax,
+			httpRequestsPerSecondMax: config.httpRequestsPerSecondMax,
+			proxyHops: config.proxyHops,
 			idleTimeoutMs: config.idleTimeoutMs,
 			resumeWindowMs,
 			version: VERSION,

@@ -35,9 +35,12 @@ export interface Config {
 	readonly connectionsPerUserMax: number;
 	readonly clientsPerWorkspaceMax: number;
 	readonly messagesPerSecondMax: number;
+	readonly httpRequestsPerSecondMax: number;
+	readonly proxyHops: number;
 	readonly idleTimeoutMs: number;
 	readonly resumeWindowMs: number;
 	readonly clientsRetentionMs: number;
+	readonly acceptLostRecords: "on" | "off";
 	readonly shutdownDeadlineMs: number;
 	readonly drainMs: number;
 	readonly logLevel: (typeof values.LOG_LEVELS)[number];
@@ -261,6 +264,22 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<Config[Key]> } =
 			"Messages one client may send a second, ten times that in a burst; what is above is refused.",
 		parse: values.integer(1, 1_000_000),
 	},
+	httpRequestsPerSecondMax: {
+		placeholder: "number",
+		unit: "requests a second",
+		fallback: 1_000,
+		description:
+			"HTTP requests that one user, or one address without a token, may make of a node a second, ten times that in a burst; what is above is answered 429.",
+		parse: values.integer(1, 1_000_000),
+	},
+	proxyHops: {
+		placeholder: "number",
+		unit: "proxies",
+		fallback: 0,
+		description:
+			"Reverse proxies that requests pass before this node. So many entries at the end of X-Forwarded-For are believed; with 0 none is, and limits by address count the socket's other end.",
+		parse: values.integer(0, 10),
+	},
 	idleTimeoutMs: {
 		placeholder: "ms",
 		unit: "milliseconds",
@@ -283,6 +302,14 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<Config[Key]> } =
 		fallback: 86_400_000,
 		description: "How long messages to clients stay in the log. Workspaces are kept for ever.",
 		parse: values.integer(60_000, Number.MAX_SAFE_INTEGER),
+	},
+	acceptLostRecords: {
+		placeholder: "on|off",
+		unit: "on or off",
+		fallback: "off",
+		description:
+			"on: go on where the log has dropped records before any node folded them, with states that miss them, rather than refuse such a partition.",
+		parse: values.oneOf("on", "off"),
 	},
 	shutdownDeadlineMs: {
 		placeholder: "ms",

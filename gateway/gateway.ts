@@ -46,6 +46,10 @@ export interface GatewayOptions {
 	readonly limits: Limits;
 	/** Binary frames a client may send, a second. */
 	readonly messagesPerSecondMax: number;
+	/** HTTP requests of one user, or of one address without a token, a second. */
+	readonly httpRequestsPerSecondMax: number;
+	/** Reverse proxies before this node, whose word about a client's address is taken. */
+	readonly proxyHops: number;
 	readonly version: string;
 }
 

@@ -4,10 +4,13 @@
  */
 import { randomBytes } from "node:crypto";
 import { granted } from "../actors/permission.ts";
-import type { User } from "../actors/user.ts";
+import { type User, userAddress } from "../actors/user.ts";
 import { homeOf } from "../actors/workspace-state.ts";
-import type { Exchange } from "./http-exchange.ts";
-import { HttpError } from "./http-exchange.ts";
+import { addressOf } from "../runtime/address.ts";
+import type { Node } from "../runtime/node.ts";
+import { hashOf } from "./handshake.ts";
+import { type Exchange, HttpError } from "./http-exchange.ts";
+import type { HttpLimits } from "./http-limits.ts";
 import { Identity } from "./identity.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -16,31 +19,53 @@ const ANONYMOUS_ID = "anonymouz-http";
 const ANONYMOUS_WORKSPACE = "ws-anonymous";
 const COOKIE = "access_token";
 
-export interface HttpCaller {
-	readonly identity: Identity;
-	/** As it was presented; undefined: anonymous. */
-	readonly token: string | undefined;
+/** An actor's answer about a token, milliseconds. */
+const TOKEN_MS_MAX = 10_000;
+
+export interface HttpCallerParts {
+	readonly node: Pick<Node, "ask">;
+	readonly tokens: Tokens;
+	readonly limits: HttpLimits;
 }
 
-/** Throws HttpError 401 for a token that is there and no good. `workspace`: of the address asked for. */
-export async function callerOf(exchange: Exchange, workspace: string, tokens: Tokens): Promise<HttpCaller> {
+/**
+ * Throws HttpError 401 for a token that is there and no good, or was revoked, and 429 for whoever asks too often.
+ * `workspace`: of the address asked for.
+ */
+export async function admitted(
+	exchange: Exchange,
+	workspace: string,
+	{ node, tokens, limits }: HttpCallerParts,
+): Promise<Identity> {
 	const token = tokenOf(exchange);
 	const client = `client-${randomBytes(6).toString("hex")}`;
 	if (token === undefined) {
-		return { identity: new Identity(ANONYMOUS_WORKSPACE, client, anonymous()), token };
+		limits.request(exchange, undefined);
+		return new Identity(ANONYMOUS_WORKSPACE, client, anonymous());
 	}
 	let user: User;
 	try {
 		user = await tokens.parse(token);
 	} catch (error) {
+		limits.failed(exchange);
 		throw new HttpError(401, (error as Error).message);
 	}
+	// Anonymous users are made at will, so that a place counts instead; root must not be locked out.
+	const counted = userAddress(user);
+	if (counted || user.is_anonymous) limits.request(exchange, counted);
 	const home = granted(user, workspace) ? workspace : homeOf(user);
-	return { identity: new Identity(user.scope.current_workspace ?? home, client, user), token };
+	const identity = new Identity(user.scope.current_workspace ?? home, client, user);
+	const question = { type: "token.revoked", hash: hashOf(token) };
+	const asked = { kind: "query", timeoutMs: TOKEN_MS_MAX } as const;
+	if (await node.ask(addressOf("workspace", identity.workspace), question, asked)) {
+		limits.failed(exchange);
+		throw new HttpError(401, "Token has been revoked");
+	}
+	return identity;
 }
 
 /** Bearer, Basic with any user, or the token alone; else the cookie. */
-function tokenOf(exchange: Exchange): string | undefined {
+export function tokenOf(exchange: Exchange): string | undefined {
 	const header = exchange.header("authorization")?.trim();
 	if (header) {
 		const [scheme = "", rest = ""] = header.split(/\s+/, 2);

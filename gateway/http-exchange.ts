@@ -10,16 +10,20 @@ import { STATUS_CODES } from "node:http";
 export const BODY_BYTES_MAX = 16 * 1024 * 1024;
 const CORS_METHODS = "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT";
 const CORS_HEADERS = "Accept, Authorization, Content-Type, Range, X-Requested-With";
+/** What pages of other origins may read beside the body. */
+const CORS_EXPOSED = "Retry-After";
 const CORS_SECONDS = "600";
 
 /** An answer that is an error, in upstream's form: `{success: false, detail}`. */
 export class HttpError extends Error {
 	override readonly name = "HttpError";
 	readonly status: number;
+	readonly headers: Readonly<Record<string, string>>;
 
-	constructor(status: number, detail: string) {
+	constructor(status: number, detail: string, headers: Readonly<Record<string, string>> = {}) {
 		super(detail);
 		this.status = status;
+		this.headers = headers;
 	}
 }
 
@@ -27,6 +31,8 @@ export class Exchange {
 	readonly method: string;
 	readonly path: string;
 	readonly query: string;
+	/** Address of the socket's other end. */
+	readonly peer: string;
 	readonly #headers: ReadonlyMap<string, string>;
 	readonly #res: HttpResponse;
 	#gone = false;
@@ -38,6 +44,7 @@ export class Exchange {
 		this.method = req.getMethod().toUpperCase();
 		this.path = req.getUrl();
 		this.query = req.getQuery() ?? "";
+		this.peer = Buffer.from(res.getRemoteAddressAsText()).toString("latin1");
 		const headers = new Map<string, string>();
 		req.forEach((name, value) => {
 			headers.set(name, value);
@@ -91,8 +98,8 @@ export class Exchange {
 		});
 	}
 
-	json(status: number, value: unknown): void {
-		this.send(status, "application/json", JSON.stringify(value));
+	json(status: number, value: unknown, headers: Readonly<Record<string, string>> = {}): void {
+		this.send(status, "application/json", JSON.stringify(value), headers);
 	}
 
 	/** Of a preflight request. */
@@ -105,9 +112,9 @@ export class Exchange {
 	}
 
 	fail(error: unknown): void {
-		const status = error instanceof HttpError ? error.status : 500;
+		const { status, headers } = error instanceof HttpError ? error : { status: 500, headers: {} };
 		const detail = error instanceof Error ? error.message : String(error);
-		this.json(status, { success: false, detail });
+		this.json(status, { success: false, detail }, headers);
 	}
 
 	/** An answer in pieces, as they come; `items` is ended early for a client that goes or does not read. */
@@ -145,6 +152,7 @@ export class Exchange {
 		if (origin) {
 			this.#res.writeHeader("access-control-allow-origin", origin);
 			this.#res.writeHeader("access-control-allow-credentials", "true");
+			this.#res.writeHeader("access-control-expose-headers", CORS_EXPOSED);
 			this.#res.writeHeader("vary", "Origin");
 		}
 		for (const [name, value] of Object.entries(headers)) this.#res.writeHeader(name, value);

@@ -2,13 +2,7 @@
  * Services over HTTP: calls, records, lists, a workspace's info (http.md §2–3). Owns paths, statuses and streams; finding
  * a service, permissions and the call itself are those of every transport.
  */
-import type { TemplatedApp } from "uWebSockets.js";
 import { encode } from "@msgpack/msgpack";
-import { MycelogError } from "../persistence/errors.ts";
-import { addressOf } from "../runtime/address.ts";
-import type { Node } from "../runtime/node.ts";
-import { ClientError } from "./client-calls.ts";
-import { hashOf } from "./handshake.ts";
 import {
 	bodyArguments,
 	encodeResult,
@@ -17,23 +11,20 @@ import {
 	jsonOf,
 	queryArguments,
 } from "./http-arguments.ts";
-import { callerOf } from "./http-caller.ts";
-import { Exchange, HttpError } from "./http-exchange.ts";
+import { admitted, type HttpCallerParts } from "./http-caller.ts";
+import { type Exchange, HttpError } from "./http-exchange.ts";
+import type { HttpRoutes } from "./http-routes.ts";
 import type { Identity } from "./identity.ts";
 import type { Manager } from "./manager-service.ts";
-import type { Tokens } from "./tokens.ts";
 
 /** A call that takes longer is answered 504, milliseconds. */
 const CALL_MS_MAX = 60_000;
 /** An item of a generator, milliseconds. */
 const ITEM_MS_MAX = 60_000;
-/** An actor's answer about a token, milliseconds. */
-const TOKEN_MS_MAX = 10_000;
 
-export interface HttpServicesParts {
-	readonly basePath: string;
-	readonly node: Node;
-	readonly tokens: Tokens;
+const MODE_TEXT = "which one of several services of that name";
+
+export interface HttpServicesParts extends HttpCallerParts {
 	readonly manager: Manager;
 }
 
@@ -44,79 +35,114 @@ interface Method {
 	readonly _rmethod: string;
 }
 
-export function addServiceRoutes(app: TemplatedApp, parts: HttpServicesParts): void {
-	const { basePath } = parts;
-	const route = (
-		methods: readonly ("get" | "post")[],
-		path: string,
-		answer: (exchange: Exchange, names: readonly string[], body: Promise<Buffer>) => Promise<void>,
-	) => {
-		const names = [...path.matchAll(/:\w+/g)].length;
-		for (const method of methods) {
-			app[method](`${basePath}${path}`, (res, req) => {
-				const exchange = new Exchange(res, req);
-				const raw = Array.from({ length: names }, (_, i) => req.getParameter(i) ?? "");
-				// Asked for in the route's own turn: the library does not wait for anybody.
-				const body = method === "post" ? exchange.body() : Promise.resolve(Buffer.alloc(0));
-				// Where the answer does not depend on it any more, nobody hears of its failure.
-				body.catch(() => {});
-				const answered = (async () => answer(exchange, raw.map(decoded), body))();
-				answered.catch((error) => exchange.fail(httpError(error)));
-			});
-		}
-		app.options(`${basePath}${path}`, (res, req) => new Exchange(res, req).allow());
-	};
-	route(["get"], "/:workspace/services", async (exchange) => {
-		exchange.send(307, "text/plain", "", { location: `${exchange.path}/` });
+export function addServiceRoutes(routes: HttpRoutes, parts: HttpServicesParts): void {
+	const json = ["application/json"];
+	const unseen = { means: "no such workspace, or nothing of it may be seen" };
+	routes.add({
+		methods: ["get"],
+		path: "/:workspace/services",
+		answer: (exchange) => exchange.send(307, "text/plain", "", { location: `${exchange.path}/` }),
 	});
-	route(["get"], "/:workspace/services/", async (exchange, [workspace = ""]) => {
-		const caller = await admitted(exchange, workspace, parts);
-		const query = { query: { workspace } };
-		const services = (await parts.manager.call(caller, "list_services", query)) as readonly { id: string }[];
-		const short = services.map((service) => ({ ...service, id: service.id.replace(`${workspace}/`, "") }));
-		exchange.json(200, short);
+	routes.add({
+		methods: ["get"],
+		path: "/:workspace/services/",
+		operation: {
+			tag: "services",
+			summary: "Services of a workspace that the caller may see",
+			answers: { 200: { means: "their records, ids without the workspace", types: json }, 403: unseen },
+			token: true,
+		},
+		answer: async (exchange, [workspace = ""]) => {
+			const caller = await admitted(exchange, workspace, parts);
+			const query = { query: { workspace } };
+			const services = (await parts.manager.call(caller, "list_services", query)) as readonly {
+				id: string;
+			}[];
+			const short = services.map((service) => ({ ...service, id: service.id.replace(`${workspace}/`, "") }));
+			exchange.json(200, short);
+		},
 	});
-	route(["get"], "/:workspace/services/:service", async (exchange, [workspace = "", service = ""]) => {
-		const caller = await admitted(exchange, workspace, parts);
-		const { mode } = queryArguments(exchange.query);
-		const config = mode === undefined ? {} : { mode };
-		const service_id = fullId(workspace, service);
-		exchange.json(200, await parts.manager.call(caller, "get_service_info", { service_id, config }));
+	routes.add({
+		methods: ["get"],
+		path: "/:workspace/services/:service",
+		operation: {
+			tag: "services",
+			summary: "The record of a service",
+			query: { _mode: MODE_TEXT },
+			answers: { 200: { means: "the record", types: json }, 403: unseen, 404: { means: "no such service" } },
+			token: true,
+		},
+		answer: async (exchange, [workspace = "", service = ""]) => {
+			const caller = await admitted(exchange, workspace, parts);
+			const { mode } = queryArguments(exchange.query);
+			const config = mode === undefined ? {} : { mode };
+			const service_id = fullId(workspace, service);
+			exchange.json(200, await parts.manager.call(caller, "get_service_info", { service_id, config }));
+		},
 	});
-	route(["get"], "/:workspace/info", async (exchange, [workspace = ""]) => {
-		const caller = await admitted(exchange, workspace, parts);
-		exchange.json(200, await parts.manager.call(caller, "get_workspace_info", { workspace }));
+	routes.add({
+		methods: ["get"],
+		path: "/:workspace/info",
+		operation: {
+			tag: "workspaces",
+			summary: "The record of a workspace",
+			answers: { 200: { means: "the record", types: json }, 403: unseen },
+			token: true,
+		},
+		answer: async (exchange, [workspace = ""]) => {
+			const caller = await admitted(exchange, workspace, parts);
+			exchange.json(200, await parts.manager.call(caller, "get_workspace_info", { workspace }));
+		},
 	});
-	route(["get", "post"], "/:workspace/services/:service/:function", async (exchange, names, body) => {
-		const [workspace = "", service = "", path = ""] = names;
-		const format = formatOf(exchange.header("content-type"));
-		const asked = queryArguments(exchange.query);
-		const isGet = exchange.method === "GET";
-		const keywords = isGet ? asked.keywords : bodyArguments(await body, format);
-		const caller = await admitted(exchange, workspace, parts);
-		const value = isManager(service)
-			? await parts.manager.call(caller, path, keywords)
-			: await callService(parts, caller, { workspace, service, path, keywords, mode: asked.mode });
-		if (isMethod(value, "generator")) {
-			const contentType = format === "json" ? "text/event-stream" : "application/msgpack";
-			await exchange.stream(contentType, streamed(itemsOf(parts, caller, value), format));
-			return;
-		}
-		const result = encodeResult(value, format);
-		exchange.send(200, result.contentType, result.body);
+	routes.add({
+		methods: ["get", "post"],
+		path: "/:workspace/services/:service/:function",
+		operation: {
+			tag: "services",
+			summary: "Call a function of a service; arguments by name, in the query or as a map in the body",
+			query: { _mode: MODE_TEXT },
+			body: ["application/json", "application/msgpack"],
+			answers: {
+				200: {
+					means: "what the function returned; a generator's items as a stream",
+					types: ["application/json", "application/msgpack", "text/event-stream"],
+				},
+				400: { means: "a body that cannot be read, or ValueError, TypeError, AssertionError of the service" },
+				403: { means: "PermissionError, or the service is protected" },
+				404: { means: "no such workspace, service or function; KeyError of the service" },
+				413: { means: "the body is too large" },
+				415: { means: "the body is neither JSON nor msgpack" },
+				501: { means: "a part of Hypha that this server does not have" },
+				503: { means: "the log takes nothing" },
+				504: { means: "the service did not answer in time" },
+			},
+			token: true,
+		},
+		answer: (exchange, names, body) => call(exchange, names, body, parts),
 	});
 }
 
-/** The caller, if its token is good; a token that was revoked opens nothing here either. */
-async function admitted(exchange: Exchange, workspace: string, parts: HttpServicesParts): Promise<Identity> {
-	const { tokens, node } = parts;
-	const { identity, token } = await callerOf(exchange, workspace, tokens);
-	if (token === undefined) return identity;
-	const question = { type: "token.revoked", hash: hashOf(token) };
-	const asked = { kind: "query", timeoutMs: TOKEN_MS_MAX } as const;
-	const revoked = await node.ask(addressOf("workspace", identity.workspace), question, asked);
-	if (revoked) throw new HttpError(401, "Token has been revoked");
-	return identity;
+async function call(
+	exchange: Exchange,
+	[workspace = "", service = "", path = ""]: readonly string[],
+	body: Promise<Buffer>,
+	parts: HttpServicesParts,
+): Promise<void> {
+	const format = formatOf(exchange.header("content-type"));
+	const asked = queryArguments(exchange.query);
+	const isGet = exchange.method === "GET";
+	const keywords = isGet ? asked.keywords : bodyArguments(await body, format);
+	const caller = await admitted(exchange, workspace, parts);
+	const value = isManager(service)
+		? await parts.manager.call(caller, path, keywords)
+		: await callService(parts, caller, { workspace, service, path, keywords, mode: asked.mode });
+	if (isMethod(value, "generator")) {
+		const contentType = format === "json" ? "text/event-stream" : "application/msgpack";
+		await exchange.stream(contentType, streamed(itemsOf(parts, caller, value), format));
+		return;
+	}
+	const result = encodeResult(value, format);
+	exchange.send(200, result.contentType, result.body);
 }
 
 interface ServiceCall {
@@ -196,27 +222,4 @@ function isManager(service: string): boolean {
 
 function fullId(workspace: string, service: string): string {
 	return isManager(service) ? "~" : `${workspace}/${service}`;
-}
-
-function decoded(part: string): string {
-	try {
-		return decodeURIComponent(part);
-	} catch {
-		throw new HttpError(400, "the path is not well encoded");
-	}
-}
-
-/** Statuses of upstream, by the words that services and actors use. */
-function httpError(error: unknown): HttpError {
-	if (error instanceof HttpError) return error;
-	const words = error instanceof ClientError ? error.line : (error as Error).message;
-	const text = words.trim().split("\n").at(-1) ?? "";
-	if (MycelogError.is(error, "actor.ask-timeout")) return new HttpError(504, text);
-	if (MycelogError.is(error) && error.retryable) return new HttpError(503, text);
-	const detail = text.startsWith("RemoteException: ") ? text : `RemoteException: ${text}`;
-	if (/PermissionError/.test(text)) return new HttpError(403, detail);
-	if (/KeyError|not found/i.test(text)) return new HttpError(404, detail);
-	if (/NotImplementedError/.test(text)) return new HttpError(501, detail);
-	if (/ValueError|TypeError|AssertionError/.test(text)) return new HttpError(400, detail);
-	return new HttpError(500, detail);
 }

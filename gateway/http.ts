@@ -1,39 +1,94 @@
 /**
- * Plain HTTP of the gateway: health, readiness by progress, metrics. Owns their routes and bodies; services over HTTP are
- * http-services.ts.
+ * Plain HTTP of the gateway: health, readiness by progress, metrics, the description of it all. Owns their routes and
+ * bodies, and which files add the others.
  */
-import type { HttpResponse, TemplatedApp } from "uWebSockets.js";
+import type { TemplatedApp } from "uWebSockets.js";
 import type { LogHealth } from "../persistence/log.ts";
+import type { Node } from "../runtime/node.ts";
+import { HttpError } from "./http-exchange.ts";
+import { HttpRoutes } from "./http-routes.ts";
 import { addServiceRoutes, type HttpServicesParts } from "./http-services.ts";
 import type { GatewayMetrics } from "./metrics.ts";
+import { PATHS_NOT_OFFERED } from "./not-offered.ts";
+import { openApi } from "./openapi.ts";
 
 export interface HttpParts extends HttpServicesParts {
+	readonly basePath: string;
+	readonly version: string;
+	/** As clients reach this node. */
+	readonly url: () => string;
+	readonly node: Node;
 	readonly metrics: GatewayMetrics;
 	/** Being shut down: alive, but not to be sent new clients. */
 	readonly draining: () => boolean;
 }
 
 export function addRoutes(app: TemplatedApp, parts: HttpParts): void {
-	const { basePath, metrics } = parts;
-	app.get(`${basePath}/health/liveness`, (res) => json(res, 200, { status: "OK", detail: {} }));
-	for (const route of ["/health/readiness", "/health"]) {
-		app.get(`${basePath}${route}`, (res) => {
-			const { ready, detail } = readiness(parts);
-			json(res, ready ? 200 : 503, { status: ready ? "OK" : "DOWN", detail });
+	const { basePath } = parts;
+	const routes = new HttpRoutes(app, basePath);
+	addNodeRoutes(routes, parts);
+	addServiceRoutes(routes, parts);
+	for (const [name, words] of Object.entries(PATHS_NOT_OFFERED)) {
+		const error = new HttpError(501, `NotImplementedError: ${words} not offered by this server`);
+		for (const path of [`/:workspace/${name}`, `/:workspace/${name}/*`]) routes.refuse(path, error);
+	}
+	routes.close();
+}
+
+/** Of these nobody is refused for asking often: who watches a node must not be what it is busy with. */
+function addNodeRoutes(routes: HttpRoutes, parts: HttpParts): void {
+	const json = ["application/json"];
+	const { metrics, version } = parts;
+	routes.add({
+		methods: ["get"],
+		path: "/health/liveness",
+		operation: {
+			tag: "node",
+			summary: "Whether the process is alive",
+			answers: { 200: { means: "it is", types: json } },
+			token: false,
+		},
+		answer: (exchange) => exchange.json(200, { status: "OK", detail: {} }),
+	});
+	for (const path of ["/health/readiness", "/health"]) {
+		routes.add({
+			methods: ["get"],
+			path,
+			operation: {
+				tag: "node",
+				summary: "Whether the node serves: its log answers and its partitions move",
+				answers: { 200: { means: "it does", types: json }, 503: { means: "it does not", types: json } },
+				token: false,
+			},
+			answer: (exchange) => {
+				const { ready, detail } = readiness(parts);
+				exchange.json(ready ? 200 : 503, { status: ready ? "OK" : "DOWN", detail });
+			},
 		});
 	}
-	app.get(`${basePath}/metrics`, (res) => {
-		let aborted = false;
-		res.onAborted(() => {
-			aborted = true;
-		});
-		metrics.registry.metrics().then((text) => {
-			if (aborted) return;
-			res.cork(() => res.writeHeader("content-type", metrics.registry.contentType).end(text));
-		});
+	routes.add({
+		methods: ["get"],
+		path: "/metrics",
+		operation: {
+			tag: "node",
+			summary: "Metrics in Prometheus' text format",
+			answers: { 200: { means: "all of them", types: ["text/plain"] } },
+			token: false,
+		},
+		answer: async (exchange) =>
+			exchange.send(200, metrics.registry.contentType, await metrics.registry.metrics()),
 	});
-	addServiceRoutes(app, parts);
-	app.any("/*", (res, req) => json(res, 404, { success: false, detail: `Not found: ${req.getUrl()}` }));
+	routes.add({
+		methods: ["get"],
+		path: "/openapi.json",
+		operation: {
+			tag: "node",
+			summary: "This description",
+			answers: { 200: { means: "OpenAPI 3.1", types: json } },
+			token: false,
+		},
+		answer: (exchange) => exchange.json(200, openApi(routes.all, { version, url: parts.url() })),
+	});
 }
 
 /** Ready means: the log answers, the first partitions have caught up, and none stands still with records to fold. */
@@ -61,8 +116,4 @@ function troubleOf(health: LogHealth): Record<string, unknown> {
 		since_ms: Math.round(health.sinceMs),
 		...(retry ? { attempts: retry.attempts, next_try_ms: Math.round(retry.nextTryMs) } : undefined),
 	};
-}
-
-function json(res: HttpResponse, status: number, body: unknown): void {
-	res.writeStatus(String(status)).writeHeader("content-type", "application/json").end(JSON.stringify(body));
 }

@@ -29,6 +29,11 @@ export function createMetrics() {
 			"WebSocket upgrades answered 503, by reason",
 			"reason",
 		),
+		refusedRequests: labelled(
+			"gateway_refused_requests_total",
+			"HTTP requests answered 429, by reason",
+			"reason",
+		),
 		shed: labelled("gateway_shed_total", "Connections ended because of a bound, by reason", "reason"),
 		framesIn: counter("gateway_frames_in_total", "Binary frames received from clients"),
 		chunkBytes: new Gauge({

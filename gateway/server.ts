@@ -18,6 +18,7 @@ import { Connection, MARK_EVERY_MS } from "./connection.ts";
 import type { GatewayOptions, GatewayParts } from "./gateway.ts";
 import { MANAGER_ID } from "./gateway.ts";
 import { addRoutes } from "./http.ts";
+import { HttpLimits } from "./http-limits.ts";
 import type { ManagerContext } from "./manager.ts";
 import { Manager, type ManagerParts } from "./manager-service.ts";
 import { createMetrics, exportRuntime, type GatewayMetrics } from "./metrics.ts";
@@ -142,9 +143,13 @@ export class GatewayServer {
 		};
 		this.#app = uws.App();
 		this.#addWebSocket();
-		const { basePath } = parts.options;
-		const draining = () => this.#draining;
-		addRoutes(this.#app, { basePath, node, tokens, manager, metrics, draining });
+		const { basePath, version, httpRequestsPerSecondMax: requestsPerSecondMax, proxyHops } = parts.options;
+		const limits = new HttpLimits({ requestsPerSecondMax, proxyHops }, metrics, () => clock.now());
+		addRoutes(this.#app, {
+			...{ basePath, version, node, tokens, manager, metrics, limits },
+			url: () => this.url,
+			draining: () => this.#draining,
+		});
 	}
 
 	/** Rejects with `config.native-module-missing` where no uWebSockets.js fits this machine. */

@@ -1,0 +1,108 @@
+/** What surrounds the calls over HTTP: limits of requests and of bad tokens, parts that are not offered, the description. */
+import { Validator } from "@seriousme/openapi-schema-validator";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { FAILURES_AT_ONCE_MAX } from "../../gateway/http-limits.ts";
+import { BURST_SECONDS } from "../../gateway/rate-limit.ts";
+import { metric } from "../kit/metric.ts";
+import { NodeProcess } from "../kit/node-process.ts";
+import { makeWorkspace, type TestWorkspace } from "../kit/on-each-log.ts";
+
+const REQUESTS_PER_SECOND = 1;
+
+describe("HTTP", () => {
+	let node: NodeProcess;
+	let team: TestWorkspace;
+	/** Every test has an address of its own, as one proxy before the node would say it. */
+	let address = 0;
+
+	beforeAll(async () => {
+		const rate = String(REQUESTS_PER_SECOND);
+		node = await NodeProcess.start("sqlite", ["--http-requests-per-second-max", rate, "--proxy-hops", "1"]);
+		team = await makeWorkspace(node, "edges");
+	});
+	afterAll(() => node?.remove());
+
+	const get = (path: string, from: number, headers: Record<string, string> = {}) =>
+		fetch(`${node.url}/${path}`, { headers: { "x-forwarded-for": `10.0.0.${from}`, ...headers } });
+	const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
+	const flood = (from: number, headers: Record<string, string> = {}) =>
+		Promise.all(
+			Array.from({ length: 30 + BURST_SECONDS * REQUESTS_PER_SECOND }, () =>
+				get("public/services/", from, headers),
+			),
+		);
+
+	test("of one address without a token, or of one user, is answered 429 above the rate; others are served, health always", async () => {
+		const [mine, neighbour] = [++address, ++address];
+		const answers = await flood(mine);
+		const refused = answers.filter(({ status }) => status === 429);
+		expect(refused.length).toBeGreaterThan(0);
+		expect(answers.filter(({ status }) => status === 200).length).toBeGreaterThanOrEqual(
+			BURST_SECONDS * REQUESTS_PER_SECOND,
+		);
+		expect(Number(refused[0]?.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
+		expect(await refused[0]?.json()).toEqual({
+			success: false,
+			detail: "Rate limit exceeded. Please slow down.",
+		});
+		expect((await get("public/services/", neighbour)).status).toBe(200);
+		expect((await get("public/services/", mine, bearer(team.token))).status).toBe(200);
+		const statuses = (await flood(mine, bearer(team.token))).map(({ status }) => status);
+		expect(statuses).toContain(429);
+		expect((await get("health/readiness", mine)).status).toBe(200);
+		expect(
+			await metric(node.url, "mycelog_gateway_refused_requests_total", { reason: "rate-address" }),
+		).toBeGreaterThan(0);
+		expect(
+			await metric(node.url, "mycelog_gateway_refused_requests_total", { reason: "rate-user" }),
+		).toBeGreaterThan(0);
+	});
+
+	test("with a bad token is 401 as often as one may err, then 429, and a good token of the same address goes on", async () => {
+		const from = ++address;
+		const statuses: number[] = [];
+		for (let i = 0; i < FAILURES_AT_ONCE_MAX + 20; i++) {
+			statuses.push((await get("public/services/", from, bearer(`bad ${i}`))).status);
+		}
+		expect(statuses.slice(0, FAILURES_AT_ONCE_MAX)).toEqual(Array(FAILURES_AT_ONCE_MAX).fill(401));
+		expect(statuses.slice(FAILURES_AT_ONCE_MAX)).toContain(429);
+		const other = await makeWorkspace(node, "good");
+		expect((await get("public/services/", from, bearer(other.token))).status).toBe(200);
+	});
+
+	test.each([
+		"apps/x/",
+		"artifacts",
+		"artifacts/a/files/b",
+		"files/x",
+		"git/x",
+		"vectors/x",
+		"mcp/x",
+		"a2a/x",
+	])("of %s says that it is not offered", async (path) => {
+		const answer = await fetch(`${node.url}/${team.id}/${path}`, { method: "PUT", body: "x" });
+		expect(answer.status).toBe(501);
+		expect(await answer.json()).toEqual({
+			success: false,
+			detail: expect.stringContaining("not offered by this server"),
+		});
+	});
+
+	test("describes its routes in OpenAPI that a validator accepts, each with the paths that are served", async () => {
+		const description = (await (await get("openapi.json", ++address)).json()) as Record<string, never>;
+		expect(await new Validator().validate(structuredClone(description))).toEqual({ valid: true });
+		const paths = Object.keys(description["paths"] as never);
+		expect(paths).toEqual(
+			expect.arrayContaining([
+				"/health/readiness",
+				"/metrics",
+				"/openapi.json",
+				"/{workspace}/info",
+				"/{workspace}/services/",
+				"/{workspace}/services/{service}",
+				"/{workspace}/services/{service}/{function}",
+			]),
+		);
+		expect((description["servers"] as never as { url: string }[])[0]?.url).toBe(node.url);
+	});
+});
