@@ -78,6 +78,12 @@ export const ERROR_CATALOGUE = {
 		retryable: false,
 		fix: "Read from the start offset named in the message.",
 	},
+	"log.records-lost": {
+		meaning:
+			"The log has dropped records (retention, or by hand) that this partition's states do not contain.",
+		retryable: false,
+		fix: "Bring the snapshots of another node or a backup, or start with --accept-lost-records to go on without them.",
+	},
 	"log.group-refused": {
 		meaning: "Kafka does not let this node into its group.",
 		retryable: false,
@@ -122,6 +128,11 @@ export const ERROR_CATALOGUE = {
 		meaning: "A machine uses a feature that cannot be made durable.",
 		retryable: false,
 		fix: "Replace the feature named in the message by an event and an effect.",
+	},
+	"actor.version-mismatch": {
+		meaning: "A snapshot is of another version or structure of its machine, and nothing says how to use it.",
+		retryable: false,
+		fix: "Give the actor type a `migrate`, or `onMismatch: \"rebuild\"`; messages parked meanwhile can be retried.",
 	},
 	"actor.ask-timeout": {
 		meaning: "No reply came within the time given. The message may still be handled.",

@@ -13,8 +13,9 @@ import type { LogRecord, Member, PartitionId, PartitionOwner, Release } from "./
 import { partitionName } from "./log.ts";
 import { OwnedPartition } from "./owned-partition.ts";
 
-/** Between two tries to serve a partition, milliseconds. */
-const SERVE_RETRY_MS = 1_000;
+/** Between two tries to serve a partition, milliseconds: doubles from the first to the last with each that fails. */
+const SERVE_RETRY_MS_FIRST = 1_000;
+const SERVE_RETRY_MS_MAX = 30_000;
 
 export interface MembershipParts {
 	/** With a connection of its own: a join holds it up. */
@@ -167,7 +168,7 @@ export class KafkaMembership {
 		const { owner, follower, onError, progress } = this.#parts;
 		await Promise.all(
 			this.#ids(number).map(async (id) => {
-				for (;;) {
+				for (let pauseMs = SERVE_RETRY_MS_FIRST; ; pauseMs = Math.min(2 * pauseMs, SERVE_RETRY_MS_MAX)) {
 					try {
 						const next = await owner.assigned(id);
 						const holds = () => this.#group?.holds ?? false;
@@ -180,7 +181,7 @@ export class KafkaMembership {
 						if (!this.#wanted.has(number)) return;
 						progress.failed((error as Error).message);
 						onError(error);
-						await new Promise((resolve) => setTimeout(resolve, SERVE_RETRY_MS));
+						await new Promise((resolve) => setTimeout(resolve, pauseMs));
 					}
 				}
 			}),

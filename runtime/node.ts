@@ -48,6 +48,8 @@ export interface NodeOptions {
 	/** Several nodes share the log: read the own node topic for replies and deliveries from them. */
 	readonly cluster: boolean;
 	readonly clientsRetentionMs?: number;
+	/** See PartitionParts. Default: false. */
+	readonly acceptLostRecords?: boolean;
 	readonly clock?: Clock;
 	/** Nodes that keep each partition's snapshots up to date beside its owner. Default: 0. */
 	readonly standbyReplicas?: number;
@@ -145,7 +147,9 @@ export class Node implements PartitionOwner {
 			const standby = { snapshots: shared, replicas, partitions, name: node.text, clock, logger };
 			this.#standby = replicas > 0 ? new Standby(standby) : undefined;
 		}
-		this.#parts = { log, snapshots, behaviours, metrics, logger, clock, node, nodes, ownership, effects };
+		const { acceptLostRecords = false } = options;
+		const shared = { log, snapshots, behaviours, metrics, logger, clock, node, nodes };
+		this.#parts = { ...shared, ownership, effects, acceptLostRecords };
 	}
 
 	/** Resolves when the first partitions are restored; `ready` tells when they caught up. */

@@ -8,7 +8,7 @@ import { partitionName } from "../persistence/log.ts";
 import type { Checkpoint } from "../persistence/snapshots.ts";
 import { type Actor, timerEvent, timerFacts } from "./actor.ts";
 import { ActorCache, type ActorCacheParts } from "./actor-cache.ts";
-import type { Address } from "./address.ts";
+import { type Address, typeOf } from "./address.ts";
 import type { Effect } from "./effect.ts";
 import type { LiveNodes } from "./live-nodes.ts";
 import { encodeBody, type Message, messageOf, newOwnerIn } from "./message.ts";
@@ -17,6 +17,7 @@ import { OutputGroup } from "./output-group.ts";
 import type { Ownership } from "./ownership.ts";
 import type { PartitionEffects } from "./partition-effects.ts";
 import { Timers } from "./timers.ts";
+import { CLIENTS_TOPIC } from "./topics.ts";
 import { Watermarks } from "./watermarks.ts";
 
 /** Records folded between two checkpoints at most. */
@@ -33,6 +34,8 @@ export interface PartitionParts extends ActorCacheParts {
 	readonly nodes: LiveNodes;
 	/** Where several nodes share the log. */
 	readonly ownership: Ownership | undefined;
+	/** Go on with states that miss what the log dropped before it was folded, rather than not at all. */
+	readonly acceptLostRecords: boolean;
 	readonly effects: PartitionEffects;
 }
 
@@ -42,6 +45,7 @@ export class Partition {
 	readonly #source: string;
 	readonly #actors: ActorCache;
 	readonly #timers: Timers;
+	readonly #work: WorkRunner;
 	/** Timer records appended but not folded yet, so that a second look does not append them again. */
 	readonly #fired = new Set<string>();
 	#watermarks = new Watermarks();
@@ -55,6 +59,8 @@ export class Partition {
 	#live = false;
 	#outputs = new OutputGroup();
 	#foldedSinceCheckpoint = 0;
+	/** An actor has had as many messages as its type takes between two snapshots. */
+	#snapshotDue = false;
 	#checkpointing: Promise<void> | undefined;
 	#cancelCheckpoint: (() => void) | undefined;
 	/** The last one failed: the next waits for its time, however much is folded meanwhile. */
@@ -69,6 +75,7 @@ export class Partition {
 		this.#source = partitionName(id);
 		this.#actors = new ActorCache(id, parts);
 		this.#timers = new Timers(parts.clock, (address) => this.#due(address));
+		this.#work = new WorkRunner(parts);
 	}
 
 	/** The next offset to fold: everything before it is in the actors' states. */
@@ -100,10 +107,7 @@ export class Partition {
 		if (checkpoint && checkpoint.next <= end) {
 			this.#watermarks = Watermarks.decode(checkpoint.watermarks);
 			this.#next = Math.max(checkpoint.next, start);
-			if (checkpoint.next < start) {
-				const fields = { partition, checkpoint: checkpoint.next, start, lost: start - checkpoint.next };
-				logger.error(fields, "the log dropped records before they were folded: going on from its start");
-			}
+			if (checkpoint.next < start) this.#missRecords(checkpoint.next, start);
 		} else {
 			if (checkpoint) {
 				const fields = { partition, checkpoint: checkpoint.next, start, end };
@@ -116,6 +120,20 @@ export class Partition {
 		this.#recoveredTo = end;
 		if (this.#next >= end) this.#goLive();
 		return this.#next;
+	}
+
+	/** Those in a client's mailbox are let go of in time, folded or not; nobody lets go of others by design. */
+	#missRecords(checkpoint: number, start: number): void {
+		const { logger, acceptLostRecords } = this.#parts;
+		const partition = this.#source;
+		const fields = { partition, checkpoint, start, lost: start - checkpoint };
+		if (this.id.topic !== CLIENTS_TOPIC && !acceptLostRecords) {
+			const text =
+				`${partition} begins at offset ${start} in the log and its snapshots are as of ${checkpoint}: ` +
+				`${fields.lost} records are gone that nobody has folded`;
+			throw new MycelogError("log.records-lost", text, fields);
+		}
+		logger.error(fields, "the log dropped records before they were folded: going on from its start");
 	}
 
 	/** Fold a batch. Returns a promise while an actor is rebuilt or too many outputs wait. Fails with `log.fenced`. */
@@ -152,6 +170,7 @@ export class Partition {
 		this.#released = true;
 		if (how === "lost") this.#fenced = true;
 		this.#timers.stop();
+		this.#work.stop();
 		this.#actors.close();
 		this.#cancelCheckpoint?.();
 		// One under way waits for the log, and ends without a trace.
@@ -218,6 +237,7 @@ export class Partition {
 		if (message.offset <= actor.offset) return;
 		this.#parts.metrics[message.kind]++;
 		const effects = this.#receive(actor, message);
+		if (++actor.sinceSnapshot === actor.behaviour.snapshotEvery) this.#snapshotDue = true;
 		if (message.kind === "command" || message.kind === "timer") this.#watch(actor, message);
 		if (!effects) return;
 		for (let i = 0; i < effects.length; i++) {
@@ -252,6 +272,7 @@ export class Partition {
 		const at = actor.nextTimerAt;
 		if (!this.#live) return;
 		if (at !== undefined) this.#timers.watch(actor.address, at);
+		if (actor.behaviour.work) this.#work.reconcile(actor);
 		// What an earlier process sent may arrive after this one has looked for its claims.
 		this.#checkClaim(actor);
 	}
@@ -284,11 +305,27 @@ export class Partition {
 	#goLive(): void {
 		this.#live = true;
 		const { snapshots } = this.#parts;
-		for (const { address, at } of snapshots.timers(this.id)) this.#timers.watch(address, at);
+		const stored = snapshots.timers(this.id);
+		this.#wake(new Set([...stored.map(({ address }) => address), ...this.#withTimers()]));
+		for (const { address, at } of stored) this.#timers.watch(address, at);
 		for (const actor of this.#actors.all()) {
+			if (actor.behaviour.work) this.#work.reconcile(actor);
 			if (actor.nextTimerAt !== undefined) this.#timers.watch(actor.address, actor.nextTimerAt);
 		}
 		this.checkClaims();
+	}
+
+	*#withTimers(): Iterable<Address> {
+		for (const { address, timers } of this.#actors.all()) for (const _ of timers) yield address;
+	}
+
+	/** Before any deadline is looked at: what it means now is for the actor to say. */
+	#wake(addresses: ReadonlySet<Address>): void {
+		const { behaviours, effects } = this.#parts;
+		for (const address of addresses) {
+			const type = behaviours.get(typeOf(address))?.wokenType;
+			if (type) effects.append({ to: address, kind: "command", type, body: encodeBody({ type }) });
+		}
 	}
 
 	#due(address: Address): void {
@@ -296,14 +333,15 @@ export class Partition {
 		const append = (actor: Actor) => {
 			if (this.#released || this.#fenced) return;
 			const now = clock.now();
+			if (actor.behaviour.work) this.#work.reconcile(actor);
 			for (const timer of actor.timers) {
 				const facts = timerFacts(timer);
-				if (timer.at > now || this.#fired.has(firedKey(address, facts))) continue;
+				if (timer.work || timer.at > now || this.#fired.has(firedKey(address, facts))) continue;
 				this.#fired.add(firedKey(address, facts));
 				const event = timerEvent(timer);
 				effects.append({ to: address, kind: "timer", type: event.type, body: encodeBody(event), facts });
 			}
-			const later = [...actor.timers].map((t) => t.at).filter((at) => at > now);
+			const later = [...actor.timers].filter((t) => !t.work && t.at > now).map((t) => t.at);
 			if (later.length > 0) this.#timers.watch(address, Math.min(...later));
 		};
 		this.actor(address).then(append, (err) => logger.error({ address, err }, "timer not fired"));
@@ -311,7 +349,9 @@ export class Partition {
 
 	#planCheckpoint(): void {
 		if (this.#released) return;
-		if (this.#foldedSinceCheckpoint >= CHECKPOINT_RECORDS_MAX && !this.#checkpointFailed) {
+		const isDue = this.#snapshotDue || this.#foldedSinceCheckpoint >= CHECKPOINT_RECORDS_MAX;
+		if (isDue && !this.#checkpointFailed) {
+			this.#snapshotDue = false;
 			void this.checkpoint();
 			return;
 		}
@@ -335,7 +375,10 @@ export class Partition {
 				watermarks: this.#watermarks.encode(),
 				epoch: this.#epoch,
 			};
-			for (const actor of changed) actor.dirty = false;
+			for (const actor of changed) {
+				actor.dirty = false;
+				actor.sinceSnapshot = 0;
+			}
 			const outputs = this.#outputs;
 			this.#outputs = new OutputGroup();
 			// A checkpoint before its outputs would lose them in a crash: nobody would make them again.

@@ -104,6 +104,40 @@ test(
 );
 
 test(
+	"scenario 37: snapshots older than what the log still holds are refused aloud, and used only if that is accepted",
+	async () => {
+		const cluster = ledgerCluster();
+		const { node } = await withHistory(cluster);
+		const before = await node.ledger(A);
+		await node.stop();
+		await withLog(cluster, async (log) => {
+			await log.append(mailboxOf(A), [outsideRecord(commandDraft(A, entryOf("gone", 99)), "outside~1", 1)]);
+		});
+		const kafka = new Kafka({ brokers: [cluster.brokers], logLevel: logLevel.NOTHING });
+		const admin = kafka.admin();
+		await admin.connect();
+		const topic = `${cluster.prefix}.${mailboxOf(A).topic}`;
+		const partitions = [{ partition: mailboxOf(A).partition, offset: "-1" }];
+		// kafkajs wants to have looked the topic up.
+		await admin.fetchTopicOffsets(topic);
+		await admin.deleteTopicRecords({ topic, partitions });
+		await admin.disconnect();
+
+		const refused = cluster.spawn("n1");
+		await expect
+			.poll(() => refused.lines.join("\n"), { timeout: TEST_MS_MAX / 2 })
+			.toMatch(
+				/actors\/0 begins at offset \d+ in the log and its snapshots are as of \d+: \d+ records are gone/,
+			);
+		await refused.kill9();
+		const consenting = await cluster.spawn("n1", "n1", true).started();
+		expect(await consenting.ledger(A)).toEqual(before);
+		expect(consenting.lines.join("\n")).toContain("the log dropped records before they were folded");
+	},
+	TEST_MS_MAX,
+);
+
+test(
 	"scenario 40: a call that expired in the mailbox is not executed when a node reaches it after an outage, and is counted as expired",
 	async () => {
 		const cluster = ledgerCluster();

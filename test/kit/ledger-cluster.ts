@@ -257,10 +257,10 @@ export class LedgerCluster {
 	}
 
 	/** Begin a process; `disk`: its data directory, by default the one of its id. Its `started` is the caller's. */
-	spawn(id: string, disk = id): LedgerProcess {
+	spawn(id: string, disk = id, acceptLostRecords = false): LedgerProcess {
 		const { brokers, prefix, partitions } = this;
 		const dataDir = join(this.directory, disk);
-		const options = { id, brokers, prefix, partitions, dataDir, ...this.#settings };
+		const options = { id, brokers, prefix, partitions, dataDir, acceptLostRecords, ...this.#settings };
 		const process = new LedgerProcess(options, disk);
 		this.processes.push(process);
 		return process;

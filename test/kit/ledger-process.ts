@@ -142,6 +142,7 @@ const node = new Node({
 	behaviours: ledgerBehaviours.map(mortal),
 	partitions: options.partitions,
 	standbyReplicas: options.standbyReplicas,
+	acceptLostRecords: options.acceptLostRecords,
 	outlets: { deliver: () => {}, signal: () => {} },
 	logger: logger(),
 	cluster: true,

@@ -17,6 +17,8 @@ export interface LedgerProcessOptions {
 	readonly takeoverAfterMs: number | undefined;
 	readonly standbyReplicas: number;
 	readonly client: KafkaClient;
+	/** See NodeOptions. */
+	readonly acceptLostRecords: boolean;
 }
 
 /**

@@ -49,6 +49,7 @@ export class MemoryStage {
 			readonly cluster?: boolean;
 			readonly id?: string;
 			readonly standbyReplicas?: number;
+			readonly acceptLostRecords?: boolean;
 			readonly onPlaceLost?: (error: MycelogError) => void;
 		} = {},
 	): Promise<RunningNode> {
@@ -73,6 +74,7 @@ export class MemoryStage {
 			logger,
 			cluster: options.cluster ?? false,
 			standbyReplicas: options.standbyReplicas ?? 0,
+			acceptLostRecords: options.acceptLostRecords ?? false,
 			...(options.onPlaceLost ? { onPlaceLost: options.onPlaceLost } : undefined),
 			clock,
 			random: () => 0.5,
