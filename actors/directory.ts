@@ -11,7 +11,7 @@ import type { ReplyTo } from "../runtime/message.ts";
 import { ACTORS_TOPIC } from "../runtime/topics.ts";
 import type { DirectoryAnswer } from "./directory-address.ts";
 import { matches } from "./glob.ts";
-import { atLeast, permissionOf } from "./permission.ts";
+import { may } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import type { User } from "./user.ts";
 import { isMap, type WorkspaceSummary } from "./workspace-record.ts";
@@ -90,7 +90,7 @@ function listWorkspaces(context: DirectoryContext, query: WorkspaceListQuery): r
 	}
 	const wanted = Object.entries((match ?? {}) as Readonly<Record<string, unknown>>);
 	return all(context)
-		.filter((summary) => atLeast(permissionOf(user, summary), "r"))
+		.filter((summary) => may("list", user, summary))
 		.filter((summary) => wanted.every(([key, value]) => isEqual(get<unknown>(summary, key), value)))
 		.sort(byId)
 		.slice(offset, offset + limit);

@@ -3,8 +3,40 @@
  * Tokens say what a user holds; this says what it is enough for (auth.md §2, §6).
  */
 import type { Permission, User } from "./user.ts";
+import { get } from "./workspace-table.ts";
 
 const RANK: Readonly<Record<Permission, number>> = { r: 1, rw: 2, a: 3 };
+
+/** What an operation needs in the workspace it works on: the whole of it, for WebSocket, HTTP and operators alike. */
+export const NEEDS = {
+	/** Connect a client. */
+	join: "r",
+	/** See it in lists of workspaces. */
+	list: "r",
+	/** Its record, clients, types, protected services; ping a client. */
+	read: "r",
+	/** One's own entries of its events. */
+	"events.read": "r",
+	/** Variables often are secrets. */
+	"environment.read": "rw",
+	/** Variables, bookmarks, service types. */
+	"settings.write": "rw",
+	"events.log": "rw",
+	broadcast: "rw",
+	/** One's own services, added and removed. */
+	"service.write": "rw",
+	/** Services of other clients, removed. */
+	"service.remove": "a",
+	"token.issue": "a",
+	/** Remove dead clients, unload. */
+	upkeep: "a",
+	overwrite: "a",
+	delete: "a",
+	/** `admin-utils`: in the root user's workspace. */
+	administer: "a",
+} as const satisfies Readonly<Record<string, Permission>>;
+
+export type Operation = keyof typeof NEEDS;
 
 /** As far as permissions depend on a workspace. */
 export interface OwnedWorkspace {
@@ -14,7 +46,8 @@ export interface OwnedWorkspace {
 
 /** What the user's token itself grants on a workspace; undefined: nothing. */
 export function granted(user: User, workspace: string): Permission | undefined {
-	return stronger(user.scope.workspaces["*"], user.scope.workspaces[workspace]);
+	const { workspaces } = user.scope;
+	return stronger(get(workspaces, "*"), get(workspaces, workspace));
 }
 
 /**
@@ -38,7 +71,17 @@ export function isOwner(user: User, { id, owners }: OwnedWorkspace): boolean {
 	);
 }
 
-export function atLeast(held: Permission | undefined, needed: Permission): boolean {
+/** May the user do this there? */
+export function may(operation: Operation, user: User, workspace: OwnedWorkspace): boolean {
+	return suffices(permissionOf(user, workspace), operation);
+}
+
+/** Is a permission that has been found out enough for it? */
+export function suffices(held: Permission | undefined, operation: Operation): boolean {
+	return atLeast(held, NEEDS[operation]);
+}
+
+function atLeast(held: Permission | undefined, needed: Permission): boolean {
 	return held !== undefined && RANK[held] >= RANK[needed];
 }
 

@@ -2,7 +2,7 @@
  * What members wrote into the workspace's history: kept for questions, newest last, within bounds.
  * Owns these entries and who sees which; the log itself keeps every command, for operators.
  */
-import { atLeast, deniedText, permissionOf } from "./permission.ts";
+import { deniedText, may } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import { plain } from "./workspace-record.ts";
 import {
@@ -35,7 +35,7 @@ export interface LoggedEvent {
 
 export function logEvent(context: WorkspaceContext, { event, data, caller, meta }: LogEvent): Outcome {
 	const { name, record } = context;
-	if (!record || !atLeast(permissionOf(caller.user, record), "rw")) throw new Refusal(deniedText(name));
+	if (!record || !may("events.log", caller.user, record)) throw new Refusal(deniedText(name));
 	if (typeof event !== "string" || !/^\S+$/.test(event) || event.length > EVENT_NAME_CHARACTERS_MAX) {
 		throw new Refusal("ValueError: event_type must be a word without spaces");
 	}
@@ -81,7 +81,7 @@ export function countLogged(context: WorkspaceContext, query: LoggedQuery) {
 
 function asked({ name, record, logged }: WorkspaceContext, query: LoggedQuery): readonly LoggedEvent[] {
 	const { user } = query.caller;
-	if (!record || !atLeast(permissionOf(user, record), "r")) throw new Refusal(deniedText(name));
+	if (!record || !may("events.read", user, record)) throw new Refusal(deniedText(name));
 	const from = timeOf(query.from, "start_time") ?? Number.NEGATIVE_INFINITY;
 	const to = timeOf(query.to, "end_time") ?? Number.POSITIVE_INFINITY;
 	const event = query.event ?? undefined;

@@ -5,7 +5,7 @@
 import { addressOf } from "../runtime/address.ts";
 import type { EventMeta } from "../runtime/machine-behaviour.ts";
 import { DIRECTORY_ADDRESS, type DirectoryAnswer } from "./directory-address.ts";
-import { atLeast, deniedText, isOwner, permissionOf } from "./permission.ts";
+import { deniedText, isOwner, may } from "./permission.ts";
 import { workspaceIdProblem } from "./service-id.ts";
 import type { User } from "./user.ts";
 import { broughtRecord, forgottenBy } from "./workspace-members.ts";
@@ -35,7 +35,7 @@ export function createProblem(context: WorkspaceContext, event: CreateEvent): st
 	if (user.is_anonymous) return "PermissionError: Only registered user can create workspace.";
 	if (record) {
 		if (!event.overwrite) return `RuntimeError: Workspace already exists: ${name}`;
-		return atLeast(permissionOf(user, record), "a") ? undefined : deniedText(name);
+		return may("overwrite", user, record) ? undefined : deniedText(name);
 	}
 	const problem = workspaceIdProblem(name, user.scope.workspaces["*"] === "a");
 	if (problem) return `ValueError: ${problem}`;
@@ -66,7 +66,7 @@ export function deleteProblem(
 	{ record, name }: WorkspaceContext,
 	{ caller }: DeleteEvent,
 ): string | undefined {
-	return record && atLeast(permissionOf(caller.user, record), "a") ? undefined : deniedText(name);
+	return record && may("delete", caller.user, record) ? undefined : deniedText(name);
 }
 
 /** Members are shown out, but for the one who asked: it still waits for the answer. */

@@ -3,7 +3,7 @@
  * Owns admission (connection.md §3) and generations; sessions and resume windows are the client actor's, a user's
  * connections over all workspaces the user actor's.
  */
-import { atLeast, deniedText, permissionOf } from "./permission.ts";
+import { deniedText, may, permissionOf } from "./permission.ts";
 import { type User, userAddress } from "./user.ts";
 import { announce, withoutSubscriptions } from "./workspace-events.ts";
 import { type WorkspaceRecord, workspaceRecord } from "./workspace-record.ts";
@@ -27,7 +27,7 @@ export function joinProblem(context: WorkspaceContext, event: JoinEvent): string
 		return "Token has been revoked";
 	}
 	if (!record) return `Workspace not found: ${name}`;
-	if (!atLeast(permissionOf(event.user, record), "r")) return deniedText(name);
+	if (!may("join", event.user, record)) return deniedText(name);
 	const known = get(members, event.client);
 	if (known && event.generation < known.generation) return "A newer connection took its place";
 	if (known) return undefined;

@@ -4,7 +4,7 @@
  */
 
 import { matches } from "./glob.ts";
-import { atLeast, deniedText, permissionOf } from "./permission.ts";
+import { deniedText, may, permissionOf, suffices } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import { isMatch, type ServiceMatch } from "./service-query.ts";
 import type { Permission, User } from "./user.ts";
@@ -154,7 +154,7 @@ export function getEnv(
 	{ key, caller }: { key?: unknown; caller: Caller },
 ): unknown {
 	const record = readable(context, caller);
-	if (!atLeast(permissionOf(caller.user, record), "rw")) throw new Refusal(deniedText(context.name));
+	if (!may("environment.read", caller.user, record)) throw new Refusal(deniedText(context.name));
 	const environs = environment(record);
 	if (key === undefined || key === null) return environs;
 	const value = get(environs, String(key));
@@ -202,7 +202,7 @@ function choose(
 }
 
 export function mayRead(context: WorkspaceContext, { user }: Caller): boolean {
-	return atLeast(permission(context, user), "r");
+	return suffices(permission(context, user), "read");
 }
 
 /** Before a user's own workspace is first used it is theirs all the same. */
@@ -213,6 +213,6 @@ function permission({ record, name }: WorkspaceContext, user: User): Permission 
 
 function readable({ record, name }: WorkspaceContext, { user }: Caller): WorkspaceRecord {
 	if (!record) throw new Refusal(`KeyError: 'Workspace not found: ${name}'`);
-	if (!atLeast(permissionOf(user, record), "r")) throw new Refusal(deniedText(name));
+	if (!may("read", user, record)) throw new Refusal(deniedText(name));
 	return record;
 }

@@ -2,7 +2,7 @@
  * The workspace record as clients see it (services.md §7): its fields and its short form.
  * Owns checking and completing what clients send; who may change a record is decided elsewhere.
  */
-import { atLeast, permissionOf } from "./permission.ts";
+import { may } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import type { User } from "./user.ts";
 import { without } from "./workspace-table.ts";
@@ -43,7 +43,7 @@ export function summaryOf(record: WorkspaceRecord): WorkspaceSummary {
 
 /** Variables often are secrets: who may only read does not see them. */
 export function recordFor(record: WorkspaceRecord, user: User): WorkspaceRecord {
-	if (!("environs" in record.config) || atLeast(permissionOf(user, record), "rw")) return record;
+	if (!("environs" in record.config) || may("environment.read", user, record)) return record;
 	return { ...record, config: without(record.config, "environs") };
 }
 

@@ -2,7 +2,7 @@
  * The registry of services: registering, replacing, removing (services.md §5.1).
  * Owns who may change which entry; looking entries up is in workspace-queries.ts.
  */
-import { atLeast, deniedText, granted, permissionOf } from "./permission.ts";
+import { deniedText, granted, permissionOf, suffices } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import type { ServiceId } from "./service-id.ts";
 import { serviceId } from "./service-query.ts";
@@ -70,7 +70,8 @@ export function unregister(
 	}
 	if (!mayWrite(context, caller)) throw new Refusal(deniedText(context.name));
 	const client = id.client ?? caller.client;
-	if (client !== caller.client && !isAdmin(context, caller)) throw new Refusal(deniedText(context.name));
+	if (client !== caller.client && !mayRemoveOthers(context, caller))
+		throw new Refusal(deniedText(context.name));
 	const record = get(get(context.services, client) ?? {}, id.service);
 	if (!record) throw new Refusal(notFound);
 	const change = { services: withoutInner(context.services, client, id.service) };
@@ -113,11 +114,11 @@ function isLocal(name: string, service: Readonly<Record<string, unknown>>): bool
 }
 
 function mayWrite(context: WorkspaceContext, caller: Caller): boolean {
-	return caller.workspace === context.name && atLeast(permission(context, caller), "rw");
+	return caller.workspace === context.name && suffices(permission(context, caller), "service.write");
 }
 
-function isAdmin(context: WorkspaceContext, caller: Caller): boolean {
-	return atLeast(permission(context, caller), "a");
+function mayRemoveOthers(context: WorkspaceContext, caller: Caller): boolean {
+	return suffices(permission(context, caller), "service.remove");
 }
 
 function permission({ record, name }: WorkspaceContext, { user }: Caller) {

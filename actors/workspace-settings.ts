@@ -2,7 +2,7 @@
  * What a workspace keeps beside members and services: environment variables, bookmarks, revoked tokens.
  * Owns their bounds; variables and bookmarks live in the record's `config`, where clients look for them.
  */
-import { atLeast, deniedText, permissionOf } from "./permission.ts";
+import { deniedText, may } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import { announceTo, type SystemEvent } from "./workspace-events.ts";
 import {
@@ -75,7 +75,7 @@ export function revokeToken(context: WorkspaceContext, { hash, expiresAt, meta }
 export function writable(context: WorkspaceContext, caller: Caller | undefined): WorkspaceRecord {
 	const { record, name } = context;
 	if (!record) throw new Refusal(`KeyError: 'Workspace not found: ${name}'`);
-	if (caller && !atLeast(permissionOf(caller.user, record), "rw")) throw new Refusal(deniedText(name));
+	if (caller && !may("settings.write", caller.user, record)) throw new Refusal(deniedText(name));
 	return record;
 }
 

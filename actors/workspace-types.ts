@@ -2,7 +2,7 @@
  * Service types of a workspace: named descriptions that services can be checked against (services.md §5, `check_type`).
  * Owns their shape; they live in the record's `service_types`, where clients look for them.
  */
-import { atLeast, deniedText, permissionOf } from "./permission.ts";
+import { deniedText, may } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import { ID_CHARACTERS_MAX } from "./service-id.ts";
 import { isMap } from "./workspace-record.ts";
@@ -49,7 +49,7 @@ export function listServiceTypes(context: WorkspaceContext, { caller }: { caller
 
 function readable({ record, name }: WorkspaceContext, { user }: Caller): Table<ServiceType> {
 	if (!record) throw new Refusal(`KeyError: 'Workspace not found: ${name}'`);
-	if (!atLeast(permissionOf(user, record), "r")) throw new Refusal(deniedText(name));
+	if (!may("read", user, record)) throw new Refusal(deniedText(name));
 	return typesOf(record.service_types);
 }
 

@@ -2,7 +2,7 @@
  * Showing members out: one of them, or all for a while. Owns who may; the leaving itself is the client actor's word and
  * takes the usual way (workspace-members.ts).
  */
-import { atLeast, deniedText, permissionOf } from "./permission.ts";
+import { deniedText, may } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import { announceRecord } from "./workspace-settings.ts";
 import {
@@ -46,6 +46,6 @@ export function unload(context: WorkspaceContext, { caller, meta }: UnloadEvent)
 
 function managed({ record, name }: WorkspaceContext, { user }: Caller) {
 	if (!record) throw new Refusal(`KeyError: 'Workspace not found: ${name}'`);
-	if (!atLeast(permissionOf(user, record), "a")) throw new Refusal(deniedText(name));
+	if (!may("upkeep", user, record)) throw new Refusal(deniedText(name));
 	return record;
 }

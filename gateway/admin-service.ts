@@ -2,7 +2,7 @@
  * `ws-user-root/admin-utils`: what the operator's own clients can do to the whole server (services.md §8).
  * Owns the service's object and record; every method is checked again where it is done.
  */
-import { atLeast, deniedText, permissionOf } from "../actors/permission.ts";
+import { deniedText, may } from "../actors/permission.ts";
 import type { ServiceRecord } from "../actors/workspace-service-record.ts";
 import { command, type ManagerContext, type ManagerMethods, text } from "./manager-context.ts";
 import { kickOut } from "./manager-upkeep.ts";
@@ -102,7 +102,7 @@ export function adminRecord(context: ManagerContext): ServiceRecord {
 }
 
 export function isAdmin({ caller }: ManagerContext): boolean {
-	return atLeast(permissionOf(caller.user, { id: ROOT_WORKSPACE, owners: ["root"] }), "a");
+	return may("administer", caller.user, { id: ROOT_WORKSPACE, owners: ["root"] });
 }
 
 function requireAdmin(context: ManagerContext): void {

@@ -2,7 +2,7 @@
  * Every binary frame from a client: whose it is, where it goes, what it may say. Then into a mailbox.
  * Owns the overwriting of identity fields; the payload segment passes byte for byte.
  */
-import { atLeast } from "../actors/permission.ts";
+import { suffices } from "../actors/permission.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import { addressOf } from "../runtime/address.ts";
 import type { Clock } from "../runtime/clock.ts";
@@ -118,7 +118,7 @@ export class Router {
 	#broadcast(from: Identity, frame: Frame, to: string): Promise<void> | undefined {
 		const { main } = frame;
 		const workspace = to === "*" ? from.workspace : to.slice(0, -2);
-		if (workspace !== from.workspace || !atLeast(from.permission, "rw")) {
+		if (workspace !== from.workspace || !suffices(from.permission, "broadcast")) {
 			this.#refused("forbidden");
 			this.#reject(from, main, to, `PermissionError: Permission denied for workspace ${workspace}`);
 			return undefined;

@@ -4,7 +4,7 @@
  */
 import { createHash, createHmac, randomInt, timingSafeEqual } from "node:crypto";
 import { errors, jwtVerify, SignJWT } from "jose";
-import { type OwnedWorkspace, permissionOf } from "../actors/permission.ts";
+import { type OwnedWorkspace, permissionOf, suffices } from "../actors/permission.ts";
 import type { Permission, User } from "../actors/user.ts";
 
 /** Upstream's defaults, so that its tokens stay valid with the same secret. */
@@ -108,7 +108,7 @@ export class Tokens {
 				`PermissionError: You do not have any permission for workspace: ${request.workspace.id}`,
 			);
 		}
-		if (held !== "a") throw new Error("PermissionError: Only admin can generate token.");
+		if (!suffices(held, "token.issue")) throw new Error("PermissionError: Only admin can generate token.");
 		const child = newUser(randomName(), {
 			roles: user.roles.filter((role) => role !== "admin"),
 			email: user.email,
