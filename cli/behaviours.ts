@@ -4,12 +4,14 @@ import { directoryBehaviour } from "../actors/directory.ts";
 import { userBehaviour } from "../actors/user-connections.ts";
 import { workspaceBehaviour } from "../actors/workspace.ts";
 import type { Behaviour, Behaviours } from "../runtime/behaviour.ts";
+import { EVENT_BEHAVIOURS } from "../runtime/event-actors.ts";
 
 export const BEHAVIOURS: readonly Behaviour[] = [
 	workspaceBehaviour,
 	clientBehaviour,
 	userBehaviour,
 	directoryBehaviour,
+	...EVENT_BEHAVIOURS,
 ];
 
 export const BEHAVIOURS_BY_TYPE: Behaviours = new Map(

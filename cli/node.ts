@@ -9,6 +9,7 @@ import { endsWithin } from "../persistence/deadline.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import { SqliteSnapshots } from "../persistence/snapshots-sqlite.ts";
 import { lockDirectory } from "../persistence/sqlite-database.ts";
+import { EventBus, EventOutlets } from "../runtime/event-bus.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { Node } from "../runtime/node.ts";
 import { BEHAVIOURS } from "./behaviours.ts";
@@ -63,6 +64,8 @@ export async function createMycelog(
 export class Mycelog {
 	readonly config: Config;
 	readonly node: Node;
+	/** Between the programs that embed nodes of this cluster; clients have no part in it. */
+	readonly events: EventBus;
 	readonly #gateway: GatewayServer;
 	readonly #logger: Logger;
 	readonly #unlock: () => void;
@@ -73,6 +76,7 @@ export class Mycelog {
 	private constructor(
 		config: Config,
 		node: Node,
+		events: EventBus,
 		gateway: GatewayServer,
 		logger: Logger,
 		unlock: () => void,
@@ -80,6 +84,7 @@ export class Mycelog {
 		this.config = config;
 		this.#logger = logger;
 		this.node = node;
+		this.events = events;
 		this.#gateway = gateway;
 		this.#unlock = unlock;
 	}
@@ -107,6 +112,7 @@ export class Mycelog {
 			logger,
 		});
 		const outlets = new GatewayOutlets();
+		const eventOutlets = new EventOutlets(outlets);
 		const node = new Node({
 			id,
 			boot: randomBytes(6).toString("base64url"),
@@ -114,7 +120,7 @@ export class Mycelog {
 			snapshots: new SqliteSnapshots({ directory: config.dataDir }),
 			behaviours: BEHAVIOURS,
 			partitions: config.partitions,
-			outlets,
+			outlets: eventOutlets,
 			logger,
 			cluster,
 			clientsRetentionMs: config.clientsRetentionMs,
@@ -143,7 +149,8 @@ export class Mycelog {
 			version: VERSION,
 		};
 		const gateway = await GatewayServer.create({ node, outlets, tokens, logger, options: gatewayOptions });
-		const mycelog = new Mycelog(config, node, gateway, logger, () => lock?.close());
+		const events = new EventBus({ node, outlets: eventOutlets, logger });
+		const mycelog = new Mycelog(config, node, events, gateway, logger, () => lock?.close());
 		return mycelog;
 	}
 
@@ -196,6 +203,7 @@ export class Mycelog {
 		const fields = { handedOver, afterMs: Date.now() - since, drainMs };
 		if (this.#serving) this.#logger.info(fields, "sending clients away");
 		await this.#gateway.drain(drainMs);
+		this.events.stop();
 		await this.node.stop(leftMs());
 		this.#gateway.close();
 		this.#unlock();

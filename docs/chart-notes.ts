@@ -127,3 +127,31 @@ export const DIRECTORY_NOTES: ChartNotes = {
 	},
 	guards: {},
 };
+
+export const EVENT_NOTES: ChartNotes = {
+	title: "An event: `event/<name>`",
+	introduction:
+		"Which nodes want an event that programs emit through the [event bus](../reference/event-bus.md). The events " +
+		"themselves pass through its mailbox to those nodes and change nothing.",
+	states: { passing: "The only state: nodes come and go, events pass." },
+	events: {
+		"event.wanted": "A node has a first handler for it; from this offset on it gets everything.",
+		"event.unwanted": "A node has no handler for it any more, or is gone.",
+	},
+	guards: { isCurrent: "the process that wanted it is the one that does not any more" },
+};
+
+export const INTEREST_NOTES: ChartNotes = {
+	title: "A node's interest: `interest/<node id>`",
+	introduction:
+		"Which events one node wants. It holds the claim of the node's process: when that is gone, every event hears that " +
+		"nobody there wants it any more.",
+	states: { noting: "The only state: events come and go." },
+	events: {
+		"interest.add": "The node wants an event; what an earlier process of it wanted ends.",
+		"interest.remove": "The node does not want an event any more.",
+		"interest.lost":
+			"The node's process is gone. If it lives on after all, it is told, and says anew what it wants.",
+	},
+	guards: { isMeant: "the process is the one that holds the claim, and did not come back since" },
+};

@@ -9,10 +9,13 @@ import { clientMachine } from "../actors/client.ts";
 import { directoryMachine } from "../actors/directory.ts";
 import { userMachine } from "../actors/user-connections.ts";
 import { workspaceMachine } from "../actors/workspace.ts";
+import { eventMachine, interestMachine } from "../runtime/event-actors.ts";
 import {
 	type ChartNotes,
 	CLIENT_NOTES,
 	DIRECTORY_NOTES,
+	EVENT_NOTES,
+	INTEREST_NOTES,
 	USER_NOTES,
 	WORKSPACE_NOTES,
 } from "./chart-notes.ts";
@@ -36,7 +39,7 @@ const ROOT_ROW = "every state without a rule of its own";
 export function statechartsPage(): string {
 	return `# Statecharts
 
-Drawn from the machines in \`actors/\` by \`npm run charts\`; do not edit. A test fails when a machine changes and this
+Drawn from the machines by \`npm run charts\`; do not edit. A test fails when a machine changes and this
 page does not.
 
 The pictures show what moves an actor from one state to another. Branches of one event are tried in order; a guard
@@ -46,7 +49,9 @@ An event without a rule in a state is ignored there.
 ${chart(clientMachine, CLIENT_NOTES)}
 ${chart(workspaceMachine, WORKSPACE_NOTES)}
 ${chart(userMachine, USER_NOTES)}
-${chart(directoryMachine, DIRECTORY_NOTES)}`;
+${chart(directoryMachine, DIRECTORY_NOTES)}
+${chart(eventMachine, EVENT_NOTES)}
+${chart(interestMachine, INTEREST_NOTES)}`;
 }
 
 /** Throws where a note is missing or explains nothing that the machine has. */

@@ -15,6 +15,7 @@ const AREAS: Readonly<Record<string, string>> = {
 	log: "The log",
 	snapshot: "Snapshots",
 	actor: "Actors",
+	event: "Events between embedders",
 	node: "Nodes",
 	gateway: "The gateway",
 };

@@ -132,7 +132,7 @@ export const ERROR_CATALOGUE = {
 	"actor.version-mismatch": {
 		meaning: "A snapshot is of another version or structure of its machine, and nothing says how to use it.",
 		retryable: false,
-		fix: "Give the actor type a `migrate`, or `onMismatch: \"rebuild\"`; messages parked meanwhile can be retried.",
+		fix: 'Give the actor type a `migrate`, or `onMismatch: "rebuild"`; messages parked meanwhile can be retried.',
 	},
 	"actor.ask-timeout": {
 		meaning: "No reply came within the time given. The message may still be handled.",
@@ -143,6 +143,31 @@ export const ERROR_CATALOGUE = {
 		meaning: "The actor has no records in the log.",
 		retryable: false,
 		fix: "List actors with `mycelog actors`.",
+	},
+	"event.invalid-name": {
+		meaning: "An event's name is empty, too long or no well-formed text.",
+		retryable: false,
+		fix: "Use a name of 1 to 200 characters.",
+	},
+	"event.not-sendable": {
+		meaning: "An event's data would not arrive as it is: it is neither text, nor bytes, nor a value of JSON.",
+		retryable: false,
+		fix: "Send the part named in the message in another form.",
+	},
+	"event.too-large": {
+		meaning: "An event's data is over the limit.",
+		retryable: false,
+		fix: "Send less, or a reference to it; the limit is named in the message.",
+	},
+	"event.too-many": {
+		meaning: "This node has handlers for as many events as it may have.",
+		retryable: false,
+		fix: "Use fewer names, and tell cases apart by the events' data.",
+	},
+	"event.wait-timeout": {
+		meaning: "No event that matches came within the time given.",
+		retryable: true,
+		fix: "Check the event and match named in the message, or wait longer.",
 	},
 	"node.succeeded": {
 		meaning: "Another process with the same node id has started and took this one's place.",
