@@ -78,6 +78,12 @@ interface RawBroker extends GroupCoordinator {
 	}>;
 }
 
+interface RawConnection {
+	connect(): Promise<unknown>;
+	disconnect(): Promise<unknown>;
+	socket: object | undefined;
+}
+
 /** kafkajs' own object of this name. */
 interface RawCluster {
 	connect(): Promise<void>;
@@ -92,7 +98,7 @@ interface RawCluster {
 	readonly targetTopics: Set<string>;
 	readonly brokerPool: { findConnectedBroker(): Promise<RawBroker> };
 	readonly connectionPoolBuilder: {
-		build(to?: object): Promise<{ readonly pool: readonly { connect(): Promise<unknown> }[] }>;
+		build(to?: object): Promise<{ readonly pool: readonly RawConnection[] }>;
 	};
 }
 
@@ -279,7 +285,7 @@ export class KafkaJsCluster implements KafkaCluster {
 			...(sasl && { sasl: { ...sasl, mechanism: sasl.mechanism.toLowerCase() as "plain" } }),
 		});
 		const raw = createCluster(kafka);
-		shareSockets(raw);
+		mendConnections(raw);
 		return raw;
 	}
 }
@@ -392,22 +398,37 @@ function toRecord(message: KafkaMessage): LogRecord {
 	};
 }
 
-/** Requests that find a connection closed each open a socket of their own in kafkajs; they shall share one. */
-function shareSockets({ connectionPoolBuilder: builder }: RawCluster): void {
+function mendConnections({ connectionPoolBuilder: builder }: RawCluster): void {
 	const build = builder.build;
 	builder.build = async (to) => {
 		const made = await build(to);
 		for (const connection of made.pool) {
-			const connect = connection.connect.bind(connection);
-			let underWay: Promise<unknown> | undefined;
-			connection.connect = () => {
-				underWay ??= connect().finally(() => {
-					underWay = undefined;
-				});
-				return underWay;
-			};
+			shareSocket(connection);
+			forgetSocket(connection);
 		}
 		return made;
+	};
+}
+
+/** Requests that find a connection closed each open a socket of their own in kafkajs; they shall share one. */
+function shareSocket(connection: RawConnection): void {
+	const connect = connection.connect.bind(connection);
+	let underWay: Promise<unknown> | undefined;
+	connection.connect = () => {
+		underWay ??= connect().finally(() => {
+			underWay = undefined;
+		});
+		return underWay;
+	};
+}
+
+/** While a broker is away kafkajs ends the same dead socket again and again, each time with a listener more on it. */
+function forgetSocket(connection: RawConnection): void {
+	const disconnect = connection.disconnect.bind(connection);
+	connection.disconnect = async () => {
+		const { socket } = connection;
+		await disconnect();
+		if (connection.socket === socket) connection.socket = undefined;
 	};
 }
 

@@ -324,6 +324,10 @@ export function describeKafkaLog(client: KafkaClient): void {
 		test(
 			"everything acknowledged before, while and after it is killed is there once, and reaches its owner",
 			async () => {
+				const warnings: string[] = [];
+				const warned = ({ message }: Error) => warnings.push(message);
+				process.on("warning", warned);
+				onTestFinished(() => void process.off("warning", warned));
 				const prefix = newPrefix();
 				const log = await open({ prefix });
 				const owner = new Collector();
@@ -348,6 +352,7 @@ export function describeKafkaLog(client: KafkaClient): void {
 				await becomes(log, "healthy");
 				await (await open({ prefix })).append(ACTORS, many(1, written));
 				await owner.until(written + 1);
+				expect(warnings).toEqual([]);
 			},
 			BROKER_RESTART_MS_MAX,
 		);
