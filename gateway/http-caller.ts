@@ -73,11 +73,7 @@ export function tokenOf(exchange: Exchange): string | undefined {
 		if (/^basic$/i.test(scheme)) return rest.slice(rest.indexOf(":") + 1);
 		return header;
 	}
-	for (const pair of (exchange.header("cookie") ?? "").split(";")) {
-		const at = pair.indexOf("=");
-		if (pair.slice(0, at).trim() === COOKIE) return decodeURIComponent(pair.slice(at + 1).trim());
-	}
-	return undefined;
+	return exchange.cookie(COOKIE);
 }
 
 function anonymous(): User {

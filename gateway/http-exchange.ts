@@ -27,6 +27,13 @@ export class HttpError extends Error {
 	}
 }
 
+/** The body of an answer that goes on. */
+export interface Pipe {
+	/** False: the piece is taken, and no more should be written before `writable`. */
+	write(piece: Uint8Array): boolean;
+	end(): void;
+}
+
 export class Exchange {
 	readonly method: string;
 	readonly path: string;
@@ -58,6 +65,14 @@ export class Exchange {
 
 	header(name: string): string | undefined {
 		return this.#headers.get(name);
+	}
+
+	cookie(name: string): string | undefined {
+		for (const pair of (this.header("cookie") ?? "").split(";")) {
+			const at = pair.indexOf("=");
+			if (pair.slice(0, at).trim() === name) return decoded(pair.slice(at + 1).trim());
+		}
+		return undefined;
 	}
 
 	/** The client has gone; nobody reads an answer. */
@@ -117,6 +132,42 @@ export class Exchange {
 		this.json(status, { success: false, detail }, headers);
 	}
 
+	/** Of a client that goes before it is answered, or while it is: called once. */
+	onGone(heard: () => void): void {
+		this.#onGone = heard;
+	}
+
+	/** An answer without an end of its own. `writable`: the library takes more; it may hold some of the last piece yet. */
+	pipe(contentType: string, headers: Readonly<Record<string, string>>, writable: () => void): Pipe {
+		const res = this.#res;
+		res.cork(() => this.#head(200, contentType, { "cache-control": "no-cache", ...headers }));
+		res.onWritable(() => {
+			writable();
+			return true;
+		});
+		return {
+			write: (piece) => {
+				let taken = true;
+				if (!this.#gone) {
+					res.cork(() => {
+						taken = res.write(piece);
+					});
+				}
+				return taken;
+			},
+			end: () => {
+				if (this.#gone) return;
+				this.#gone = true;
+				res.cork(() => void res.end());
+			},
+		};
+	}
+
+	/** Drop the connection without an answer, or in the middle of one. */
+	destroy(): void {
+		if (!this.#gone) this.#res.close();
+	}
+
 	/** An answer in pieces, as they come; `items` is ended early for a client that goes or does not read. */
 	async stream(contentType: string, items: AsyncIterable<string | Uint8Array>): Promise<void> {
 		if (this.#gone) return;
@@ -156,5 +207,13 @@ export class Exchange {
 			this.#res.writeHeader("vary", "Origin");
 		}
 		for (const [name, value] of Object.entries(headers)) this.#res.writeHeader(name, value);
+	}
+}
+
+function decoded(text: string): string {
+	try {
+		return decodeURIComponent(text);
+	} catch {
+		return text;
 	}
 }

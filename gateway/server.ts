@@ -24,7 +24,7 @@ import { Manager, type ManagerParts } from "./manager-service.ts";
 import { createMetrics, exportRuntime, type GatewayMetrics } from "./metrics.ts";
 import { Outgoing } from "./outgoing.ts";
 import { Router } from "./router.ts";
-import { UwsSocket } from "./socket.ts";
+import { type Socket, UwsSocket } from "./socket.ts";
 import type { Tokens } from "./tokens.ts";
 
 /**
@@ -147,8 +147,12 @@ export class GatewayServer {
 		const limits = new HttpLimits({ requestsPerSecondMax, proxyHops }, metrics, () => clock.now());
 		addRoutes(this.#app, {
 			...{ basePath, version, node, tokens, manager, metrics, limits },
+			clock,
 			url: () => this.url,
 			draining: () => this.#draining,
+			refusal: () => this.#refusal(),
+			connect: (socket) => this.#connect(socket),
+			disconnected: (connection, goodbye) => this.#disconnected(connection, goodbye),
 		});
 	}
 
@@ -207,7 +211,6 @@ export class GatewayServer {
 	}
 
 	#addWebSocket(): void {
-		const { outlets } = this.#parts;
 		this.#app.ws<SocketData>(`${this.#parts.options.basePath}/ws`, {
 			maxPayloadLength: FRAME_BYTES_MAX,
 			idleTimeout: Math.round(this.#parts.options.idleTimeoutMs / 1_000),
@@ -239,12 +242,8 @@ export class GatewayServer {
 					ws.end(1008, "Please upgrade hypha-rpc: connection parameters belong into the first frame");
 					return;
 				}
-				const id = randomBytes(12).toString("base64url");
 				const socket = new UwsSocket(ws);
-				const connection = new Connection(id, socket, this.#shared);
-				Object.assign(ws.getUserData(), { connection, socket });
-				outlets.connections.set(id, connection);
-				this.metrics.connections.set(outlets.connections.size);
+				Object.assign(ws.getUserData(), { connection: this.#connect(socket), socket });
 			},
 			message: (ws, message, isBinary) => {
 				const { connection } = ws.getUserData();
@@ -263,13 +262,26 @@ export class GatewayServer {
 			close: (ws, code) => {
 				const { connection, socket } = ws.getUserData();
 				socket?.ended();
-				if (!connection) return;
-				outlets.connections.delete(connection.id);
-				this.metrics.connections.set(outlets.connections.size);
 				// 1006 is the library's word for an end without a close frame; 1009 is its own refusal.
-				connection.closed(code !== 1006 && code !== 1009);
+				if (connection) this.#disconnected(connection, code !== 1006 && code !== 1009);
 			},
 		});
+	}
+
+	/** A connection on a new socket, whatever carries it. */
+	#connect(socket: Socket): Connection {
+		const { connections } = this.#parts.outlets;
+		const connection = new Connection(randomBytes(12).toString("base64url"), socket, this.#shared);
+		connections.set(connection.id, connection);
+		this.metrics.connections.set(connections.size);
+		return connection;
+	}
+
+	#disconnected(connection: Connection, goodbye: boolean): void {
+		const { connections } = this.#parts.outlets;
+		connections.delete(connection.id);
+		this.metrics.connections.set(connections.size);
+		connection.closed(goodbye);
 	}
 
 	/** Why no new client is let in just now, in a word for metrics. */

@@ -24,6 +24,8 @@ export interface Wire {
 	send(bytes: Uint8Array): boolean;
 	ping(payload: string): void;
 	bufferedBytes(): number;
+	/** Nobody answers its pings: `acked` stays behind, and a client that resumes says itself what it has. */
+	readonly oneWay?: boolean;
 }
 
 /** What all sessions share; there is one session for every connection, so it holds little of its own. */
@@ -156,6 +158,10 @@ export class Session {
 	/** One ping under way at a time: under load its pong covers everything written meanwhile. */
 	#pingIfNeeded(): void {
 		if (this.#pinged || this.#closed || this.#lastSent <= this.#acked) return;
+		if (this.#wire.oneWay) {
+			this.#wire.ping(String(this.#lastSent));
+			return;
+		}
 		this.#pinged = { offset: this.#lastSent, seen: this.#seen.encode() };
 		this.#wire.ping(String(this.#lastSent));
 	}

@@ -83,6 +83,11 @@ function received(name, event) {
 	return events.get(key);
 }
 
+/** The server object has events of its own only over a WebSocket. */
+function eventsOf(name) {
+	return servers.get(name).rpc;
+}
+
 const commands = {
 	async connect({ name, options }) {
 		const server = await connectToServer(options);
@@ -148,11 +153,11 @@ const commands = {
 			}
 		};
 		handlers.set(`${name} ${event}`, handler);
-		if (once) servers.get(name).once(event, handler);
-		else servers.get(name).on(event, handler);
+		if (once) eventsOf(name).once(event, handler);
+		else eventsOf(name).on(event, handler);
 	},
 	async off({ name, event }) {
-		servers.get(name).off(event, handlers.get(`${name} ${event}`));
+		eventsOf(name).off(event, handlers.get(`${name} ${event}`));
 	},
 	/** What the handlers of the event got, as soon as it is `count` messages. */
 	async heard({ name, event, count = 0 }) {
@@ -161,11 +166,11 @@ const commands = {
 		return list;
 	},
 	async emit({ name, message }) {
-		await servers.get(name).emit(decoded(message));
+		await eventsOf(name).emit(decoded(message));
 	},
 	async notices({ name, event, to, first, count }) {
 		for (let seq = first; seq < first + count; seq++) {
-			await servers.get(name).emit({ type: event, to, data: seq });
+			await eventsOf(name).emit({ type: event, to, data: seq });
 		}
 	},
 	async disconnect({ name }) {

@@ -161,6 +161,11 @@ async def order(id):
     return recorded.get(id, [])
 
 
+def events_of(name):
+    """The server object has events of its own only over a WebSocket."""
+    return servers[name].rpc
+
+
 async def on(name, event, once=False):
     received = events.setdefault(f"{name} {event}", [])
 
@@ -171,11 +176,11 @@ async def on(name, event, once=False):
                 future.set_result(None)
 
     handlers[f"{name} {event}"] = handler
-    (servers[name].once if once else servers[name].on)(event, handler)
+    (events_of(name).once if once else events_of(name).on)(event, handler)
 
 
 async def off(name, event):
-    servers[name].off(event, handlers[f"{name} {event}"])
+    events_of(name).off(event, handlers[f"{name} {event}"])
 
 
 async def heard(name, event, count=0):
@@ -189,12 +194,12 @@ async def heard(name, event, count=0):
 
 
 async def emit(name, message):
-    await servers[name].emit(decoded(message))
+    await events_of(name).emit(decoded(message))
 
 
 async def notices(name, event, to, first, count):
     for seq in range(first, first + count):
-        await servers[name].emit({"type": event, "to": to, "data": seq})
+        await events_of(name).emit({"type": event, "to": to, "data": seq})
 
 
 async def disconnect(name):
