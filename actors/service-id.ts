@@ -24,7 +24,9 @@ export function parseServiceId(text: unknown): ServiceId {
 	const [first, second, ...moreSlashes] = (path as string).split("/");
 	const local = second ?? (first as string);
 	const [left, right, ...moreColons] = local.split(":");
-	if (moreApps.length > 0 || moreSlashes.length > 0 || moreColons.length > 0) {
+	const tooMany = moreApps.length + moreSlashes.length + moreColons.length > 0;
+	const misplaced = /[/:]/.test(app ?? "") || (second !== undefined && first?.includes(":"));
+	if (tooMany || misplaced) {
 		throw new Error(
 			`ValueError: Invalid service id: ${text.slice(0, 80)} (at most one "/", ":" and "@" each)`,
 		);

@@ -59,7 +59,14 @@ describe("a node", () => {
 	test("takes no service id with a wildcard, a second separator or another's place", async () => {
 		const register = (id: string) => member.manage("register_service", { id, config: {} });
 		await register(`${member.peer}:built-in`);
-		for (const id of [`${member.peer}:a*`, `${member.peer}:a:b`, `${member.peer}:a/b`, `${member.peer}:`]) {
+		for (const id of [
+			`${member.peer}:a*`,
+			`${member.peer}:a@b/c`,
+			`${team.id}:x/member:a`,
+			`${member.peer}:a:b`,
+			`${member.peer}:a/b`,
+			`${member.peer}:`,
+		]) {
 			await expect(register(id)).rejects.toThrow(/^ValueError: Invalid service id/);
 		}
 		await expect(register(`${team.id}/other:x`)).rejects.toThrow(/^PermissionError/);
