@@ -134,6 +134,11 @@ export const ERROR_CATALOGUE = {
 		retryable: false,
 		fix: 'Give the actor type a `migrate`, or `onMismatch: "rebuild"`; messages parked meanwhile can be retried.',
 	},
+	"actor.expired": {
+		meaning: "A message was past its expiry before it was sent; nothing was written.",
+		retryable: false,
+		fix: "Send it with a later expiry, if it still matters.",
+	},
 	"actor.ask-timeout": {
 		meaning: "No reply came within the time given. The message may still be handled.",
 		retryable: true,

@@ -87,7 +87,7 @@ export class ActorCache {
 	passivate(now: number): void {
 		let excess = this.#entries.size - ACTORS_IN_MEMORY_MAX;
 		for (const [address, entry] of this.#entries) {
-			const idle = now - entry.usedAt >= PASSIVATE_AFTER_MS;
+			const idle = now - entry.usedAt >= (entry.actor.behaviour.passivateAfterMs ?? PASSIVATE_AFTER_MS);
 			if (entry.actor.dirty || !(idle || excess > 0)) continue;
 			this.#entries.delete(address);
 			this.#parts.metrics.passivations++;
@@ -117,8 +117,12 @@ export class ActorCache {
 		try {
 			snapshot = snapshots.load(address);
 			if (!snapshot) return Actor.fresh(address, behaviour);
-			if (snapshot.version === behaviour.version) return Actor.restore(snapshot, behaviour);
+			if (behaviour.restore) {
+				const state: unknown = behaviour.restore(snapshot.state);
+				if (state !== undefined) return Actor.restore(snapshot, behaviour, state);
+			} else if (snapshot.version === behaviour.version) return Actor.restore(snapshot, behaviour);
 		} catch (err) {
+			if (MycelogError.is(err, "actor.version-mismatch")) throw err;
 			// Whatever the reason, the log has it all: a record must not be parked because a cache cannot be read.
 			logger.error({ address, err }, "snapshot damaged: rebuilding the actor from the log");
 			return undefined;

@@ -18,6 +18,8 @@ export class Actor {
 	offset: number;
 	/** Changed since the last checkpoint. */
 	dirty = false;
+	/** Messages since the last checkpoint. */
+	sinceSnapshot = 0;
 	/** The record that failed for good, if the last command did: shown to operators. */
 	failedAt: number | undefined;
 	/** The claim whose loss it was told of, so that one that does not care is told once. */
@@ -42,8 +44,8 @@ export class Actor {
 		return actor;
 	}
 
-	static restore(snapshot: StoredSnapshot, behaviour: Behaviour): Actor {
-		const state = behaviour.decode(snapshot.state);
+	static restore(snapshot: StoredSnapshot, behaviour: Behaviour, decoded?: unknown): Actor {
+		const state = decoded ?? behaviour.decode(snapshot.state);
 		const actor = new Actor(snapshot.address, behaviour, state, snapshot.offset);
 		if (snapshot.timers.length > 0) {
 			actor.#timers = new Map(snapshot.timers.map((timer) => [timer.id, timer]));
@@ -58,8 +60,13 @@ export class Actor {
 	/** Earliest deadline, milliseconds since 1970; undefined without timers. */
 	get nextTimerAt(): number | undefined {
 		let next: number | undefined;
-		for (const { at } of this.timers) if (next === undefined || at < next) next = at;
+		for (const { at, work } of this.timers) if (!work && (next === undefined || at < next)) next = at;
 		return next;
+	}
+
+	/** What its owner has to run, in the order in which it was asked for. */
+	*work(): Iterable<StoredTimer> {
+		for (const timer of this.timers) if (timer.work) yield timer;
 	}
 
 	/** Name of the node process this actor depends on. */
@@ -146,8 +153,8 @@ export class Actor {
 		if (fired) timers.delete(fired.id);
 		for (const effect of effects) {
 			if (effect.type === "schedule") {
-				const { id, at } = effect;
-				timers.set(id, { id, at, event: JSON.stringify(effect.event) });
+				const { id, at, work } = effect;
+				timers.set(id, { id, at, event: JSON.stringify(effect.event), ...(work ? { work } : undefined) });
 			} else if (effect.type === "cancel") {
 				timers.delete(effect.id);
 			}

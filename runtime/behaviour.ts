@@ -5,6 +5,7 @@
 import type { Address } from "./address.ts";
 import type { Effect, ReplyResult } from "./effect.ts";
 import type { Message } from "./message.ts";
+import type { WorkToRun } from "./work.ts";
 
 export interface Step<State> {
 	readonly state: State;
@@ -35,6 +36,19 @@ export interface Behaviour<State = any> {
 	describe(state: State): string;
 	encode(state: State): string;
 	decode(text: string): State;
+	/**
+	 * Judges a stored state by itself instead of by its version; undefined: rebuild it from history. Throws
+	 * `actor.version-mismatch`, with which messages for the actor are parked.
+	 */
+	restore?(text: string): State | undefined;
+	/** Work that a state asks for, by the id of its timer: what to run. */
+	work?(state: State, id: string): WorkToRun | undefined;
+	/** The event that tells an actor with timers that somebody has it again, after a start or a move. */
+	readonly wokenType?: string;
+	/** Messages of one actor after which a checkpoint is written, if none was before. */
+	readonly snapshotEvery?: number;
+	/** Without a message this long, milliseconds, an actor leaves memory. Default: PASSIVATE_AFTER_MS. */
+	readonly passivateAfterMs?: number;
 }
 
 export type Behaviours = ReadonlyMap<string, Behaviour>;

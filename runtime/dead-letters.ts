@@ -25,6 +25,8 @@ export interface DeadLetter {
 	readonly attempts: number;
 	/** The record itself was handled; what failed is this one of its effects. */
 	readonly output?: number;
+	/** The actor waits until somebody skips or retries it. */
+	readonly paused?: true;
 }
 
 /** Why something was parked. */
@@ -32,6 +34,7 @@ export interface Parked {
 	readonly cause: Error | string;
 	readonly attempts: number;
 	readonly output?: number;
+	readonly paused?: boolean;
 }
 
 export class DeadLetters {
@@ -46,7 +49,7 @@ export class DeadLetters {
 	}
 
 	/** Resolves when the parked record is durable. */
-	park(origin: PartitionId, record: LogRecord, { cause, attempts, output }: Parked): Promise<number> {
+	park(origin: PartitionId, record: LogRecord, { cause, attempts, output, paused }: Parked): Promise<number> {
 		const text = typeof cause === "string" ? cause : `${cause.name}: ${cause.message}`;
 		const stack = typeof cause === "object" ? cause.stack?.slice(0, STACK_CHARACTERS_MAX) : undefined;
 		const place = `${partitionName(origin)}@${record.offset}`;
@@ -60,6 +63,7 @@ export class DeadLetters {
 			...(stack ? { stack } : undefined),
 			attempts,
 			...(output === undefined ? undefined : { output }),
+			...(paused ? { paused } : undefined),
 		};
 		const { stack: _, ...fields } = letter;
 		this.#logger.warn(fields, "record parked as a dead letter");

@@ -30,8 +30,25 @@ export type Effect =
 	/** Tell a socket's node something about the connection (close it, for example). */
 	| { readonly type: "signal"; readonly outlet: Outlet; readonly signal: Event }
 	/** Append `event` to the own mailbox at a deadline (milliseconds since 1970). Same id: replaced. */
-	| { readonly type: "schedule"; readonly id: string; readonly at: number; readonly event: Event }
+	| {
+			readonly type: "schedule";
+			readonly id: string;
+			readonly at: number;
+			readonly event: Event;
+			/** No deadline: work that the owner of the actor runs until its end is in the mailbox (work.ts). */
+			readonly work?: true;
+	  }
 	| { readonly type: "cancel"; readonly id: string }
+	/** Nothing is sent: whoever follows the actor's history sees it there. */
+	| { readonly type: "emit"; readonly event: Event }
+	/** A message that failed is parked as a dead letter; the actor itself has dealt with it. `paused`: it waits for help. */
+	| {
+			readonly type: "park";
+			readonly message: Message;
+			readonly cause: Error;
+			readonly attempts: number;
+			readonly paused: boolean;
+	  }
 	/** Nothing to do but count: the reason is a fixed word, for metrics. */
 	| { readonly type: "drop"; readonly reason: string };
 

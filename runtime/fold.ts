@@ -3,6 +3,7 @@
  * Owns the scan of a mailbox; carries out no effect. The live loop (partition.ts) folds with the same Actor.
  */
 import type { Log, LogRecord, PartitionId } from "../persistence/log.ts";
+import { unlessAborted } from "./abort.ts";
 import { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
 import type { Behaviour } from "./behaviour.ts";
@@ -12,6 +13,8 @@ import { Watermarks } from "./watermarks.ts";
 
 /** Records a page while scanning a partition. */
 export const SCAN_PAGE_RECORDS = 5_000;
+/** How long one read waits for news while a mailbox is followed, milliseconds. */
+const FOLLOW_WAIT_MS = 500;
 
 export interface FoldStep {
 	readonly message: Message;
@@ -23,17 +26,21 @@ export interface FoldStep {
 	readonly error?: Error;
 }
 
-/** Partition records in order, page by page, up to but without `end`. */
+/** Partition records in order, page by page, up to but without `end`; with `follow` on from there until it is aborted. */
 export async function* scan(
 	log: Log,
 	partition: PartitionId,
 	from: number,
 	end: number,
+	follow?: AbortSignal,
 ): AsyncGenerator<LogRecord[]> {
 	let next = from;
+	const waitMs = follow ? FOLLOW_WAIT_MS : 0;
 	while (next < end) {
-		const page = await log.read(partition, next, { maxRecords: SCAN_PAGE_RECORDS, waitMs: 0 });
+		const read = log.read(partition, next, { maxRecords: SCAN_PAGE_RECORDS, waitMs });
+		const page = await unlessAborted(read, follow);
 		const last = page.at(-1);
+		if (!last && follow) continue;
 		if (!last) return;
 		next = last.offset + 1;
 		yield last.offset < end ? page : page.filter((record) => record.offset < end);
@@ -46,12 +53,17 @@ export async function* foldActor(
 	partition: PartitionId,
 	address: Address,
 	behaviour: Behaviour,
-	options: { end: number; everything?: boolean; onScanned?: (offset: number) => void },
+	options: {
+		end: number;
+		everything?: boolean;
+		follow?: AbortSignal | undefined;
+		onScanned?: (offset: number) => void;
+	},
 ): AsyncGenerator<FoldStep> {
 	const { start } = await log.bounds(partition);
 	const actor = Actor.fresh(address, behaviour);
 	const watermarks = new Watermarks();
-	for await (const page of scan(log, partition, start, options.end)) {
+	for await (const page of scan(log, partition, start, options.end, options.follow)) {
 		for (const record of page) {
 			const message = messageOf(record);
 			if ("unreadable" in message) continue;

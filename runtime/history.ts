@@ -19,6 +19,8 @@ export interface HistoryOptions {
 	/** Queries and frames too, which pass through without changing the actor. Default: false. */
 	readonly everything?: boolean;
 	readonly onProgress?: (progress: ScanProgress) => void;
+	/** Go on with each entry as it comes, instead of ending with the newest; aborted, it rejects with the reason. */
+	readonly follow?: AbortSignal;
 }
 
 /**
@@ -57,13 +59,17 @@ export async function* history(
 ): AsyncGenerator<HistoryEntry> {
 	const { partition, behaviour } = mailboxOf(parts, address);
 	const { start, end: logEnd } = await parts.log.bounds(partition);
-	const end = Math.min(logEnd, (options.to ?? Number.POSITIVE_INFINITY) + 1);
-	const { from = start, limit = Number.POSITIVE_INFINITY, onProgress } = options;
+	const { from = start, limit = Number.POSITIVE_INFINITY, onProgress, follow } = options;
+	const end = Math.min(
+		follow ? Number.POSITIVE_INFINITY : logEnd,
+		(options.to ?? Number.POSITIVE_INFINITY) + 1,
+	);
 	let found = false;
 	let shown = 0;
 	const fold = foldActor(parts.log, partition, address, behaviour, {
 		end,
 		everything: true,
+		follow,
 		onScanned: (offset) => onProgress?.({ scanned: offset - start, total: end - start }),
 	});
 	for await (const step of fold) {

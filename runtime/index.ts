@@ -1,9 +1,30 @@
 /** The public surface of the runtime, for embedding. Owns nothing. */
 export { type ActorsFilter, actors, type ListedActor } from "./actor-list.ts";
+export {
+	ActorRef,
+	type AskOptions as RefAskOptions,
+	type EmittedEvent,
+	type RangeOptions,
+	type TellOptions,
+} from "./actor-ref.ts";
 export { type Address, addressOf, partitionOf, typeOf } from "./address.ts";
 export type { Behaviour, Behaviours, Step } from "./behaviour.ts";
+export type { DelayMeaning, MissedTicks, ScheduleParams } from "./calendar.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export {
+	type ActorDefinition,
+	type ActorOptions,
+	type ActorState,
+	defineActor,
+	type EffectHandler,
+	type EventOf,
+	type Retries,
+} from "./define-actor.ts";
+export { durableActions, type ReplyParams, type TellParams } from "./durable-actions.ts";
+export type { OnFailure, OnMismatch } from "./durable-behaviour.ts";
+export type { SnapshotForm, StoredMachine } from "./durable-state.ts";
 export type { Effect, Outlet, ReplyResult } from "./effect.ts";
+export { createNode, EmbeddedNode, type EmbeddedNodeOptions } from "./embedded-node.ts";
 export { EVENT_BEHAVIOURS } from "./event-actors.ts";
 export { EventBus, EventOutlets, type EventStatus, type WaitOptions } from "./event-bus.ts";
 export type { EventData, JsonValue } from "./event-data.ts";
@@ -32,3 +53,4 @@ export {
 	type VerifyOptions,
 	verify,
 } from "./verify.ts";
+export type { WorkTools } from "./work.ts";

@@ -91,7 +91,7 @@ export function machineBehaviour(options: MachineBehaviourOptions): Behaviour<An
 	};
 }
 
-function withMeta(event: Event, message: Message): Event {
+export function withMeta(event: Event, message: Message): Event {
 	const meta: EventMeta = {
 		address: message.to,
 		from: message.from,
@@ -115,13 +115,13 @@ function answerer(queries: NonNullable<MachineBehaviourOptions["queries"]>) {
 }
 
 /** Where in the log a transition happens, for what must be the same in every fold. */
-interface Place {
+export interface Place {
 	readonly offset: number;
 	readonly timestamp: number;
 }
 
 /** Undefined: the machine has dealt with it alone. */
-function effectOf(
+export function effectOf(
 	type: string,
 	action: ExecutableActionObject,
 	index: number,
@@ -148,13 +148,13 @@ function effectOf(
 	}
 }
 
-function mustBePlain(type: string, value: unknown, before: unknown, name: string): void {
+export function mustBePlain(type: string, value: unknown, before: unknown, name: string): void {
 	const unplain = firstUnplain(value, before, name);
 	if (unplain) throw new TypeError(`${type}: ${unplain}, which a snapshot cannot hold`);
 }
 
 /** A machine in its final state takes nothing any more, as in XState; who asks is told. */
-function ended(type: string, message: Message): readonly Effect[] {
+export function ended(type: string, message: Message): readonly Effect[] {
 	const drop: Effect = { type: "drop", reason: "ended" };
 	if (!message.replyTo) return [drop];
 	const result = { ok: false, error: `Error: this ${type} has ended` } as const;
@@ -162,14 +162,14 @@ function ended(type: string, message: Message): readonly Effect[] {
 }
 
 /** A loop of eventless transitions would hold up the whole node, and again after every restart. */
-function bounded(machine: AnyStateMachine): AnyStateMachine {
+export function bounded(machine: AnyStateMachine): AnyStateMachine {
 	if (Number.isFinite(machine.options.maxIterations)) return machine;
 	const own = machine.provide({});
 	own.options = { ...machine.options, maxIterations: MICROSTEPS_MAX };
 	return own;
 }
 
-function describeValue(value: unknown): string {
+export function describeValue(value: unknown): string {
 	if (typeof value === "string") return value;
 	return Object.entries(value as Record<string, unknown>)
 		.map(([key, inner]) => `${key}.${describeValue(inner)}`)

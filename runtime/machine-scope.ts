@@ -11,13 +11,22 @@ export interface CollectingScope {
 	take(): ExecutableActionObject[];
 }
 
-export function collectingScope(id: string): CollectingScope {
+/** Which of an actor's machines it is the scope of; without one, machines have no children. */
+export interface ScopeOf {
+	readonly sessionId: string;
+	/** Session of the machine that started it. */
+	readonly parent: string | undefined;
+	/** Session of the next child. */
+	readonly nextSession: () => string;
+}
+
+export function collectingScope(id: string, of?: ScopeOf): CollectingScope {
 	let actions: ExecutableActionObject[] = [];
 	const inert = () => undefined;
 	const system = {
 		_sendInspectionEvent: inert,
 		_relay: inert,
-		_bookId: () => `${id}:1`,
+		_bookId: of?.nextSession ?? (() => `${id}:1`),
 		_register: inert,
 		_unregister: inert,
 		_set: inert,
@@ -31,9 +40,9 @@ export function collectingScope(id: string): CollectingScope {
 	};
 	const self = {
 		id,
-		sessionId: `${id}:0`,
+		sessionId: of?.sessionId ?? `${id}:0`,
 		system,
-		_parent: undefined,
+		_parent: of?.parent === undefined ? undefined : { sessionId: of.parent },
 		getSnapshot: inert,
 		send: inert,
 		_send: inert,

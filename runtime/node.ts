@@ -9,6 +9,7 @@ import { partitionName } from "../persistence/log.ts";
 import { refusalOf, takesNewWork } from "../persistence/log-health.ts";
 import { SharedSnapshots, snapshotsTopic } from "../persistence/shared-snapshots.ts";
 import type { SnapshotStore } from "../persistence/snapshots.ts";
+import { unlessAborted } from "./abort.ts";
 import type { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
 import { Asks } from "./asks.ts";
@@ -63,6 +64,8 @@ export interface AskOptions {
 	readonly kind: "command" | "query";
 	readonly timeoutMs: number;
 	readonly from?: Address;
+	readonly facts?: Readonly<Record<string, string>> | undefined;
+	readonly signal?: AbortSignal | undefined;
 }
 
 /** An answer under way. `result` rejects with `actor.ask-timeout`. */
@@ -239,9 +242,11 @@ export class Node implements PartitionOwner {
 			body: encodeBody(event),
 			replyTo: { node: this.name.text, ask },
 			...(options.from ? { from: options.from } : undefined),
+			...(options.facts ? { facts: options.facts } : undefined),
 			...(options.kind === "query" ? { expiresAt: this.#clock.now() + options.timeoutMs } : undefined),
 		};
-		const reply = await this.#reply(result, draft, options.timeoutMs).finally(() => this.#asks.forget(ask));
+		const waiting = unlessAborted(this.#reply(result, draft, options.timeoutMs), options.signal);
+		const reply = await waiting.finally(() => this.#asks.forget(ask));
 		if (reply.ok) return reply.value;
 		throw new RefusedError(reply.error);
 	}
@@ -279,6 +284,11 @@ export class Node implements PartitionOwner {
 	/** The live actor, if its partition is owned here: a consistent read, for operators. */
 	async actor(address: Address): Promise<Actor | undefined> {
 		return this.#owned.get(partitionName(this.mailbox(address)))?.actor(address);
+	}
+
+	/** By the node's clock, milliseconds since 1970. */
+	now(): number {
+		return this.#clock.now();
 	}
 
 	mailbox(address: Address): PartitionId {

@@ -69,6 +69,13 @@ export class PartitionEffects {
 				drops[effect.reason] = (drops[effect.reason] ?? 0) + 1;
 				return;
 			}
+			case "park": {
+				const { cause: error, attempts, paused } = effect;
+				this.park(partition, effect.message.record, { cause: error, attempts, paused }, outputs);
+				return;
+			}
+			case "emit":
+				return;
 			case "schedule":
 			case "cancel":
 				throw new Error(`${effect.type} belongs to the actor and never reaches its partition`);

@@ -19,6 +19,7 @@ import type { PartitionEffects } from "./partition-effects.ts";
 import { Timers } from "./timers.ts";
 import { CLIENTS_TOPIC } from "./topics.ts";
 import { Watermarks } from "./watermarks.ts";
+import { WorkRunner } from "./work.ts";
 
 /** Records folded between two checkpoints at most. */
 export const CHECKPOINT_RECORDS_MAX = 5_000;

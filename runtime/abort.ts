@@ -1,0 +1,17 @@
+/** Waits that an AbortSignal ends. Owns the listening, so that none is left behind. */
+
+/** As `work`, or rejected with the signal's reason as soon as it is aborted; the work itself goes on. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+	if (!signal) return work;
+	// Told to nobody where the signal came first.
+	work.catch(() => {});
+	signal.throwIfAborted();
+	const { promise, reject } = Promise.withResolvers<never>();
+	const abort = () => reject(signal.reason);
+	signal.addEventListener("abort", abort, { once: true });
+	try {
+		return await Promise.race([work, promise]);
+	} finally {
+		signal.removeEventListener("abort", abort);
+	}
+}

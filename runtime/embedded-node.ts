@@ -1,0 +1,118 @@
+/**
+ * `createNode`: the runtime for those who embed it, typed by the actors it is given. Owns defaults and the way to
+ * actors; everything else is the Node that the gateway stands on too.
+ */
+import { randomBytes } from "node:crypto";
+import type { MycelogError } from "../persistence/errors.ts";
+import type { Log } from "../persistence/log.ts";
+import type { SnapshotStore } from "../persistence/snapshots.ts";
+import { unlessAborted } from "./abort.ts";
+import { ActorRef } from "./actor-ref.ts";
+import { addressOf } from "./address.ts";
+import type { Clock } from "./clock.ts";
+import { systemClock } from "./clock.ts";
+import type { ActorDefinition } from "./define-actor.ts";
+import type { Logger } from "./logger.ts";
+import { Node } from "./node.ts";
+import type { OperatorParts } from "./operator.ts";
+import { PARTITIONS_DEFAULT } from "./topics.ts";
+
+/** How long `stop` may take if it is not told, milliseconds. */
+export const STOP_DEADLINE_MS_DEFAULT = 10_000;
+/** How often a node that catches up is asked whether it has, milliseconds. */
+const READY_CHECK_EVERY_MS = 10;
+
+export interface EmbeddedNodeOptions<Actors extends readonly ActorDefinition[]> {
+	readonly log: Log;
+	readonly snapshots: SnapshotStore;
+	readonly actors: Actors;
+	/** Stable over restarts, unique among the nodes of a log. Default: `node`. */
+	readonly id?: string;
+	/** Of the mailbox topics; fixed when a log is first opened. Default: PARTITIONS_DEFAULT. */
+	readonly partitions?: number;
+	/** Default: warnings and errors go to stderr, a JSON line each. */
+	readonly logger?: Logger;
+	/** Default: the system's. */
+	readonly clock?: Clock;
+	/** Nodes that keep each partition's snapshots beside its owner, on a log that nodes share. Default: 0. */
+	readonly standbyReplicas?: number;
+	/** Another process has this node's place for good: stop this one. */
+	readonly onPlaceLost?: (error: MycelogError) => void;
+}
+
+type MachineOf<Actors extends readonly ActorDefinition[], Type> = Extract<
+	Actors[number],
+	{ readonly type: Type }
+>["machine"];
+
+/** Not started. */
+export function createNode<const Actors extends readonly ActorDefinition[]>(
+	options: EmbeddedNodeOptions<Actors>,
+): EmbeddedNode<Actors> {
+	return new EmbeddedNode(options);
+}
+
+export class EmbeddedNode<const Actors extends readonly ActorDefinition[] = readonly ActorDefinition[]> {
+	/** The runtime below, for metrics, health and operators. */
+	readonly node: Node;
+	readonly #parts: OperatorParts;
+	readonly #clock: Clock;
+
+	constructor(options: EmbeddedNodeOptions<Actors>) {
+		const { log, snapshots, actors, partitions = PARTITIONS_DEFAULT, clock = systemClock } = options;
+		this.#clock = clock;
+		this.node = new Node({
+			id: options.id ?? "node",
+			boot: randomBytes(6).toString("base64url"),
+			log,
+			snapshots,
+			behaviours: actors.map(({ behaviour }) => behaviour),
+			partitions,
+			outlets: { deliver: () => {}, signal: () => {} },
+			logger: options.logger ?? stderrLogger,
+			// Only logs that several processes share have others to hand over to.
+			cluster: log.handOver !== undefined,
+			clock,
+			...(options.standbyReplicas === undefined ? undefined : { standbyReplicas: options.standbyReplicas }),
+			...(options.onPlaceLost ? { onPlaceLost: options.onPlaceLost } : undefined),
+		});
+		this.#parts = { log, snapshots, behaviours: this.node.behaviours, partitions };
+	}
+
+	/** Resolves when its share of the actors is served and caught up with the log. */
+	async start({ signal }: { readonly signal?: AbortSignal } = {}): Promise<void> {
+		await unlessAborted(this.node.start(), signal);
+		while (!this.node.ready) {
+			const pause = new Promise<void>((resolve) => this.#clock.after(READY_CHECK_EVERY_MS, resolve));
+			await unlessAborted(pause, signal);
+		}
+	}
+
+	/** Hand over, store everything and close log and snapshots; ends within the deadline, milliseconds. */
+	async stop(deadline = STOP_DEADLINE_MS_DEFAULT): Promise<void> {
+		await this.node.stop(deadline);
+	}
+
+	/** Any id is an actor: it needs no making. Throws `actor.invalid-address`. */
+	ref<const Type extends Actors[number]["type"]>(type: Type, id: string): ActorRef<MachineOf<Actors, Type>> {
+		const address = addressOf(type, id);
+		this.node.mailbox(address);
+		return new ActorRef(address, this.node, this.#parts);
+	}
+}
+
+const stderrLogger: Logger = {
+	debug: () => {},
+	info: () => {},
+	warn: (fields, message) => toStderr("warn", fields, message),
+	error: (fields, message) => toStderr("error", fields, message),
+};
+
+function toStderr(
+	level: string,
+	{ err, ...fields }: Readonly<Record<string, unknown>>,
+	message: string,
+): void {
+	const cause = err instanceof Error ? { err: err.stack } : undefined;
+	process.stderr.write(`${JSON.stringify({ level, message, ...fields, ...cause })}\n`);
+}
