@@ -213,7 +213,6 @@ export class KafkaLog implements Log {
 		});
 		await this.#follower.connect();
 		const follower = this.#follower;
-		const silenceMs = this.#options.takeoverAfterMs ?? SESSION_MS_LEAST;
 		this.#membership = new KafkaMembership({
 			cluster: this.#cluster({ requestMs: REQUEST_MS_MAX, clientId: member.id }),
 			apart: (work) =>
@@ -221,9 +220,8 @@ export class KafkaLog implements Log {
 					await cluster.refreshMetadata();
 					return work(cluster);
 				}),
-			silenceMs,
-			watch:
-				silenceMs < SESSION_MS_LEAST ? (onSilent) => this.#watch(member, silenceMs, onSilent) : undefined,
+			silenceMs: this.#silenceMs,
+			watch: this.#isWatched ? (onSilent) => this.#watch(member, onSilent) : undefined,
 			group: prefix,
 			prefix,
 			progress,
@@ -289,10 +287,10 @@ export class KafkaLog implements Log {
 		}
 	}
 
-	#watch(member: Member, silenceMs: number, onSilent: WatchParts["onSilent"]): KafkaWatch {
+	#watch(member: Member, onSilent: WatchParts["onSilent"]): KafkaWatch {
 		return new KafkaWatch({
 			member,
-			silenceMs,
+			silenceMs: this.#silenceMs,
 			onSilent,
 			append: (id, record) => this.#writer.append(id, [record]),
 			reader: new KafkaReader(this.#cluster({ requestMs: REQUEST_MS_MAX })),
@@ -312,23 +310,26 @@ export class KafkaLog implements Log {
 
 	/** `requestMs`: a frozen broker takes connections and never answers. */
 	async #connect(topics: readonly TopicSpec[], requestMs: number): Promise<void> {
-		const {
-			prefix,
-			replicationFactor,
-			minInsyncReplicas,
-			takeoverAfterMs,
-			onWarning = () => {},
-		} = this.#options;
+		const { prefix, replicationFactor, minInsyncReplicas, onWarning = () => {} } = this.#options;
 		const replication = {
 			...(replicationFactor !== undefined && { factor: replicationFactor }),
 			...(minInsyncReplicas !== undefined && { inSync: minInsyncReplicas }),
 		};
 		await this.#withCluster(requestMs, async (cluster) => {
-			const watched = (takeoverAfterMs ?? SESSION_MS_LEAST) < SESSION_MS_LEAST;
-			const all = watched ? [...topics, signsTopic] : topics;
+			const all = this.#isWatched ? [...topics, signsTopic] : topics;
 			await ensureKafkaTopics({ cluster, prefix, replication, onWarning }, all);
 			await Promise.all([this.#writer.connect(), this.#reader.connect(), this.#tail.connect()]);
 		});
+	}
+
+	/** Milliseconds without a sign of life after which others take over. */
+	get #silenceMs(): number {
+		return this.#options.takeoverAfterMs ?? SESSION_MS_LEAST;
+	}
+
+	/** Sooner than Kafka's sessions can tell, so members watch each other. */
+	get #isWatched(): boolean {
+		return this.#silenceMs < SESSION_MS_LEAST;
 	}
 
 	async #withCluster<T>(requestMs: number, ask: (cluster: KafkaCluster) => Promise<T>): Promise<T> {
