@@ -10,6 +10,7 @@ import type { Effect, Outlet, ReplyResult } from "../runtime/effect.ts";
 import { type EventMeta, machineBehaviour } from "../runtime/machine-behaviour.ts";
 import type { Event, Message, ReplyTo } from "../runtime/message.ts";
 import { CLIENTS_TOPIC } from "../runtime/topics.ts";
+import { answersTo, goneAnswer, type WaitingCall, waitingCall, withCall } from "./client-waiting.ts";
 
 /** A connection that speaks, or asks to speak, for the client. */
 export interface Claim {
@@ -48,6 +49,8 @@ interface ClientContext {
 	readonly pending: Pending | null;
 	/** `workspace/client` of other workspaces that this session called or was called by, the newest last. */
 	readonly met: readonly string[];
+	/** Calls that came while it was suspended, to be answered if it does not come back. */
+	readonly waiting: readonly WaitingCall[];
 }
 
 interface ConnectEvent {
@@ -81,7 +84,8 @@ type ClientEvent =
 	/** `before`: a claim of this generation or a later one is not meant. */
 	| { type: "client.claimLost"; meta: EventMeta; claim: string; before: number }
 	| { type: "client.kicked"; meta: EventMeta; reason: string }
-	| { type: "client.met"; meta: EventMeta; peer: string };
+	| { type: "client.met"; meta: EventMeta; peer: string }
+	| { type: "client.callWaits"; meta: EventMeta; call: WaitingCall };
 
 interface TellParams {
 	readonly to: Address;
@@ -96,6 +100,7 @@ const machineSetup = setup({
 	},
 	actions: {
 		tell: (_, _params: TellParams) => {},
+		post: (_, _params: { to: Address; event: Event }) => {},
 		reply: (_, _params: { to: ReplyTo; result: ReplyResult }) => {},
 		signal: (_, _params: { outlet: Outlet; signal: Event }) => {},
 		drop: (_, _params: { reason: string }) => {},
@@ -118,9 +123,12 @@ const requestAdmission = machineSetup.enqueueActions(({ context, event, enqueue 
 	if (event.type !== "client.connect") return;
 	const resumed = event.resume ? context.claim : null;
 	if (context.pending) refusePending(context.pending, "a newer connection took its place", enqueue);
-	if (context.claim && !resumed) enqueue({ type: "tell", params: leave(context, context.claim, "replaced") });
+	if (context.claim && !resumed) {
+		enqueue({ type: "tell", params: leave(context, context.claim, "replaced") });
+		answerWaiting(context, event.meta.timestamp, enqueue);
+	}
 	const pending = pendingOf(event, resumed);
-	enqueue.assign({ pending, claim: resumed });
+	enqueue.assign({ pending, claim: resumed, waiting: resumed ? context.waiting : [] });
 	const { user, tokenHash, ensure, limits } = event;
 	enqueue({
 		type: "tell",
@@ -151,7 +159,8 @@ const admit = machineSetup.enqueueActions(({ context, event, enqueue }) => {
 	// A new session starts here: what came before was refused while the client was not there.
 	const from = recovered ? acked + 1 : event.meta.offset;
 	enqueue.assign({ claim: { ...next, from: recovered ? next.from : from, acked, seen }, pending: null });
-	if (!recovered) enqueue.assign({ met: [] });
+	// The session that goes on is given what waits.
+	enqueue.assign({ waiting: [], met: recovered ? context.met : [] });
 	if (replyTo) {
 		const value = {
 			generation: next.generation,
@@ -205,7 +214,8 @@ const leaveWorkspace = machineSetup.enqueueActions(({ context, event, enqueue })
 	const newest = context.pending ?? context.claim;
 	if (newest) enqueue({ type: "tell", params: leave(context, newest, reason) });
 	if (context.pending) refusePending(context.pending, "the client was closed", enqueue);
-	enqueue.assign({ claim: null, pending: null, met: [] });
+	answerWaiting(context, event.meta.timestamp, enqueue);
+	enqueue.assign({ claim: null, pending: null, met: [], waiting: [] });
 });
 
 const closeSocket = machineSetup.enqueueActions(({ context, event, enqueue }) => {
@@ -236,6 +246,18 @@ const meet = machineSetup.assign({
 			: context.met,
 });
 
+const keepCall = machineSetup.assign({
+	waiting: ({ context, event }) =>
+		event.type === "client.callWaits"
+			? withCall(context.waiting, event.call, event.meta.timestamp)
+			: context.waiting,
+});
+
+/** It was on its way here while the session ended. */
+const answerLate = machineSetup.enqueueActions(({ context, event, enqueue }) => {
+	if (event.type === "client.callWaits") answerAll([event.call], context, event.meta.timestamp, enqueue);
+});
+
 /** What every state with a place in the workspace does with a newcomer's admission, and with peers from elsewhere. */
 const admission = {
 	"client.met": { actions: meet },
@@ -245,7 +267,7 @@ const admission = {
 
 export const clientMachine = machineSetup.createMachine({
 	id: "client",
-	context: ({ input }) => ({ ...namesOf(input.address), claim: null, pending: null, met: [] }),
+	context: ({ input }) => ({ ...namesOf(input.address), claim: null, pending: null, met: [], waiting: [] }),
 	initial: "absent",
 	states: {
 		/** No session, and none that could be resumed. */
@@ -256,6 +278,7 @@ export const clientMachine = machineSetup.createMachine({
 				"client.admitted": { guard: "ofAwaited", target: "online", actions: admit },
 				"client.refused": { guard: "ofAwaited", target: "closed", actions: refuse },
 				"client.connect": { actions: requestAdmission },
+				"client.callWaits": { actions: answerLate },
 				"client.left": { guard: "ofPending", target: "closed", actions: abandonPending },
 				"client.cut": { guard: "ofPending", target: "closed", actions: abandonPending },
 				"client.claimLost": { guard: "ofPendingNode", target: "closed", actions: abandonPending },
@@ -284,6 +307,7 @@ export const clientMachine = machineSetup.createMachine({
 			after: { resumeWindow: "closed" },
 			on: {
 				...admission,
+				"client.callWaits": { actions: keepCall },
 				"client.connect": [
 					{ guard: "resumes", actions: requestAdmission },
 					{ target: "joining", actions: requestAdmission },
@@ -299,18 +323,25 @@ export const clientMachine = machineSetup.createMachine({
 		/** The session is over; who calls is told so. */
 		closed: {
 			entry: leaveWorkspace,
-			on: { "client.connect": { target: "joining", actions: requestAdmission } },
+			on: {
+				"client.connect": { target: "joining", actions: requestAdmission },
+				"client.callWaits": { actions: answerLate },
+			},
 		},
 	},
 });
 
 /** Frames: to the socket, kept for its return, or back to a caller that waits. */
 export function passFrame(snapshot: AnyMachineSnapshot, message: Message): readonly Effect[] {
-	const { claim } = snapshot.context as ClientContext;
+	const context = snapshot.context as ClientContext;
+	const { claim, address } = context;
 	if (snapshot.value === "online" && claim) return [{ type: "deliver", outlet: claim.outlet, message }];
+	const call = waitingCall(message, peerOf(context));
 	// What was meant for a session, not for the client, is of no interest to the next session.
-	if (snapshot.value === "suspended" && message.type !== LOAD_QUESTION && message.type !== MARK) return [];
-	return undeliverable(snapshot.context as ClientContext, message);
+	if (snapshot.value === "suspended" && message.type !== LOAD_QUESTION && message.type !== MARK) {
+		return call ? [{ type: "tell", to: address, event: { type: "client.callWaits", call } }] : [];
+	}
+	return [call ? goneAnswer(call, peerOf(context)) : { type: "drop", reason: "peer-gone" }];
 }
 
 export const clientBehaviour: Behaviour = machineBehaviour({
@@ -330,20 +361,30 @@ export const clientBehaviour: Behaviour = machineBehaviour({
 	claimLostType: "client.claimLost",
 });
 
-/**
- * A caller that waits is told at once; a notice is dropped and counted. Answering notices too would make two
- * gone peers reject each other's rejects for ever (Hypha's reject storm).
- */
-function undeliverable(context: ClientContext, message: Message): readonly Effect[] {
-	const peer = `${context.workspace}/${context.client}`;
-	if (message.replyTo) {
-		const error = `Target peer ${peer} is not connected`;
-		return [{ type: "reply", to: message.replyTo, result: { ok: false, error } }];
+type EnqueueAnswer = (
+	action:
+		| { type: "post"; params: { to: Address; event: Event } }
+		| { type: "reply"; params: { to: ReplyTo; result: ReplyResult } },
+) => void;
+
+function answerAll(
+	calls: readonly WaitingCall[],
+	context: ClientContext,
+	now: number,
+	enqueue: EnqueueAnswer,
+): void {
+	for (const answer of answersTo(calls, peerOf(context), now)) {
+		const { type, ...params } = answer;
+		enqueue({ type, params } as Parameters<EnqueueAnswer>[0]);
 	}
-	const session = message.facts?.["session"];
-	if (!session || !message.from?.startsWith("client/")) return [{ type: "drop", reason: "peer-gone" }];
-	const target = message.facts?.["target"] ?? peer;
-	return [{ type: "post", to: message.from, event: { type: "undeliverable", peer, target, session } }];
+}
+
+function answerWaiting(context: ClientContext, now: number, enqueue: EnqueueAnswer): void {
+	answerAll(context.waiting, context, now, enqueue);
+}
+
+function peerOf({ workspace, client }: ClientContext): string {
+	return `${workspace}/${client}`;
 }
 
 function isOutlet(claim: Claim | null, connection: string): boolean {

@@ -39,6 +39,8 @@ export const CLIENT_NOTES: ChartNotes = {
 		"client.claimLost": "The node process that held the connection is gone (it was started anew).",
 		"client.met":
 			"A client of another workspace was allowed to call this one, or the other way round: from now on they may talk.",
+		"client.callWaits":
+			"A call has come for the suspended client: whoever waits for it is answered if the client does not come back.",
 		"client.kicked": "The workspace shows the client out: it was deleted or unloaded, or an admin said so.",
 		"after resumeWindow": "The cut connection did not come back within `--resume-window-ms`.",
 	},

@@ -10,11 +10,13 @@ export interface MessageOptions {
 	/** Milliseconds since 1970. */
 	readonly timestamp?: number;
 	readonly facts?: Readonly<Record<string, string>>;
+	/** Milliseconds since 1970. */
+	readonly expiresAt?: number;
 }
 
 /** Through a real log record, so that only what msgpack carries arrives. */
 export function message(to: string, event: Event, options: MessageOptions = {}): Message {
-	const { kind = "command", from, replyTo, offset = 0, timestamp = 0, facts } = options;
+	const { kind = "command", from, replyTo, offset = 0, timestamp = 0, facts, expiresAt } = options;
 	const draft = {
 		to,
 		kind,
@@ -23,6 +25,7 @@ export function message(to: string, event: Event, options: MessageOptions = {}):
 		...(from === undefined ? undefined : { from }),
 		...(replyTo === undefined ? undefined : { replyTo }),
 		...(facts === undefined ? undefined : { facts }),
+		...(expiresAt === undefined ? undefined : { expiresAt }),
 	};
 	const record = recordOf(draft, { source: "test", major: offset, minor: 0 }, timestamp);
 	const read = messageOf({ ...record, offset } as Parameters<typeof messageOf>[0]);
