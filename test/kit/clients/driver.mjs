@@ -7,7 +7,7 @@ import { createInterface } from "node:readline";
 
 // The client logs to the console: stdout belongs to answers alone.
 for (const level of ["log", "info", "debug", "warn"]) console[level] = (...words) => console.error(...words);
-const { connectToServer } = await import("hypha-rpc");
+const { connectToServer, login } = await import("hypha-rpc");
 
 /** Longer binary results go back as length and digest, bytes. */
 const INLINE_BYTES_MAX = 64 * 1024;
@@ -94,6 +94,18 @@ const commands = {
 		servers.set(name, server);
 		const { workspace, client_id, user } = server.config;
 		return { workspace, client: client_id, user: encoded(user) };
+	},
+	/** The client's own login: `logged_in` is where its page would post to, with whose name and password. */
+	async log_in({ options, logged_in: { url, fields } }) {
+		const login_callback = async ({ key }) => {
+			const headers = { "content-type": "application/json" };
+			await fetch(url, { method: "POST", headers, body: JSON.stringify({ ...fields, key }) });
+		};
+		return encoded(await login({ ...options, login_callback }));
+	},
+	/** What the server told about itself and the connection. */
+	async config({ name }) {
+		return encoded(servers.get(name).config);
 	},
 	/** `more`: further fields of the service. */
 	async register({ name, id, config = {}, more = {} }) {

@@ -8,12 +8,13 @@ import json
 import os
 import sys
 import threading
+import urllib.request
 
 # The client logs to stdout: answers leave by a descriptor of their own.
 ANSWERS = os.fdopen(os.dup(1), "w", buffering=1)
 os.dup2(2, 1)
 
-from hypha_rpc import connect_to_server  # noqa: E402
+from hypha_rpc import connect_to_server, login  # noqa: E402
 
 # Longer binary results go back as length and digest, bytes.
 INLINE_BYTES_MAX = 64 * 1024
@@ -108,6 +109,25 @@ async def connect(name, options):
     servers[name] = await connect_to_server(options)
     config = servers[name].config
     return {"workspace": config.workspace, "client": config.client_id, "user": encoded(config.user)}
+
+
+async def log_in(options, logged_in):
+    """The client's own login: `logged_in` is where its page would post to, with whose name and password."""
+
+    async def person(context):
+        await asyncio.to_thread(post, logged_in["url"], {**logged_in["fields"], "key": context["key"]})
+
+    return encoded(await login({**options, "login_callback": person}))
+
+
+def post(url, fields):
+    headers = {"content-type": "application/json"}
+    urllib.request.urlopen(urllib.request.Request(url, json.dumps(fields).encode(), headers))
+
+
+async def config(name):
+    """What the server told about itself and the connection."""
+    return encoded(servers[name].config)
 
 
 async def register(name, id, config={}, more={}):
@@ -209,7 +229,7 @@ async def disconnect(name):
 COMMANDS = {
     command.__name__: command
     for command in (
-        connect, register, unregister, find, call, manage, visit, drain, flood, order,
+        connect, log_in, config, register, unregister, find, call, manage, visit, drain, flood, order,
         on, off, heard, emit, notices, disconnect,
     )
 }
