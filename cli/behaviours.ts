@@ -1,6 +1,8 @@
 /** The actor types a Mycelog node knows. */
+import { accountBehaviour } from "../actors/account.ts";
 import { clientBehaviour } from "../actors/client.ts";
 import { directoryBehaviour } from "../actors/directory.ts";
+import { loginBehaviour } from "../actors/login.ts";
 import { userBehaviour } from "../actors/user-connections.ts";
 import { workspaceBehaviour } from "../actors/workspace.ts";
 import type { Behaviour, Behaviours } from "../runtime/behaviour.ts";
@@ -11,6 +13,8 @@ export const BEHAVIOURS: readonly Behaviour[] = [
 	clientBehaviour,
 	userBehaviour,
 	directoryBehaviour,
+	accountBehaviour,
+	loginBehaviour,
 	...EVENT_BEHAVIOURS,
 ];
 

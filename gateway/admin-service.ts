@@ -1,16 +1,15 @@
 /**
  * `ws-user-root/admin-utils`: what the operator's own clients can do to the whole server (services.md §8).
- * Owns the service's object and record; every method is checked again where it is done.
+ * Owns its methods; each of them is checked again where it is done.
  */
 import { deniedText, may } from "../actors/permission.ts";
-import type { ServiceRecord } from "../actors/workspace-service-record.ts";
 import { command, type ManagerContext, type ManagerMethods, text } from "./manager-context.ts";
 import { kickOut } from "./manager-upkeep.ts";
 import { readableWorkspace, workspaceMethods } from "./manager-workspaces.ts";
-import { methodObject, notOffered } from "./method-table.ts";
+import { notOffered } from "./method-table.ts";
+import type { OwnService } from "./own-services.ts";
 
 const ROOT_WORKSPACE = "ws-user-root";
-export const ADMIN_UTILS = "admin-utils";
 /** The only close code that keeps a client from coming back at once. */
 const KICKED_CODE = 1008;
 
@@ -24,7 +23,7 @@ const NOT_OFFERED = {
 	list_blocked: [],
 } as const;
 
-export const adminMethods: ManagerMethods = guarded({
+const adminMethods: ManagerMethods = guarded({
 	list_servers: {
 		parameters: [],
 		required: 0,
@@ -62,44 +61,16 @@ export const adminMethods: ManagerMethods = guarded({
 	...notOffered(NOT_OFFERED),
 });
 
-/** Whether the id means this service, for who asks: in the root user's workspace its bare name is enough. */
-export function isAdminUtils(id: unknown, { caller, managerId }: ManagerContext): boolean {
-	const names = [ADMIN_UTILS, `${managerId}:${ADMIN_UTILS}`];
-	const full = names.map((name) => `${ROOT_WORKSPACE}/${name}`);
-	return [...full, ...(caller.workspace === ROOT_WORKSPACE ? names : [])].includes(id as string);
-}
-
-/** Throws where the caller is not the operator. */
-export function adminObject(context: ManagerContext): Readonly<Record<string, unknown>> {
-	requireAdmin(context);
-	const { id, name, description, type, config } = adminRecord(context);
-	const methods = methodObject(`*/${context.managerId}`, ADMIN_UTILS, adminMethods);
-	return { id, name, description, type, config, ...methods };
-}
-
-/** As a registry would have it. Throws where the caller is not the operator. */
-export function adminRecord(context: ManagerContext): ServiceRecord {
-	requireAdmin(context);
-	return {
-		id: `${ROOT_WORKSPACE}/${context.managerId}:${ADMIN_UTILS}`,
-		name: "Admin utilities",
-		description: "What the operator can do to the whole server.",
-		type: "admin-utils",
-		docs: null,
-		app_id: "*",
-		service_schema: null,
-		config: {
-			visibility: "protected",
-			require_context: true,
-			workspace: ROOT_WORKSPACE,
-			flags: [],
-			singleton: true,
-			created_by: { id: "root" },
-			service_embedding: null,
-			authorized_workspaces: null,
-		},
-	};
-}
+export const ADMIN_UTILS: OwnService = {
+	id: "admin-utils",
+	workspace: ROOT_WORKSPACE,
+	name: "Admin utilities",
+	description: "What the operator can do to the whole server.",
+	type: "admin-utils",
+	visibility: "protected",
+	methods: adminMethods,
+	mayHave: isAdmin,
+};
 
 export function isAdmin({ caller }: ManagerContext): boolean {
 	return may("administer", caller.user, { id: ROOT_WORKSPACE, owners: ["root"] });

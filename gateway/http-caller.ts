@@ -38,10 +38,9 @@ export async function admitted(
 	{ node, tokens, limits }: HttpCallerParts,
 ): Promise<Identity> {
 	const token = tokenOf(exchange);
-	const client = `client-${randomBytes(6).toString("hex")}`;
 	if (token === undefined) {
 		limits.request(exchange, undefined);
-		return new Identity(ANONYMOUS_WORKSPACE, client, anonymous());
+		return anonymousCaller();
 	}
 	let user: User;
 	try {
@@ -54,7 +53,7 @@ export async function admitted(
 	const counted = userAddress(user);
 	if (counted || user.is_anonymous) limits.request(exchange, counted);
 	const home = granted(user, workspace) ? workspace : homeOf(user);
-	const identity = new Identity(user.scope.current_workspace ?? home, client, user);
+	const identity = new Identity(user.scope.current_workspace ?? home, randomClient(), user);
 	const question = { type: "token.revoked", hash: hashOf(token) };
 	const asked = { kind: "query", timeoutMs: TOKEN_MS_MAX } as const;
 	if (await node.ask(addressOf("workspace", identity.workspace), question, asked)) {
@@ -62,6 +61,14 @@ export async function admitted(
 		throw new HttpError(401, "Token has been revoked");
 	}
 	return identity;
+}
+
+export function anonymousCaller(): Identity {
+	return new Identity(ANONYMOUS_WORKSPACE, randomClient(), anonymous());
+}
+
+function randomClient(): string {
+	return `client-${randomBytes(6).toString("hex")}`;
 }
 
 /** Bearer, Basic with any user, or the token alone; else the cookie. */

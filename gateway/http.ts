@@ -6,6 +6,7 @@ import type { TemplatedApp } from "uWebSockets.js";
 import type { LogHealth } from "../persistence/log.ts";
 import type { Node } from "../runtime/node.ts";
 import { HttpError } from "./http-exchange.ts";
+import { addLoginRoutes, type HttpLoginParts } from "./http-login.ts";
 import { HttpRoutes } from "./http-routes.ts";
 import { addRpcRoutes, type HttpRpcParts } from "./http-rpc.ts";
 import { addServiceRoutes, type HttpServicesParts } from "./http-services.ts";
@@ -13,7 +14,7 @@ import type { GatewayMetrics } from "./metrics.ts";
 import { PATHS_NOT_OFFERED } from "./not-offered.ts";
 import { openApi } from "./openapi.ts";
 
-export interface HttpParts extends HttpServicesParts, HttpRpcParts {
+export interface HttpParts extends HttpServicesParts, HttpRpcParts, HttpLoginParts {
 	readonly basePath: string;
 	readonly version: string;
 	/** As clients reach this node. */
@@ -30,6 +31,7 @@ export function addRoutes(app: TemplatedApp, parts: HttpParts): void {
 	addNodeRoutes(routes, parts);
 	addServiceRoutes(routes, parts);
 	addRpcRoutes(routes, parts);
+	addLoginRoutes(routes, parts);
 	for (const [name, words] of Object.entries(PATHS_NOT_OFFERED)) {
 		const error = new HttpError(501, `NotImplementedError: ${words} not offered by this server`);
 		for (const path of [`/:workspace/${name}`, `/:workspace/${name}/*`]) routes.refuse(path, error);

@@ -8,7 +8,6 @@ import type { Address } from "../runtime/address.ts";
 import type { Clock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { type Node, RefusedError } from "../runtime/node.ts";
-import { ADMIN_UTILS, adminMethods } from "./admin-service.ts";
 import { ClientCalls } from "./client-calls.ts";
 import { type Main, readFrame } from "./frame.ts";
 import { MANAGER_ID } from "./gateway.ts";
@@ -17,6 +16,7 @@ import { type ManagerContext, managerMethods, managerObject } from "./manager.ts
 import { MessageCache, UNCHUNKED_BYTES_MAX } from "./message-cache.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { FRAME } from "./outgoing.ts";
+import { ownMethods } from "./own-services.ts";
 import {
 	absoluteTargets,
 	bindArguments,
@@ -174,7 +174,7 @@ export class Manager {
 			return this.#builtIn(caller, address, method.slice("services.built-in.".length), args.positional);
 		}
 		const [, service, name = ""] = /^services\.([^.]+)\.(.+)$/.exec(method) ?? [];
-		const table = service === "default" ? managerMethods : service === ADMIN_UTILS ? adminMethods : {};
+		const table = service === "default" ? managerMethods : (ownMethods(service) ?? {});
 		const found = Object.hasOwn(table, name) ? table[name] : undefined;
 		if (!found) throw new Error(`Method expired or not found: ${caller.peer}:${method}`);
 		const bound = bindArguments(name, found.parameters, found.required, args);

@@ -5,11 +5,10 @@
 
 import { DIRECTORY_ADDRESS } from "../actors/directory-address.ts";
 import { workspaceIdProblem } from "../actors/service-id.ts";
-import { isMatch, parseServiceQuery, type ServiceQuery, serviceId } from "../actors/service-query.ts";
+import { parseServiceQuery, type ServiceQuery, serviceId } from "../actors/service-query.ts";
 import type { ServiceCandidate } from "../actors/workspace-queries.ts";
 import type { ServiceRecord } from "../actors/workspace-service-record.ts";
 import type { Registered } from "../actors/workspace-services.ts";
-import { ADMIN_UTILS, adminObject, adminRecord, isAdmin, isAdminUtils } from "./admin-service.ts";
 import {
 	ACTOR_ANSWER_MS_MAX,
 	type Arguments,
@@ -20,6 +19,8 @@ import {
 	options,
 	query,
 } from "./manager-context.ts";
+import { refuseNotOffered } from "./not-offered.ts";
+import { ownObject, ownRecord, ownRecords, ownService } from "./own-services.ts";
 import { absoluteTargets } from "./rpc-value.ts";
 import { choose, SELECT_SECONDS_DEFAULT, SELECT_SECONDS_MAX, serviceMode } from "./service-choice.ts";
 
@@ -61,8 +62,12 @@ export const serviceMethods = (managerObject: ManagerObject): ManagerMethods => 
 			properties: { service_id: { type: "string" }, config: { type: "object" } },
 			required: ["service_id"],
 		},
-		run: async (args, context) =>
-			ownObject(args["service_id"], context, managerObject) ?? getService(args, context),
+		run: async (args, context) => {
+			const id = args["service_id"];
+			if (isManager(id)) return managerObject(context);
+			const own = ownService(id, context);
+			return own ? ownObject(own, context) : getService(args, context);
+		},
 	},
 	get_service_info: {
 		parameters: ["service_id", "config"],
@@ -71,7 +76,8 @@ export const serviceMethods = (managerObject: ManagerObject): ManagerMethods => 
 		run: async (args, context) => {
 			const id = args["service_id"];
 			if (isManager(id)) return managerRecord(managerObject(context));
-			return isAdminUtils(id, context) ? adminRecord(context) : (await resolve(args, context)).record;
+			const own = ownService(id, context);
+			return own ? ownRecord(own, context) : (await resolve(args, context)).record;
 		},
 	},
 	list_services: {
@@ -84,12 +90,6 @@ export const serviceMethods = (managerObject: ManagerObject): ManagerMethods => 
 
 function isManager(id: unknown): boolean {
 	return id === "~" || (typeof id === "string" && id.endsWith("/~"));
-}
-
-/** Services that the server itself serves; undefined: it is a client's. */
-function ownObject(id: unknown, context: ManagerContext, managerObject: ManagerObject) {
-	if (isManager(id)) return managerObject(context);
-	return isAdminUtils(id, context) ? adminObject(context) : undefined;
 }
 
 /** The manager is in no registry; its record is made of the object that clients get. */
@@ -136,7 +136,11 @@ async function resolve({ service_id, config: given }: Arguments, context: Manage
 	const mode = serviceMode(config["mode"] ?? (workspace === "public" ? "random" : "exact"));
 	const asked = { client, service, app, seed: context.random() };
 	if (mode.asks === "nobody") {
-		const found = await query(context, workspace, { type: "service.resolve", ...asked, mode: mode.mode });
+		const question = { type: "service.resolve", ...asked, mode: mode.mode };
+		const found = await query(context, workspace, question).catch((error) => {
+			refuseNotOffered(workspace, service);
+			throw error;
+		});
 		return { workspace, ...(found as ServiceCandidate) };
 	}
 	const timeout = config["select_timeout"];
@@ -158,24 +162,16 @@ async function listServices(args: Arguments, context: ManagerContext): Promise<r
 			throw new Error(`ValueError: Invalid workspace in query: ${asked.workspace}`);
 		}
 		const found = (await list(asked.workspace)) as readonly ServiceRecord[];
-		return [...found, ...ownServices(asked, context)];
+		return [...found, ...ownRecords(asked, context)];
 	}
 	const workspaces = await workspacesLike(asked, context);
-	const services: ServiceRecord[] = [];
+	const services: ServiceRecord[] = [...ownRecords(asked, context)];
 	for (let i = 0; i < workspaces.length; i += WORKSPACES_ASKED_AT_ONCE_MAX) {
 		const some = workspaces.slice(i, i + WORKSPACES_ASKED_AT_ONCE_MAX);
 		const answers = await Promise.all(some.map(list));
 		services.push(...(answers.flat() as ServiceRecord[]));
 	}
 	return services;
-}
-
-/** What the server itself serves in the workspace, for those who may have it. */
-function ownServices(asked: ServiceQuery, context: ManagerContext): readonly ServiceRecord[] {
-	if (!isAdmin(context)) return [];
-	const record = adminRecord(context);
-	const matching = isMatch(asked, context.managerId, ADMIN_UTILS, record);
-	return record.config.workspace === asked.workspace && matching ? [record] : [];
 }
 
 /** Names the directory knows; never more than it gives at once. */

@@ -92,6 +92,12 @@ export class Tokens {
 		);
 	}
 
+	/** Of somebody who has shown who they are: for all that the user owns, in no workspace yet. */
+	ofUser(id: string, email: string | null, seconds: number): Promise<string> {
+		const own = { [`ws-user-${id}`]: "a" } as const;
+		return this.#sign(newUser(id, { email, workspaces: own }), own, undefined, undefined, [], seconds);
+	}
+
 	/** A child token. Never grants more than the presented one holds on that workspace. */
 	async issue(user: User, request: TokenRequest): Promise<string> {
 		const wanted = PERMISSIONS[request.permission];
@@ -123,7 +129,7 @@ export class Tokens {
 	#sign(
 		user: User,
 		workspaces: Readonly<Record<string, Permission>>,
-		current: string,
+		current: string | undefined,
 		client: string | undefined,
 		extra: readonly string[],
 		seconds: number,
@@ -131,7 +137,8 @@ export class Tokens {
 		const iat = Math.floor(this.#now() / 1000);
 		const words = Object.entries(workspaces).map(([workspace, held]) => `ws:${workspace}#${held}`);
 		if (client) words.push(`cid:${client}`);
-		words.push(`wid:${current}`, ...extra);
+		if (current) words.push(`wid:${current}`);
+		words.push(...extra);
 		const { namespace } = TOKEN_DEFAULTS;
 		return new SignJWT({
 			scope: words.join(" "),
@@ -248,7 +255,7 @@ function digest(text: string): Buffer {
 }
 
 /** As readable as upstream's `<words>-<8 digits>`, with enough chance in it to be unique. */
-function randomName(): string {
+export function randomName(): string {
 	const letters = "abcdefghijkmnpqrstuvwxyz23456789";
 	const word = Array.from({ length: 12 }, () => letters[randomInt(letters.length)]).join("");
 	return `${word}-${String(randomInt(100_000_000)).padStart(8, "0")}`;

@@ -19,9 +19,8 @@ export function chooseWorkspace(user: User, wanted: string | undefined): Workspa
 	const own = `ws-user-${user.id}`;
 	const chosen = bound ?? wanted ?? own;
 	const id = chosen === "public" && !user.scope.workspaces["public"] ? own : chosen;
-	return id === own || id === "ws-user-root"
-		? { id, ensure: { record: personalWorkspace(id, user) } }
-		: { id };
+	// Nobody else's: whoever founds a workspace owns it.
+	return id === own ? { id, ensure: { record: personalWorkspace(id, user) } } : { id };
 }
 
 function personalWorkspace(id: string, user: User): Record<string, unknown> {

@@ -1,7 +1,7 @@
 /** The manager's methods before real workspace and directory actors, without a log and without sockets. */
 import type { User } from "../../actors/user.ts";
-import { adminMethods } from "../../gateway/admin-service.ts";
 import { type ManagerContext, managerMethods, managerObject } from "../../gateway/manager.ts";
+import { ownMethods } from "../../gateway/own-services.ts";
 import { Tokens } from "../../gateway/tokens.ts";
 import { WorkspaceStage } from "./workspace-stage.ts";
 
@@ -33,7 +33,7 @@ export class ManagerStage extends WorkspaceStage {
 		args: Record<string, unknown> = {},
 		service: "default" | "admin-utils" = "default",
 	): Promise<unknown> {
-		const methods = service === "default" ? managerMethods : adminMethods;
+		const methods = service === "default" ? managerMethods : (ownMethods(service) ?? {});
 		return methods[method]?.run(args, this.#context(user));
 	}
 
