@@ -1,4 +1,16 @@
 /** Waits that an AbortSignal ends. Owns the listening, so that none is left behind. */
+import { setTimeout } from "node:timers/promises";
+
+/** Resolves after `ms`; rejected with the signal's reason as soon as it is aborted. */
+export async function pause(ms: number, signal: AbortSignal): Promise<void> {
+	try {
+		await setTimeout(ms, undefined, { signal });
+	} catch (error) {
+		// Its own error only wraps the reason.
+		signal.throwIfAborted();
+		throw error;
+	}
+}
 
 /** As `work`, or rejected with the signal's reason as soon as it is aborted; the work itself goes on. */
 export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {

@@ -3,7 +3,7 @@
  * actors; everything else is the Node that the gateway stands on too.
  */
 import { randomBytes } from "node:crypto";
-import type { MycelogError } from "../persistence/errors.ts";
+import { MycelogError } from "../persistence/errors.ts";
 import type { Log } from "../persistence/log.ts";
 import type { SnapshotStore } from "../persistence/snapshots.ts";
 import { unlessAborted } from "./abort.ts";
@@ -11,10 +11,12 @@ import { ActorRef } from "./actor-ref.ts";
 import { addressOf } from "./address.ts";
 import type { Clock } from "./clock.ts";
 import { systemClock } from "./clock.ts";
+import type { DeadLetter } from "./dead-letters.ts";
 import type { ActorDefinition } from "./define-actor.ts";
 import type { Logger } from "./logger.ts";
 import { Node } from "./node.ts";
 import type { OperatorParts } from "./operator.ts";
+import { draftOf, type ParkedLetter, type ParkedOptions, parkedLetters } from "./parked.ts";
 import { PARTITIONS_DEFAULT } from "./topics.ts";
 
 /** How long `stop` may take if it is not told, milliseconds. */
@@ -98,6 +100,22 @@ export class EmbeddedNode<const Actors extends readonly ActorDefinition[] = read
 		const address = addressOf(type, id);
 		this.node.mailbox(address);
 		return new ActorRef(address, this.node, this.#parts);
+	}
+
+	/** Messages that failed, of all actors: those there are, and with `follow` each one as it is parked, on any node. */
+	deadLetters(options?: ParkedOptions): AsyncGenerator<ParkedLetter> {
+		return parkedLetters(this.#parts, options);
+	}
+
+	/**
+	 * Send the message of a letter to its actor once more, as a new one; resolves to its offset. Rejects with
+	 * `actor.not-found` where the log does not keep it any more.
+	 */
+	async retryLetter(letter: DeadLetter): Promise<number> {
+		const draft = await draftOf(this.#parts.log, letter);
+		if (draft) return this.node.submit(draft);
+		const text = `the log keeps nothing at offset ${letter.offset} of ${letter.topic}/${letter.partition}`;
+		throw new MycelogError("actor.not-found", text, { letter: letter.id });
 	}
 }
 

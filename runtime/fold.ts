@@ -3,7 +3,7 @@
  * Owns the scan of a mailbox; carries out no effect. The live loop (partition.ts) folds with the same Actor.
  */
 import type { Log, LogRecord, PartitionId } from "../persistence/log.ts";
-import { unlessAborted } from "./abort.ts";
+import { pause } from "./abort.ts";
 import { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
 import type { Behaviour } from "./behaviour.ts";
@@ -13,8 +13,11 @@ import { Watermarks } from "./watermarks.ts";
 
 /** Records a page while scanning a partition. */
 export const SCAN_PAGE_RECORDS = 5_000;
-/** How long one read waits for news while a mailbox is followed, milliseconds. */
-const FOLLOW_WAIT_MS = 500;
+/**
+ * How often a mailbox that is followed is read, milliseconds. Not one read that waits: on Kafka it would hold up the
+ * replies from other nodes, which come over the same connection.
+ */
+export const FOLLOW_EVERY_MS = 100;
 
 export interface FoldStep {
 	readonly message: Message;
@@ -35,13 +38,14 @@ export async function* scan(
 	follow?: AbortSignal,
 ): AsyncGenerator<LogRecord[]> {
 	let next = from;
-	const waitMs = follow ? FOLLOW_WAIT_MS : 0;
 	while (next < end) {
-		const read = log.read(partition, next, { maxRecords: SCAN_PAGE_RECORDS, waitMs });
-		const page = await unlessAborted(read, follow);
+		const page = await log.read(partition, next, { maxRecords: SCAN_PAGE_RECORDS, waitMs: 0 });
 		const last = page.at(-1);
-		if (!last && follow) continue;
-		if (!last) return;
+		if (!last) {
+			if (!follow) return;
+			await pause(FOLLOW_EVERY_MS, follow);
+			continue;
+		}
 		next = last.offset + 1;
 		yield last.offset < end ? page : page.filter((record) => record.offset < end);
 	}

@@ -11,6 +11,7 @@ export { type Address, addressOf, partitionOf, typeOf } from "./address.ts";
 export type { Behaviour, Behaviours, Step } from "./behaviour.ts";
 export type { DelayMeaning, MissedTicks, ScheduleParams } from "./calendar.ts";
 export { type Clock, systemClock } from "./clock.ts";
+export type { DeadLetter } from "./dead-letters.ts";
 export {
 	type ActorDefinition,
 	type ActorOptions,
@@ -36,6 +37,7 @@ export { type Draft, type Event, encodeBody, eventOf, type Message, type Message
 export type { RuntimeMetrics } from "./metrics.ts";
 export { type AskOptions, Node, type NodeOptions, RefusedError } from "./node.ts";
 export { mailboxOf, type OperatorParts, type ScanProgress } from "./operator.ts";
+export type { ParkedLetter, ParkedOptions } from "./parked.ts";
 export type { LocalOutlets } from "./partition-effects.ts";
 export { type Replay, type ReplayOptions, replay } from "./replay.ts";
 export {
