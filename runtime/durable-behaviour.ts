@@ -316,13 +316,16 @@ export function durableBehaviour(options: DurableOptions): Behaviour<DurableStat
 			const found = formOf(text);
 			if (found.version === version && found.hash === form.hash) return decodeState(text, machine);
 			const { migrate, onMismatch } = options;
-			if (migrate) return decodeState(text, machine, (stored) => migrate(stored, found));
-			if (onMismatch === "rebuild") return undefined;
-			throw new MycelogError(
-				"actor.version-mismatch",
-				`a snapshot of ${type} version ${found.version} (${found.hash}) is not one of version ${version} (${form.hash})`,
-				{ found, required: form },
-			);
+			if (!migrate && onMismatch === "rebuild") return undefined;
+			const mismatch = `a snapshot of ${type} version ${found.version} (${found.hash}) is not one of version ${version} (${form.hash})`;
+			const details = { found, required: form };
+			if (!migrate) throw new MycelogError("actor.version-mismatch", mismatch, details);
+			try {
+				return decodeState(text, machine, (stored) => migrate(stored, found));
+			} catch (cause) {
+				const why = `${mismatch}, and cannot be made one: ${(cause as Error).message}`;
+				throw new MycelogError("actor.version-mismatch", why, details, { cause });
+			}
 		},
 		work(state, id) {
 			const child = state.tree?.children.get(id.slice(WORK_PREFIX.length));
