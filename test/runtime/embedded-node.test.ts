@@ -1,8 +1,10 @@
 /** The runtime as embedders have it: tell, ask, state, history and follow, on every embedded log. */
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { IDS_REMEMBERED_MAX } from "../../runtime/answers.ts";
-import { account } from "../kit/account.ts";
-import { EMBEDDED_LOGS, EmbeddedStage } from "../kit/embedded.ts";
+import { defineActor } from "../../runtime/define-actor.ts";
+import { account, accountMachine } from "../kit/account.ts";
+import { EMBEDDED_LOGS, EmbeddedStage, TimedStage } from "../kit/embedded.ts";
+import { settled } from "../kit/virtual-time.ts";
 
 describe.each(EMBEDDED_LOGS)("an embedded node on the %s log", (driver) => {
 	let stage: EmbeddedStage;
@@ -131,5 +133,42 @@ describe.each(EMBEDDED_LOGS)("an embedded node on the %s log", (driver) => {
 		for (const type of ["mycelog.pause", "xstate.stop"]) {
 			await expect(ann.tell({ type } as never)).rejects.toThrow(`${type} is no event for actors`);
 		}
+	});
+});
+
+describe("memory and snapshots, in virtual time:", () => {
+	const quick = defineActor({ type: "account", version: 1, machine: accountMachine, passivateAfter: 5_000 });
+	const eager = defineActor({ type: "account", version: 1, machine: accountMachine, snapshotEvery: 10 });
+
+	test("an actor leaves memory after passivateAfter, and comes back with its state", async () => {
+		const stage = new TimedStage();
+		const { node } = await stage.start([quick]);
+		const ann = node.ref("account", "ann");
+		await ann.tell({ type: "deposit", amount: 1 });
+		await stage.time.advance(4_000);
+		expect(node.node.metrics.passivations).toBe(0);
+		// A checkpoint takes away who has been idle: another's message makes one.
+		await stage.time.advance(2_000);
+		await node.ref("account", "ben").tell({ type: "deposit", amount: 1 });
+		await stage.time.advance(3_000);
+		expect(node.node.metrics).toMatchObject({ passivations: 1, activations: 2 });
+		expect(await ann.ask({ type: "deposit", amount: 2 })).toBe(3);
+		expect(node.node.metrics.activations).toBe(3);
+	});
+
+	test("an actor is stored after snapshotEvery messages at the latest", async () => {
+		const stage = new TimedStage();
+		const { node } = await stage.start([eager]);
+		const ann = node.ref("account", "ann");
+		for (let i = 0; i < 9; i++) await ann.tell({ type: "deposit", amount: 1 });
+		await settled();
+		expect(stage.disk.stored).toEqual([]);
+		await ann.tell({ type: "deposit", amount: 1 });
+		await settled();
+		expect(stage.disk.stored).toEqual(["account/ann"]);
+		expect(node.node.metrics.checkpoints).toBe(1);
+		for (let i = 0; i < 10; i++) await ann.tell({ type: "deposit", amount: 1 });
+		await settled();
+		expect(node.node.metrics.checkpoints).toBe(2);
 	});
 });
