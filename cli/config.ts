@@ -157,6 +157,7 @@ function refuseContradictions(given: GivenOptions, variables: ConfigSources["env
 		contradiction("prefix", prefix.origin, "kafka-uri", "not given", "the embedded log has no prefix");
 	}
 	refuseHalfKafka(given, variables);
+	refuseHalfIssuer(given);
 	for (const [secret, { file, variables: names }] of Object.entries(SECRETS)) {
 		const inEnvironment = names.filter((name) => variables[name] !== undefined);
 		const [first, second] = inEnvironment;
@@ -169,6 +170,16 @@ function refuseContradictions(given: GivenOptions, variables: ConfigSources["env
 			contradiction(first, "environment", flagOf(file), inFile.origin, why);
 		}
 	}
+}
+
+/** A token is believed only if all three are known. */
+function refuseHalfIssuer(given: GivenOptions): void {
+	const keys = ["issuer", "issuerAudience", "issuerJwksUri"] as const;
+	const missing = keys.find((key) => !given[key]);
+	const there = keys.find((key) => given[key]);
+	if (!missing || !there) return;
+	const why = "an issuer has a name, an audience and keys";
+	contradiction(flagOf(there), given[there]?.origin ?? "", flagOf(missing), "not given", why);
 }
 
 /** Options of Kafka that need others, or exclude them. */

@@ -129,7 +129,7 @@ export class Mycelog {
 			onPlaceLost: (error) => void mycelog.stop().finally(() => onPlaceLost(error)),
 		});
 		const { jwtSecret: secret, rootToken } = secrets;
-		const tokens = new Tokens({ secret, rootToken, now: Date.now });
+		const tokens = new Tokens({ secret, rootToken, issuer: issuerOf(config), now: Date.now });
 		const { host, port, publicUrl, basePath, connectionsMax, resumeWindowMs, messagesPerSecondMax } = config;
 		const gatewayOptions = {
 			host,
@@ -208,6 +208,11 @@ export class Mycelog {
 		this.#gateway.close();
 		this.#unlock();
 	}
+}
+
+/** Either all three are given or none. */
+function issuerOf({ issuer, issuerAudience: audience, issuerJwksUri: jwksUri }: Config) {
+	return issuer && audience && jwksUri ? { issuer, audience, jwksUri } : undefined;
 }
 
 function withDefaults(options: Partial<Config>): Config {

@@ -37,6 +37,9 @@ export interface Config {
 	readonly messagesPerSecondMax: number;
 	readonly httpRequestsPerSecondMax: number;
 	readonly proxyHops: number;
+	readonly issuer: string | undefined;
+	readonly issuerAudience: string | undefined;
+	readonly issuerJwksUri: string | undefined;
 	readonly idleTimeoutMs: number;
 	readonly resumeWindowMs: number;
 	readonly clientsRetentionMs: number;
@@ -279,6 +282,31 @@ export const OPTIONS: { readonly [Key in OptionKey]: OptionSpec<Config[Key]> } =
 		description:
 			"Reverse proxies that requests pass before this node. So many entries at the end of X-Forwarded-For are believed; with 0 none is, and limits by address count the socket's other end.",
 		parse: values.integer(0, 10),
+	},
+	issuer: {
+		placeholder: "text",
+		unit: "`iss` of its tokens",
+		fallback: undefined,
+		fallbackText: "none: the server's own tokens only",
+		description:
+			"Whose tokens (RS256) are good beside the server's own. What they say about user, roles and scope is believed.",
+		parse: values.word,
+	},
+	issuerAudience: {
+		placeholder: "text",
+		unit: "`aud` of its tokens",
+		fallback: undefined,
+		fallbackText: "none",
+		description: "For whom that issuer's tokens must be.",
+		parse: values.word,
+	},
+	issuerJwksUri: {
+		placeholder: "url",
+		unit: "http or https URL",
+		fallback: undefined,
+		fallbackText: "none",
+		description: "Where that issuer publishes its keys (JWKS).",
+		parse: values.url,
 	},
 	idleTimeoutMs: {
 		placeholder: "ms",

@@ -8,6 +8,7 @@ import type { Permission, User } from "../actors/user.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import { RefusedError } from "../runtime/node.ts";
 import { NOTHING_SEEN } from "../runtime/watermarks.ts";
+import { KeysUnavailable } from "./external-tokens.ts";
 import { type GatewayParts, MANAGER_ID } from "./gateway.ts";
 import { Identity } from "./identity.ts";
 import { chooseWorkspace } from "./workspace-choice.ts";
@@ -168,6 +169,7 @@ async function authenticate(hello: Hello, { tokens }: GatewayParts): Promise<Use
 		if (hello.token) return await tokens.parse(hello.token);
 		return tokens.anonymous();
 	} catch (error) {
+		if (error instanceof KeysUnavailable) throw serverBusy();
 		throw new HandshakeError(`Authentication error: ${(error as Error).message}`, 1008, "unauthenticated");
 	}
 }

@@ -8,6 +8,7 @@ import { type User, userAddress } from "../actors/user.ts";
 import { homeOf } from "../actors/workspace-state.ts";
 import { addressOf } from "../runtime/address.ts";
 import type { Node } from "../runtime/node.ts";
+import { KeysUnavailable } from "./external-tokens.ts";
 import { hashOf } from "./handshake.ts";
 import { type Exchange, HttpError } from "./http-exchange.ts";
 import type { HttpLimits } from "./http-limits.ts";
@@ -46,6 +47,7 @@ export async function admitted(
 	try {
 		user = await tokens.parse(token);
 	} catch (error) {
+		if (error instanceof KeysUnavailable) throw new HttpError(503, error.message);
 		limits.failed(exchange);
 		throw new HttpError(401, (error as Error).message);
 	}

@@ -6,6 +6,7 @@ import { createHash, createHmac, randomInt, timingSafeEqual } from "node:crypto"
 import { errors, jwtVerify, SignJWT } from "jose";
 import { type OwnedWorkspace, permissionOf, suffices } from "../actors/permission.ts";
 import type { Permission, User } from "../actors/user.ts";
+import { ExternalTokens, type Issuer, KeysUnavailable } from "./external-tokens.ts";
 
 /** Upstream's defaults, so that its tokens stay valid with the same secret. */
 export const TOKEN_DEFAULTS = {
@@ -27,6 +28,8 @@ export interface TokensOptions {
 	/** HMAC key of all tokens; shared by all nodes and kept over restarts. */
 	readonly secret: string;
 	readonly rootToken: string | undefined;
+	/** Whose tokens are good beside the server's own. */
+	readonly issuer?: Issuer | undefined;
 	readonly now: () => number;
 }
 
@@ -43,15 +46,17 @@ export class Tokens {
 	readonly reconnectionSeconds = RECONNECTION_SECONDS;
 	readonly #key: Uint8Array;
 	readonly #rootDigest: Buffer | undefined;
+	readonly #external: ExternalTokens | undefined;
 	readonly #now: () => number;
 
-	constructor({ secret, rootToken, now }: TokensOptions) {
+	constructor({ secret, rootToken, issuer, now }: TokensOptions) {
+		this.#external = issuer && new ExternalTokens(issuer);
 		this.#key = new TextEncoder().encode(secret);
 		this.#rootDigest = rootToken === undefined ? undefined : digest(rootToken);
 		this.#now = now;
 	}
 
-	/** The user a token stands for. Throws an Error with the words upstream's users know. */
+	/** The user a token stands for. Throws an Error with the words upstream's users know, or KeysUnavailable. */
 	async parse(token: string): Promise<User> {
 		if (this.#rootDigest && timingSafeEqual(digest(token), this.#rootDigest)) return rootUser();
 		const user = userOf(await this.#verified(token));
@@ -158,6 +163,9 @@ export class Tokens {
 
 	async #verified(token: string): Promise<Readonly<Record<string, unknown>>> {
 		try {
+			if (this.#external?.claims(token)) {
+				return await this.#external.verified(token, new Date(this.#now()));
+			}
 			const { payload } = await jwtVerify(token, this.#key, {
 				algorithms: ["HS256"],
 				issuer: TOKEN_DEFAULTS.issuer,
@@ -166,6 +174,7 @@ export class Tokens {
 			});
 			return payload;
 		} catch (error) {
+			if (error instanceof KeysUnavailable) throw error;
 			if (error instanceof errors.JWTExpired) {
 				throw new Error("The token has expired. Please fetch a new one");
 			}
