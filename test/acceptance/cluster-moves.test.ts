@@ -4,13 +4,13 @@
  */
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
 import { partitionOf } from "../../runtime/address.ts";
+import { Random } from "../../testing/random.ts";
 import { ClientProcess } from "../kit/client-process.ts";
 import { useCluster } from "../kit/cluster.ts";
 import { CutProxy } from "../kit/cut-proxy.ts";
 import { metric } from "../kit/metric.ts";
 import type { NodeProcess } from "../kit/node-process.ts";
 import { makeWorkspace, type TestWorkspace } from "../kit/on-each-log.ts";
-import { Random } from "../kit/random.ts";
 import { type Frame, RawClient } from "../kit/raw-client.ts";
 
 const NODES = 3;

@@ -3,12 +3,12 @@
  * broker; every test ends with the history check.
  */
 import { describe, expect, test } from "vitest";
+import { Random } from "../../testing/random.ts";
 import { violations } from "../chaos/history.ts";
 import { readBack } from "../chaos/read-back.ts";
 import { Workload } from "../chaos/workload.ts";
 import type { LedgerCluster, LedgerProcess } from "../kit/ledger-cluster.ts";
 import { ledgerCluster, ownerOf, PARTITIONS, removeNodeTopic } from "../kit/ledger-stage.ts";
-import { Random } from "../kit/random.ts";
 
 const TEST_MS_MAX = 180_000;
 const LEDGER = "ledger/0";

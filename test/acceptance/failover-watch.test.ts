@@ -1,11 +1,11 @@
 /** Nodes that watch each other: a dead one is noticed sooner than Kafka's sessions end, and a wrong guess does no harm. */
 import { expect, test } from "vitest";
+import { Random } from "../../testing/random.ts";
 import { violations } from "../chaos/history.ts";
 import { readBack } from "../chaos/read-back.ts";
 import { Workload } from "../chaos/workload.ts";
 import type { LedgerProcess } from "../kit/ledger-cluster.ts";
 import { ledgerCluster, ownerOf } from "../kit/ledger-stage.ts";
-import { Random } from "../kit/random.ts";
 
 const TEST_MS_MAX = 180_000;
 const TAKEOVER_AFTER_MS = 1_500;

@@ -4,13 +4,13 @@
  */
 import { expect, test } from "vitest";
 import { partitionName } from "../../persistence/log.ts";
+import { Random } from "../../testing/random.ts";
 import { violations } from "../chaos/history.ts";
 import { readBack } from "../chaos/read-back.ts";
 import { LEDGERS, Workload } from "../chaos/workload.ts";
 import type { Entry } from "../kit/ledger.ts";
 import type { LedgerCluster, LedgerProcess } from "../kit/ledger-cluster.ts";
 import { entryOf, ledgerCluster, mailboxOf, ownerOf } from "../kit/ledger-stage.ts";
-import { Random } from "../kit/random.ts";
 
 /** From a kill until every actor of the dead node has answered elsewhere, milliseconds (docs/operating/cluster.md). */
 const TAKE_OVER_MS_MAX = 15_000;

@@ -1,7 +1,7 @@
 /** A user's connections over all workspaces: the set is what members there are, whatever happened in between. */
 import { describe, expect, test } from "vitest";
 import type { User } from "../../actors/user.ts";
-import { Random } from "../kit/random.ts";
+import { Random } from "../../testing/random.ts";
 import { root, user } from "../kit/users.ts";
 import { WorkspaceStage } from "../kit/workspace-stage.ts";
 

@@ -3,9 +3,9 @@
  * Owns the order of things; the rules are history.ts.
  */
 
+import { Random } from "../../testing/random.ts";
 import type { LocalBroker } from "../kit/kafka-brokers.ts";
 import { LedgerCluster, type LedgerClusterOptions } from "../kit/ledger-cluster.ts";
-import { Random } from "../kit/random.ts";
 import { Faults } from "./faults.ts";
 import { violations } from "./history.ts";
 import { readBack } from "./read-back.ts";

@@ -1,6 +1,6 @@
 /** The schedule of a round: a seed repeats it, and many seeds leave no kind of fault out. */
 import { expect, test } from "vitest";
-import { Random } from "../kit/random.ts";
+import { Random } from "../../testing/random.ts";
 import { type Fault, scheduleOf } from "./schedule.ts";
 
 const options = { forMs: 9_000, broker: true };

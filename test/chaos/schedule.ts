@@ -2,7 +2,7 @@
  * Which faults strike when, from a seed alone: the same seed makes the same schedule. Owns the choice; carrying it out
  * is round.ts.
  */
-import type { Random } from "../kit/random.ts";
+import type { Random } from "../../testing/random.ts";
 
 /** `target`: at least 0, below 1, the place among the nodes that could be struck. Times in milliseconds. */
 export type Fault =

@@ -3,10 +3,10 @@
  * own does not answer. Owns the record of what was sent and what they were told.
  */
 import type { Address } from "../../runtime/address.ts";
+import type { Random } from "../../testing/random.ts";
 import type { Entry, OnceEntry, Receipt } from "../kit/ledger.ts";
 import type { LedgerCluster, LedgerProcess } from "../kit/ledger-cluster.ts";
 import type { LedgerRequest } from "../kit/ledger-protocol.ts";
-import type { Random } from "../kit/random.ts";
 import type { ClientCall } from "./history.ts";
 
 export const LEDGERS: readonly Address[] = [

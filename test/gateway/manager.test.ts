@@ -466,3 +466,16 @@ test("who subscribes to workspace_ready is told at once", async () => {
 		},
 	]);
 });
+
+test("a workspace made with a child token is that token's own, and others of its parent's are not", async () => {
+	const stage = new ManagerStage();
+	stage.connect("ws-user-ann", "ann-client", ann);
+	const child = user("child-of-ann", { "ws-user-ann": "a" }, { parent: "ann", email: null });
+	await stage.call(ann, "create_workspace", { config: { id: "ann-own" } });
+	await stage.call(child, "create_workspace", { config: { id: "child-own" } });
+	const again = { config: { id: "child-own", description: "again" }, overwrite: true };
+	expect(await stage.call(child, "create_workspace", again)).toMatchObject({ description: "again" });
+	await expect(stage.call(child, "delete_workspace", { workspace: "ann-own" })).rejects.toThrow(/^PermissionError/);
+	expect(await stage.call(ann, "get_workspace_info", { workspace: "child-own" })).toMatchObject({ id: "child-own" });
+	expect(await stage.call(child, "delete_workspace", { workspace: "child-own" })).toBeNull();
+});

@@ -3,7 +3,7 @@ import { decode, encode } from "@msgpack/msgpack";
 import { describe, expect, test } from "vitest";
 import type { Exchange, HttpError } from "../../gateway/http-exchange.ts";
 import { CURSOR_AFTER_MS, cursorOf, STREAM_PING_MS, StreamSocket } from "../../gateway/stream-socket.ts";
-import { VirtualTime } from "../kit/virtual-time.ts";
+import { VirtualTime } from "../../testing/virtual-time.ts";
 
 const INFO = JSON.stringify({ type: "connection_info", reconnection_token: "jwt" });
 

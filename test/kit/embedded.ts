@@ -9,10 +9,10 @@ import { SqliteSnapshots } from "../../persistence/snapshots-sqlite.ts";
 import type { Clock } from "../../runtime/clock.ts";
 import type { ActorDefinition } from "../../runtime/define-actor.ts";
 import { createNode, type EmbeddedNode } from "../../runtime/embedded-node.ts";
-import { MemoryLog, MemoryStorage } from "./memory-log.ts";
-import { MemorySnapshots } from "./memory-snapshots.ts";
+import { MemoryLog, MemoryStorage } from "../../testing/memory-log.ts";
+import { MemorySnapshots } from "../../testing/memory-snapshots.ts";
+import { settled, VirtualTime } from "../../testing/virtual-time.ts";
 import { collectingLogger, temporaryDirectory } from "./runtime-node.ts";
-import { settled, VirtualTime } from "./virtual-time.ts";
 
 export const EMBEDDED_LOGS = ["memory", "sqlite"] as const;
 

@@ -9,8 +9,8 @@ import { SqliteLog } from "../../persistence/log-sqlite.ts";
 import { SqliteSnapshots } from "../../persistence/snapshots-sqlite.ts";
 import { EVENT_BEHAVIOURS, EventBus, EventOutlets } from "../../runtime/index.ts";
 import { Node } from "../../runtime/node.ts";
-import { MemoryLog, MemoryStorage } from "./memory-log.ts";
-import { MemorySnapshots } from "./memory-snapshots.ts";
+import { MemoryLog, MemoryStorage } from "../../testing/memory-log.ts";
+import { MemorySnapshots } from "../../testing/memory-snapshots.ts";
 import { collectingLogger, temporaryDirectory } from "./runtime-node.ts";
 
 export const EVENT_LOGS = ["memory", "sqlite", "kafka"] as const;

@@ -7,11 +7,11 @@ import type { Behaviour } from "../../runtime/behaviour.ts";
 import { Node } from "../../runtime/node.ts";
 import type { Partition } from "../../runtime/partition.ts";
 import type { LocalOutlets } from "../../runtime/partition-effects.ts";
+import { MemoryLog, MemoryStorage } from "../../testing/memory-log.ts";
+import { MemorySnapshots } from "../../testing/memory-snapshots.ts";
+import { settled, VirtualTime } from "../../testing/virtual-time.ts";
 import { counterBehaviour } from "./counter.ts";
-import { MemoryLog, MemoryStorage } from "./memory-log.ts";
-import { MemorySnapshots } from "./memory-snapshots.ts";
 import { collectingLogger } from "./runtime-node.ts";
-import { settled, VirtualTime } from "./virtual-time.ts";
 
 export interface RunningNode {
 	readonly node: Node;

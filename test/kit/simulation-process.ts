@@ -7,11 +7,11 @@ import type { Clock } from "../../runtime/clock.ts";
 import type { Logger } from "../../runtime/logger.ts";
 import type { Message } from "../../runtime/message.ts";
 import { Node } from "../../runtime/node.ts";
+import { MemoryLog, type MemoryStorage, type Network } from "../../testing/memory-log.ts";
+import type { MemorySnapshots } from "../../testing/memory-snapshots.ts";
+import type { Random } from "../../testing/random.ts";
+import type { VirtualTime } from "../../testing/virtual-time.ts";
 import { cellBehaviours } from "./cell.ts";
-import { MemoryLog, type MemoryStorage, type Network } from "./memory-log.ts";
-import type { MemorySnapshots } from "./memory-snapshots.ts";
-import type { Random } from "./random.ts";
-import type { VirtualTime } from "./virtual-time.ts";
 
 /** Milliseconds that one way to the log takes, by chance up to the second figure. */
 const WAY_MS = [0, 12] as const;

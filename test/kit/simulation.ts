@@ -5,13 +5,13 @@
 import type { PartitionId } from "../../persistence/log.ts";
 import { SNAPSHOTS_TOPIC } from "../../persistence/shared-snapshots.ts";
 import { MAILBOX_TOPICS } from "../../runtime/topics.ts";
-import { MemoryStorage } from "./memory-log.ts";
-import { MemorySnapshots } from "./memory-snapshots.ts";
-import { Random } from "./random.ts";
+import { MemoryStorage } from "../../testing/memory-log.ts";
+import { MemorySnapshots } from "../../testing/memory-snapshots.ts";
+import { Random } from "../../testing/random.ts";
+import { settled, VirtualTime } from "../../testing/virtual-time.ts";
 import { checks } from "./simulation-checks.ts";
 import { CALM, SimulatedProcess, type Weather } from "./simulation-process.ts";
 import { SimulatedWork } from "./simulation-work.ts";
-import { settled, VirtualTime } from "./virtual-time.ts";
 
 /** Virtual milliseconds. */
 const WORK_MS = [5_000, 40_000] as const;

@@ -8,8 +8,8 @@ import {
 } from "../../persistence/appender.ts";
 import { MycelogError } from "../../persistence/errors.ts";
 import type { NewRecord } from "../../persistence/log.ts";
-import { MemoryLog } from "../kit/memory-log.ts";
-import { settled, VirtualTime } from "../kit/virtual-time.ts";
+import { MemoryLog } from "../../testing/memory-log.ts";
+import { settled, VirtualTime } from "../../testing/virtual-time.ts";
 
 const PARTITION = { topic: "actors", partition: 3 };
 

@@ -8,7 +8,7 @@ import {
 	READS_SILENT_MS,
 } from "../../persistence/kafka-progress.ts";
 import type { LogHealth } from "../../persistence/log.ts";
-import { VirtualTime } from "../kit/virtual-time.ts";
+import { VirtualTime } from "../../testing/virtual-time.ts";
 
 class Stage {
 	readonly time = new VirtualTime(0);

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { describe } from "vitest";
 import type { Log } from "../../persistence/log.ts";
 import { SqliteLog } from "../../persistence/log-sqlite.ts";
-import { MemoryLog, MemoryStorage } from "../kit/memory-log.ts";
+import { MemoryLog, MemoryStorage } from "../../testing/memory-log.ts";
 import { CONTRACT_TOPICS, describeLogContract, type LogStorage } from "./log-contract.ts";
 
 const CLOSE_MS = 5_000;

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { MycelogError } from "../../persistence/errors.ts";
 import { ASKS_WAITING_MAX, Asks } from "../../runtime/asks.ts";
 import { newRuntimeMetrics } from "../../runtime/metrics.ts";
+import { settled, VirtualTime } from "../../testing/virtual-time.ts";
 import { MemoryStage } from "../kit/memory-node.ts";
-import { settled, VirtualTime } from "../kit/virtual-time.ts";
 
 const A = "counter/a";
 const command = { kind: "command", timeoutMs: 1_000 } as const;

@@ -13,8 +13,8 @@ import { defineActor } from "../../runtime/define-actor.ts";
 import { durableActions } from "../../runtime/durable-actions.ts";
 import type { EventMeta } from "../../runtime/machine-behaviour.ts";
 import { verify } from "../../runtime/verify.ts";
+import { settled } from "../../testing/virtual-time.ts";
 import { EMBEDDED_LOGS, EmbeddedStage, TimedStage } from "../kit/embedded.ts";
-import { settled } from "../kit/virtual-time.ts";
 
 const MINUTE_MS = 60_000;
 const DELAY_MS = 10 * MINUTE_MS;

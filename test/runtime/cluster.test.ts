@@ -5,9 +5,9 @@ import type { Behaviour } from "../../runtime/behaviour.ts";
 import { eventOf, type Message } from "../../runtime/message.ts";
 import { NODE_TOPIC_KEEP_MS } from "../../runtime/node-topics.ts";
 import { nodePartition } from "../../runtime/topics.ts";
+import { settled } from "../../testing/virtual-time.ts";
 import { counterBehaviour } from "../kit/counter.ts";
 import { MemoryStage, type RunningNode } from "../kit/memory-node.ts";
-import { settled } from "../kit/virtual-time.ts";
 
 const A = "counter/a";
 const outlet = { node: "n2~2", connection: "socket" };

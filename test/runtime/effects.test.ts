@@ -3,10 +3,10 @@ import { expect, test } from "vitest";
 import type { Behaviour } from "../../runtime/behaviour.ts";
 import type { Effect } from "../../runtime/effect.ts";
 import { encodeBody, eventOf, type Message, messageOf } from "../../runtime/message.ts";
+import { settled } from "../../testing/virtual-time.ts";
 import { counterBehaviour, counterMachine } from "../kit/counter.ts";
 import { MemoryStage } from "../kit/memory-node.ts";
 import { message } from "../kit/messages.ts";
-import { settled } from "../kit/virtual-time.ts";
 
 /** Does what a test tells it. */
 function puppet(effects: (message: Message) => readonly Effect[]): Behaviour {

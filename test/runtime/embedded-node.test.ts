@@ -2,9 +2,9 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { IDS_REMEMBERED_MAX } from "../../runtime/answers.ts";
 import { defineActor } from "../../runtime/define-actor.ts";
+import { settled } from "../../testing/virtual-time.ts";
 import { account, accountMachine } from "../kit/account.ts";
 import { EMBEDDED_LOGS, EmbeddedStage, TimedStage } from "../kit/embedded.ts";
-import { settled } from "../kit/virtual-time.ts";
 
 describe.each(EMBEDDED_LOGS)("an embedded node on the %s log", (driver) => {
 	let stage: EmbeddedStage;

@@ -1,9 +1,9 @@
 /** Types of the embedders' API: the compiler refuses what an actor would not understand. `npm run typecheck` is the judge. */
 import { expect, expectTypeOf, test } from "vitest";
 import { createNode } from "../../runtime/embedded-node.ts";
+import { MemoryLog } from "../../testing/memory-log.ts";
+import { MemorySnapshots } from "../../testing/memory-snapshots.ts";
 import { account } from "../kit/account.ts";
-import { MemoryLog } from "../kit/memory-log.ts";
-import { MemorySnapshots } from "../kit/memory-snapshots.ts";
 
 const node = createNode({ log: new MemoryLog(), snapshots: new MemorySnapshots().open(), actors: [account] });
 

@@ -7,8 +7,8 @@ import type { OnFailure } from "../../runtime/durable-behaviour.ts";
 import { HELD_MESSAGES_MAX } from "../../runtime/hold.ts";
 import type { EventMeta } from "../../runtime/machine-behaviour.ts";
 import { verify } from "../../runtime/verify.ts";
+import { settled } from "../../testing/virtual-time.ts";
 import { EMBEDDED_LOGS, EmbeddedStage, TimedStage } from "../kit/embedded.ts";
-import { settled } from "../kit/virtual-time.ts";
 
 /** Code that is broken until a test mends it: not pure, as code is that gets changed. */
 const code = { broken: false, jobs: 0 };

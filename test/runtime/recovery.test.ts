@@ -10,9 +10,9 @@ import { type Event, encodeBody, recordOf } from "../../runtime/message.ts";
 import { CHECKPOINT_AFTER_MS, OUTPUTS_PENDING_MAX } from "../../runtime/partition.ts";
 import { DEAD_LETTERS_TOPIC } from "../../runtime/topics.ts";
 import { verify } from "../../runtime/verify.ts";
+import { settled } from "../../testing/virtual-time.ts";
 import { counterBehaviour } from "../kit/counter.ts";
 import { MemoryStage, type RunningNode } from "../kit/memory-node.ts";
-import { settled } from "../kit/virtual-time.ts";
 
 const A = "counter/a";
 const B = "counter/b";

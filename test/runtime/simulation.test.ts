@@ -4,7 +4,7 @@
  * number, `FIRST_SEED` says from which one on.
  */
 import { expect, test } from "vitest";
-import type { MemoryStorage } from "../kit/memory-log.ts";
+import type { MemoryStorage } from "../../testing/memory-log.ts";
 import { Simulation, type SimulationReport } from "../kit/simulation.ts";
 
 const SEEDS_DEFAULT = 200;

@@ -2,8 +2,8 @@
 import { expect, test } from "vitest";
 import { DELAY_MS_MAX } from "../../runtime/clock.ts";
 import { Timers } from "../../runtime/timers.ts";
-import { Random } from "../kit/random.ts";
-import { VirtualTime } from "../kit/virtual-time.ts";
+import { Random } from "../../testing/random.ts";
+import { VirtualTime } from "../../testing/virtual-time.ts";
 
 function setUp() {
 	const time = new VirtualTime(0);

@@ -1,7 +1,7 @@
 /** Claims of dedupe: repeats are recognised however late, by the records alone, in bounded memory. */
 import { expect, test } from "vitest";
 import { NOTHING_SEEN, PROCESS_SOURCES_MAX, Watermarks } from "../../runtime/watermarks.ts";
-import { Random } from "../kit/random.ts";
+import { Random } from "../../testing/random.ts";
 
 const origin = (source: string, major: number, minor = 0) => ({ source, major, minor });
 

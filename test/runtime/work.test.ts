@@ -8,8 +8,8 @@ import type { EventMeta } from "../../runtime/machine-behaviour.ts";
 import { DEAD_LETTERS_TOPIC } from "../../runtime/topics.ts";
 import { verify } from "../../runtime/verify.ts";
 import type { WorkTools } from "../../runtime/work.ts";
+import { settled } from "../../testing/virtual-time.ts";
 import { EMBEDDED_LOGS, EmbeddedStage, TimedStage } from "../kit/embedded.ts";
-import { settled } from "../kit/virtual-time.ts";
 
 type Meta = { meta: EventMeta };
 

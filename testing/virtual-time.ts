@@ -2,7 +2,7 @@
  * Time in a test's hands: it moves only when told, from one deadline to the next.
  * Owns the order of deadlines (by time, then by when they were asked for) and the settling of promises between two.
  */
-import type { Clock } from "../../runtime/clock.ts";
+import type { Clock } from "../runtime/clock.ts";
 
 interface Deadline {
 	readonly at: number;

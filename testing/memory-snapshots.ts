@@ -2,14 +2,9 @@
  * A snapshot store in memory that keeps the port's promises and can lose, age and damage what it holds.
  * Owns the rows; one object is one node's disk, `open` gives one process's access to it.
  */
-import { MycelogError } from "../../persistence/errors.ts";
-import { type PartitionId, partitionName } from "../../persistence/log.ts";
-import type {
-	Checkpoint,
-	SharedSnapshot,
-	SnapshotStore,
-	StoredSnapshot,
-} from "../../persistence/snapshots.ts";
+import { MycelogError } from "../persistence/errors.ts";
+import { type PartitionId, partitionName } from "../persistence/log.ts";
+import type { Checkpoint, SharedSnapshot, SnapshotStore, StoredSnapshot } from "../persistence/snapshots.ts";
 
 /** States of the disk that can be gone back to. */
 const HISTORY_MAX = 10;

@@ -3,7 +3,7 @@
  * Owns records, who owns which partition, and faults; for tests of what stands on a log, never of a log.
  * A `MemoryStorage` is what survives a process; a `MemoryLog` is one process's connection to it.
  */
-import { MycelogError } from "../../persistence/errors.ts";
+import { MycelogError } from "../persistence/errors.ts";
 import type {
 	Log,
 	LogHealth,
@@ -16,11 +16,11 @@ import type {
 	ReadLimit,
 	Release,
 	TopicSpec,
-} from "../../persistence/log.ts";
-import { oversizeError, partitionName } from "../../persistence/log.ts";
-import { OwnedPartition } from "../../persistence/owned-partition.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import { systemClock } from "../../runtime/clock.ts";
+} from "../persistence/log.ts";
+import { oversizeError, partitionName } from "../persistence/log.ts";
+import { OwnedPartition } from "../persistence/owned-partition.ts";
+import type { Clock } from "../runtime/clock.ts";
+import { systemClock } from "../runtime/clock.ts";
 
 /** Records a page while an owner catches up. */
 const PAGE_RECORDS = 1_000;

@@ -1,0 +1,5 @@
+/** The public surface of the testing kit. Owns nothing. */
+export { type Fault, MemoryLog, type MemoryLogOptions, MemoryStorage } from "./memory-log.ts";
+export { MemorySnapshots } from "./memory-snapshots.ts";
+export { Random } from "./random.ts";
+export { settled, VirtualTime } from "./virtual-time.ts";
