@@ -12,6 +12,8 @@ export const REPEATS_WAITING_MAX = 16;
 
 /** The fact of a message that holds its id. */
 export const ID_FACT = "id";
+/** Why such a message is dropped. */
+export const REPEATED_ID = "repeated-id";
 
 interface Entry {
 	readonly id: string;
@@ -32,7 +34,7 @@ export function repeated(
 	const id = facts?.[ID_FACT];
 	const known = id === undefined ? undefined : answers.find((entry) => entry.id === id);
 	if (!known) return undefined;
-	const drop: Effect = { type: "drop", reason: "repeated-id" };
+	const drop: Effect = { type: "drop", reason: REPEATED_ID };
 	if (!replyTo) return { answers, effects: [drop] };
 	if (known.result) {
 		return { answers, effects: [drop, { type: "reply", to: replyTo, result: known.result }] };

@@ -2,4 +2,11 @@
 export { type Fault, MemoryLog, type MemoryLogOptions, MemoryStorage } from "./memory-log.ts";
 export { MemorySnapshots } from "./memory-snapshots.ts";
 export { Random } from "./random.ts";
+export { type Callers, type Outcome, type SimulateOptions, simulate, simulationOf } from "./simulate.ts";
+export {
+	Simulation,
+	type SimulationOptions,
+	type SimulationReport,
+	type SimulationWork,
+} from "./simulation.ts";
 export { settled, VirtualTime } from "./virtual-time.ts";

@@ -4,8 +4,8 @@
  */
 import { type Event, encodeBody } from "../../runtime/message.ts";
 import type { Node } from "../../runtime/node.ts";
-import type { Simulation } from "./simulation.ts";
-import type { SimulatedProcess } from "./simulation-process.ts";
+import type { SimulatedProcess } from "../../testing/simulated-process.ts";
+import type { Simulation, SimulationWork } from "../../testing/simulation.ts";
 
 const OPERATIONS = [40, 220] as const;
 /** Milliseconds. */
@@ -23,7 +23,7 @@ export interface SentNote {
 	readonly n: number;
 }
 
-export class SimulatedWork {
+export class SimulatedWork implements SimulationWork {
 	readonly cells = Array.from({ length: CELLS }, (_, i) => `cell/${i}`);
 	readonly leaves = Array.from({ length: LEAVES }, (_, i) => `leaf/${i}`);
 	readonly notes: SentNote[] = [];
@@ -33,10 +33,10 @@ export class SimulatedWork {
 	readonly frames: { readonly to: string; readonly id: string }[] = [];
 	operations = 0;
 	underWay = 0;
-	readonly #simulation: Simulation;
+	readonly #simulation: Simulation<SimulatedWork>;
 	readonly #counters = new Map<string, number>();
 
-	constructor(simulation: Simulation) {
+	constructor(simulation: Simulation<SimulatedWork>) {
 		this.#simulation = simulation;
 	}
 

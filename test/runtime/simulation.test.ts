@@ -5,16 +5,24 @@
  */
 import { expect, test } from "vitest";
 import type { MemoryStorage } from "../../testing/memory-log.ts";
-import { Simulation, type SimulationReport } from "../kit/simulation.ts";
+import { Simulation, type SimulationReport } from "../../testing/simulation.ts";
+import { cellBehaviours } from "../kit/cell.ts";
+import { checks } from "../kit/simulation-checks.ts";
+import { SimulatedWork } from "../kit/simulation-work.ts";
 
 const SEEDS_DEFAULT = 200;
 
 const first = Number(process.env["SEED"] ?? process.env["FIRST_SEED"] ?? 1);
 const count = process.env["SEED"] ? 1 : Number(process.env["SEEDS"] ?? SEEDS_DEFAULT);
 
+function ofCells(seed: number): Simulation<SimulatedWork> {
+	const work = (simulation: Simulation<SimulatedWork>) => new SimulatedWork(simulation);
+	return new Simulation({ seed, behaviours: cellBehaviours, work, checks });
+}
+
 async function reportOf(seed: number): Promise<SimulationReport> {
 	try {
-		return await new Simulation(seed).run();
+		return await ofCells(seed).run();
 	} catch (error) {
 		throw new Error(`SEED=${seed} broke the simulation itself`, { cause: error });
 	}
@@ -43,7 +51,7 @@ test(
 );
 
 test("the same seed makes the same run, record for record", async () => {
-	const runs = [new Simulation(11), new Simulation(11)];
+	const runs = [ofCells(11), ofCells(11)];
 	const reports = [];
 	for (const run of runs) reports.push(await run.run());
 	expect(reports[0]).toEqual(reports[1]);
@@ -78,7 +86,7 @@ test.each<[string, (storage: MemoryStorage) => void, RegExp]>([
 		/had 2 effects|heard|after/,
 	],
 ])("the simulation finds a log that %s", async (_, spoil, problem) => {
-	const simulation = new Simulation(3);
+	const simulation = ofCells(3);
 	spoil(simulation.storage);
 	const { problems } = await simulation.run();
 	expect(problems.join("\n")).toMatch(problem);

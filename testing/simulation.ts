@@ -1,17 +1,16 @@
 /**
  * The simulation: nodes, their disks and one log in virtual time, with faults and work drawn from a seed.
- * Owns the course of a run; the work itself is simulation-work.ts, what must hold afterwards simulation-checks.ts.
+ * Owns the course of a run; the work itself and what must hold afterwards are given to it.
  */
-import type { PartitionId } from "../../persistence/log.ts";
-import { SNAPSHOTS_TOPIC } from "../../persistence/shared-snapshots.ts";
-import { MAILBOX_TOPICS } from "../../runtime/topics.ts";
-import { MemoryStorage } from "../../testing/memory-log.ts";
-import { MemorySnapshots } from "../../testing/memory-snapshots.ts";
-import { Random } from "../../testing/random.ts";
-import { settled, VirtualTime } from "../../testing/virtual-time.ts";
-import { checks } from "./simulation-checks.ts";
-import { CALM, SimulatedProcess, type Weather } from "./simulation-process.ts";
-import { SimulatedWork } from "./simulation-work.ts";
+import type { PartitionId } from "../persistence/log.ts";
+import { SNAPSHOTS_TOPIC } from "../persistence/shared-snapshots.ts";
+import type { Behaviour } from "../runtime/behaviour.ts";
+import { MAILBOX_TOPICS } from "../runtime/topics.ts";
+import { MemoryStorage } from "./memory-log.ts";
+import { MemorySnapshots } from "./memory-snapshots.ts";
+import { Random } from "./random.ts";
+import { CALM, SimulatedProcess, type Weather } from "./simulated-process.ts";
+import { settled, VirtualTime } from "./virtual-time.ts";
 
 /** Virtual milliseconds. */
 const WORK_MS = [5_000, 40_000] as const;
@@ -33,7 +32,26 @@ export interface SimulationReport {
 	readonly problems: readonly string[];
 }
 
-interface Host {
+/** What the outside asks of the nodes. */
+export interface SimulationWork {
+	/** Plan operations until `end`. */
+	begin(end: number): void;
+	readonly operations: number;
+	/** Operations without an outcome yet. */
+	readonly underWay: number;
+}
+
+export interface SimulationOptions<Work extends SimulationWork> {
+	readonly seed: number;
+	readonly behaviours: readonly Behaviour[];
+	/** Whether anything goes wrong. Default: as the seed says. */
+	readonly faults?: boolean;
+	readonly work: (simulation: Simulation<Work>) => Work;
+	/** Of a simulation that is quiet: what does not hold, in words. */
+	readonly checks: (simulation: Simulation<Work>) => Promise<readonly string[]>;
+}
+
+export interface SimulatedHost {
 	readonly id: string;
 	readonly disk: MemorySnapshots;
 	readonly skewMs: number;
@@ -41,23 +59,29 @@ interface Host {
 	boots: number;
 }
 
-export class Simulation {
+export class Simulation<Work extends SimulationWork = SimulationWork> {
 	readonly seed: number;
+	readonly behaviours: readonly Behaviour[];
 	readonly random: Random;
 	readonly time = new VirtualTime();
 	readonly storage = new MemoryStorage();
 	readonly partitions: number;
-	readonly hosts: readonly Host[];
+	readonly hosts: readonly SimulatedHost[];
 	readonly problems: string[] = [];
 	readonly faults: Record<string, number> = {};
-	readonly work: SimulatedWork;
+	readonly work: Work;
+	readonly #checks: SimulationOptions<Work>["checks"];
 	/** Of all processes that ever ran. */
 	readonly processes: SimulatedProcess[] = [];
+	readonly #faults: boolean;
 	#weather: Weather = CALM;
 	#stormy = true;
 
-	constructor(seed: number) {
+	constructor({ seed, behaviours, faults = true, work, checks }: SimulationOptions<Work>) {
+		this.#faults = faults;
 		this.seed = seed;
+		this.behaviours = behaviours;
+		this.#checks = checks;
 		const random = new Random(seed);
 		this.random = random;
 		this.partitions = random.between(1, 4);
@@ -69,21 +93,21 @@ export class Simulation {
 			process: undefined,
 			boots: 0,
 		}));
-		this.work = new SimulatedWork(this);
+		this.work = work(this);
 	}
 
 	async run(): Promise<SimulationReport> {
 		const { random, time } = this;
 		for (const host of this.hosts) this.#boot(host);
 		await settled();
-		const kind = random.pick(["calm", "windy", "storm"]);
+		const kind = this.#faults ? random.pick(["calm", "windy", "storm"]) : "calm";
 		const strength = kind === "calm" ? 0 : kind === "windy" ? 0.03 : 0.15;
 		this.#weather = {
 			refused: strength * random.next(),
 			unacknowledged: strength * random.next(),
 			late: strength * random.next(),
 			slow: 0.02 + strength * random.next(),
-			crash: random.chance(0.3) ? 0.004 : 0,
+			crash: this.#faults && random.chance(0.3) ? 0.004 : 0,
 		};
 		for (const host of this.hosts) {
 			host.disk.fault = () => {
@@ -94,14 +118,14 @@ export class Simulation {
 		}
 		const end = time.now() + (random.chance(0.1) ? LONG_WORK_MS : random.between(...WORK_MS));
 		this.work.begin(end);
-		this.#planDisasters(end);
+		if (this.#faults) this.#planDisasters(end);
 		while (time.now() < end && (await time.step(end))) {
 			// Work and disasters plan themselves.
 		}
 		this.#stormy = false;
 		this.#weather = CALM;
 		await this.#settle();
-		this.problems.push(...(await checks(this)));
+		this.problems.push(...(await this.#checks(this)));
 		const records = MAILBOX_TOPICS.flatMap((topic) => this.partitionsOf(topic)).reduce(
 			(sum, id) => sum + this.storage.all(id).length,
 			0,
@@ -127,13 +151,14 @@ export class Simulation {
 		this.faults[fault] = (this.faults[fault] ?? 0) + 1;
 	}
 
-	#boot(host: Host): void {
+	#boot(host: SimulatedHost): void {
 		host.boots++;
-		const { time, random, storage, partitions } = this;
+		const { time, random, storage, behaviours, partitions } = this;
 		const process = new SimulatedProcess(host.id, String(host.boots), host.skewMs, host.disk, {
 			time,
 			random,
 			storage,
+			behaviours,
 			partitions,
 			cluster: this.hosts.length > 1,
 			weather: () => this.#weather,
@@ -163,7 +188,7 @@ export class Simulation {
 		});
 	}
 
-	#afterCrash(host: Host, gone: SimulatedProcess): void {
+	#afterCrash(host: SimulatedHost, gone: SimulatedProcess): void {
 		const { random, time } = this;
 		if (this.#stormy) this.#damage(host);
 		time.after(random.between(...DOWN_MS), () => {
@@ -184,7 +209,7 @@ export class Simulation {
 		});
 	}
 
-	#damage({ disk }: Host): void {
+	#damage({ disk }: SimulatedHost): void {
 		const { random } = this;
 		const kind = random.pick(["none", "none", "none", "lost", "older", "checkpoint", "rows"]);
 		if (kind !== "none") this.count(`disk: ${kind}`);
@@ -199,7 +224,7 @@ export class Simulation {
 		if (kind === "rows") for (const address of disk.stored) if (random.chance(0.3)) disk.damageRow(address);
 	}
 
-	#restartGently(host: Host): void {
+	#restartGently(host: SimulatedHost): void {
 		const { process } = host;
 		if (!process?.alive) return;
 		this.count("clean stop");

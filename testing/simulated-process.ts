@@ -2,16 +2,16 @@
  * One simulated node process: the production Node over the in-memory log, with a clock of its own and a network
  * that fails by the seed. Owns what dies with the process; log and snapshots are given to it.
  */
-import { MycelogError } from "../../persistence/errors.ts";
-import type { Clock } from "../../runtime/clock.ts";
-import type { Logger } from "../../runtime/logger.ts";
-import type { Message } from "../../runtime/message.ts";
-import { Node } from "../../runtime/node.ts";
-import { MemoryLog, type MemoryStorage, type Network } from "../../testing/memory-log.ts";
-import type { MemorySnapshots } from "../../testing/memory-snapshots.ts";
-import type { Random } from "../../testing/random.ts";
-import type { VirtualTime } from "../../testing/virtual-time.ts";
-import { cellBehaviours } from "./cell.ts";
+import { MycelogError } from "../persistence/errors.ts";
+import type { Behaviour } from "../runtime/behaviour.ts";
+import type { Clock } from "../runtime/clock.ts";
+import type { Logger } from "../runtime/logger.ts";
+import type { Message } from "../runtime/message.ts";
+import { Node } from "../runtime/node.ts";
+import { MemoryLog, type MemoryStorage, type Network } from "./memory-log.ts";
+import type { MemorySnapshots } from "./memory-snapshots.ts";
+import type { Random } from "./random.ts";
+import type { VirtualTime } from "./virtual-time.ts";
 
 /** Milliseconds that one way to the log takes, by chance up to the second figure. */
 const WAY_MS = [0, 12] as const;
@@ -38,6 +38,7 @@ export interface Surroundings {
 	readonly time: VirtualTime;
 	readonly random: Random;
 	readonly storage: MemoryStorage;
+	readonly behaviours: readonly Behaviour[];
 	readonly partitions: number;
 	readonly cluster: boolean;
 	readonly weather: () => Weather;
@@ -64,7 +65,7 @@ export class SimulatedProcess {
 	constructor(hostId: string, boot: string, skewMs: number, disk: MemorySnapshots, around: Surroundings) {
 		this.hostId = hostId;
 		this.#surroundings = around;
-		const { time, random, storage, partitions, cluster } = around;
+		const { time, random, storage, behaviours, partitions, cluster } = around;
 		const clock: Clock = {
 			now: () => time.now() + skewMs,
 			after: (delayMs, callback) => time.after(delayMs, () => this.alive && callback()),
@@ -77,7 +78,7 @@ export class SimulatedProcess {
 			boot,
 			log: this.log,
 			snapshots: disk.open(() => this.alive),
-			behaviours: cellBehaviours,
+			behaviours,
 			partitions,
 			outlets: { deliver: (connection, message) => this.#deliver(connection, message), signal: () => {} },
 			logger: this.#logger(),
