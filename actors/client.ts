@@ -11,6 +11,7 @@ import { type EventMeta, machineBehaviour } from "../runtime/machine-behaviour.t
 import type { Event, Message, ReplyTo } from "../runtime/message.ts";
 import { CLIENTS_TOPIC } from "../runtime/topics.ts";
 import { answersTo, goneAnswer, type WaitingCall, waitingCall, withCall } from "./client-waiting.ts";
+import { IMPORTED_GENERATION } from "./workspace-import.ts";
 
 /** A connection that speaks, or asks to speak, for the client. */
 export interface Claim {
@@ -85,6 +86,8 @@ type ClientEvent =
 	| { type: "client.claimLost"; meta: EventMeta; claim: string; before: number }
 	| { type: "client.kicked"; meta: EventMeta; reason: string }
 	| { type: "client.met"; meta: EventMeta; peer: string }
+	/** It was a client of another server, and is expected here. */
+	| { type: "client.imported"; meta: EventMeta; resumeWindowMs: number }
 	| { type: "client.callWaits"; meta: EventMeta; call: WaitingCall };
 
 interface TellParams {
@@ -253,6 +256,21 @@ const keepCall = machineSetup.assign({
 			: context.waiting,
 });
 
+/** As if it had been connected here and cut off: no socket, nothing sent to it, nothing acknowledged. */
+const expectClient = machineSetup.assign({
+	claim: ({ context, event }) =>
+		event.type === "client.imported"
+			? {
+					generation: IMPORTED_GENERATION,
+					outlet: { node: "", connection: "" },
+					resumeWindowMs: event.resumeWindowMs,
+					from: event.meta.offset,
+					acked: -1,
+					seen: null,
+				}
+			: context.claim,
+});
+
 /** It was on its way here while the session ended. */
 const answerLate = machineSetup.enqueueActions(({ context, event, enqueue }) => {
 	if (event.type === "client.callWaits") answerAll([event.call], context, event.meta.timestamp, enqueue);
@@ -271,7 +289,12 @@ export const clientMachine = machineSetup.createMachine({
 	initial: "absent",
 	states: {
 		/** No session, and none that could be resumed. */
-		absent: { on: { "client.connect": { target: "joining", actions: requestAdmission } } },
+		absent: {
+			on: {
+				"client.connect": { target: "joining", actions: requestAdmission },
+				"client.imported": { target: "suspended", actions: expectClient },
+			},
+		},
 		/** The workspace decides. */
 		joining: {
 			on: {
@@ -325,6 +348,7 @@ export const clientMachine = machineSetup.createMachine({
 			entry: leaveWorkspace,
 			on: {
 				"client.connect": { target: "joining", actions: requestAdmission },
+				"client.imported": { target: "suspended", actions: expectClient },
 				"client.callWaits": { actions: answerLate },
 			},
 		},

@@ -103,7 +103,7 @@ const GONE = { record: null, members: {}, services: {}, subscribers: {}, logged:
  * Tells the directory of a new or changed record. The directory gives the answer, so that whoever made a
  * workspace finds it in the next list.
  */
-function listed(record: WorkspaceRecord, answer?: DirectoryAnswer): WorkspaceEffect {
+export function listed(record: WorkspaceRecord, answer?: DirectoryAnswer): WorkspaceEffect {
 	return tell(DIRECTORY_ADDRESS, { type: "directory.put", summary: summaryOf(record), answer });
 }
 

@@ -146,7 +146,25 @@ export interface DeleteEvent extends Command {
 	readonly caller: Caller;
 }
 
+/** From another server's store, by an operator. */
+export interface ImportEvent extends Command {
+	readonly type: "workspace.import";
+	readonly record: Fields;
+	readonly overwrite: boolean;
+}
+export interface ImportClientEvent extends Command {
+	readonly type: "workspace.importClient";
+	readonly client: string;
+	readonly user: User;
+	/** By name; more may follow in further events. */
+	readonly services: Fields;
+	/** How long the client has to come, milliseconds. */
+	readonly resumeWindowMs: number;
+}
+
 export type WorkspaceEvent =
+	| ImportEvent
+	| ImportClientEvent
 	| JoinEvent
 	| LeaveEvent
 	| RegisterEvent

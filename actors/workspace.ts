@@ -13,6 +13,7 @@ import { Refusal } from "./refusal.ts";
 import { serviceAccess } from "./workspace-access.ts";
 import { announceFromElsewhere, passBroadcast, subscribe, unsubscribe } from "./workspace-events.ts";
 import { countLogged, listLogged, logEvent } from "./workspace-history.ts";
+import { importClient, importClientProblem, importProblem, importWorkspace } from "./workspace-import.ts";
 import { create, createProblem, deleteProblem, end, found, remove } from "./workspace-life.ts";
 import { isLast, isLate, join, joinProblem, leave, refuseJoin } from "./workspace-members.ts";
 import * as queries from "./workspace-queries.ts";
@@ -21,6 +22,8 @@ import { addBookmark, removeBookmark, revokeToken, setEnv } from "./workspace-se
 import {
 	type CreateEvent,
 	type DeleteEvent,
+	type ImportClientEvent,
+	type ImportEvent,
 	initialContext,
 	type JoinEvent,
 	type LeaveEvent,
@@ -48,6 +51,9 @@ const machineSetup = setup({
 		mayJoin: ({ context, event }) => joinProblem(context, event as JoinEvent) === undefined,
 		mayCreate: ({ context, event }) => createProblem(context, event as CreateEvent) === undefined,
 		mayDelete: ({ context, event }) => deleteProblem(context, event as DeleteEvent) === undefined,
+		mayImport: ({ context, event }) => importProblem(context, event as ImportEvent) === undefined,
+		mayImportClient: ({ context, event }) =>
+			importClientProblem(context, event as ImportClientEvent) === undefined,
 		isLate: ({ context, event }) => isLate(context, event as LeaveEvent),
 		isLastOfTemporary: ({ context }) => isLast(context) && !context.record?.persistent,
 		isLast: ({ context }) => isLast(context),
@@ -85,6 +91,12 @@ const refuseCreate = act<CreateEvent>((context, event) => ({
 const refuseDelete = act<DeleteEvent>((context, event) => ({
 	effects: refuse(event.meta, deleteProblem(context, event) as string),
 }));
+const refuseImport = act<ImportEvent>((context, event) => ({
+	effects: refuse(event.meta, importProblem(context, event) as string),
+}));
+const refuseImportClient = act<ImportClientEvent>((context, event) => ({
+	effects: refuse(event.meta, importClientProblem(context, event) as string),
+}));
 const refuseAbsent = act(({ name }, { meta }) => ({
 	effects: refuse(meta, `KeyError: 'Workspace not found: ${name}'`),
 }));
@@ -99,6 +111,10 @@ const founding = {
 	"workspace.create": [
 		{ guard: "mayCreate", target: "#workspace.active.empty", actions: act(create) },
 		{ actions: refuseCreate },
+	],
+	"workspace.import": [
+		{ guard: "mayImport", target: "#workspace.active.empty", actions: act(importWorkspace) },
+		{ actions: refuseImport },
 	],
 } as const;
 
@@ -122,6 +138,7 @@ export const workspaceMachine = machineSetup.createMachine({
 		"member.kick": { actions: refuseAbsent },
 		"workspace.unload": { actions: refuseAbsent },
 		"workspace.delete": { actions: refuseAbsent },
+		"workspace.importClient": { actions: refuseAbsent },
 	},
 	states: {
 		/** Never made. */
@@ -134,6 +151,14 @@ export const workspaceMachine = machineSetup.createMachine({
 					{ actions: act(refuseJoin) },
 				],
 				"workspace.create": [{ guard: "mayCreate", actions: act(create) }, { actions: refuseCreate }],
+				"workspace.import": [
+					{ guard: "mayImport", actions: act(importWorkspace) },
+					{ actions: refuseImport },
+				],
+				"workspace.importClient": [
+					{ guard: "mayImportClient", target: ".occupied", actions: act(importClient) },
+					{ actions: refuseImportClient },
+				],
 				"workspace.delete": [
 					{ guard: "mayDelete", target: "deleted", actions: act(remove) },
 					{ actions: refuseDelete },

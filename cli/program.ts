@@ -52,6 +52,7 @@ export function mycelogProgram(hooks: ProgramHooks): Command {
 	addHistory(program, hooks);
 	addReplay(program, hooks);
 	addVerify(program, hooks);
+	addImport(program, hooks);
 	return program;
 }
 
@@ -162,6 +163,54 @@ Examples:
 		const { config } = resolve(hooks, flags);
 		const { verifyCommand } = await import("./operator-commands.ts");
 		hooks.exit(await verifyCommand(config, of, flags as never));
+	});
+}
+
+/** What makes the log that is imported into, beside what finds it. */
+const IMPORT_KEYS: readonly OptionKey[] = [
+	...PLACE_KEYS,
+	"partitions",
+	"clientsRetentionMs",
+	"durability",
+	"kafkaReplicationFactor",
+	"kafkaMinInsyncReplicas",
+];
+
+/** Time for clients to come over, milliseconds. */
+const WAIT_FOR_CLIENTS_MS = 600_000;
+
+function addImport(program: Command, hooks: ProgramHooks): void {
+	const command = program
+		.command("import")
+		.description("take over what another server holds")
+		.command("hypha")
+		.description("take over workspaces, clients with their services, and revoked tokens of a running Hypha")
+		.requiredOption(
+			"--redis-uri <uri>",
+			"its Redis: redis://[user:password@]host:port[/db], rediss:// for TLS",
+		)
+		.option("--dry-run", "report what would be written, write nothing")
+		.option("--overwrite", "replace workspaces that are here and differ")
+		.addOption(
+			new Option("--wait-for-clients-ms <ms>", "how long its clients have to come here; 0 leaves them out")
+				.default(WAIT_FOR_CLIENTS_MS)
+				.argParser(wholeNumber),
+		)
+		.option("--json", "one JSON document for programs");
+	addOptions(command, IMPORT_KEYS).addHelpText(
+		"after",
+		`
+An embedded log is written while no node runs on it; a cluster's Kafka at any time. What is here already
+is not written again. Step by step: docs/migrating-from-hypha.md.
+
+Examples:
+  mycelog import hypha --redis-uri redis://127.0.0.1:6379/0 --dry-run
+  mycelog import hypha --redis-uri redis://hypha-redis:6379/0 --kafka-uri kafka-1:9092`,
+	);
+	command.action(async (flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { importHyphaCommand } = await import("./import-command.ts");
+		hooks.exit(await importHyphaCommand(config, flags as never));
 	});
 }
 

@@ -37,6 +37,8 @@ export const CLIENT_NOTES: ChartNotes = {
 		"client.left": "The socket ended with a close frame of the client's own: a goodbye.",
 		"client.cut": "The socket ended in any other way.",
 		"client.claimLost": "The node process that held the connection is gone (it was started anew).",
+		"client.imported":
+			"The client was another server's and is taken over with its workspace: it has a window's time to come.",
 		"client.met":
 			"A client of another workspace was allowed to call this one, or the other way round: from now on they may talk.",
 		"client.callWaits":
@@ -73,6 +75,9 @@ export const WORKSPACE_NOTES: ChartNotes = {
 		"member.join": "A client actor asks to admit a connection.",
 		"member.leave":
 			"A client actor says that a connection is over for good, or a user actor that it is over the limit.",
+		"workspace.import": "An operator takes the workspace over from another server's store.",
+		"workspace.importClient":
+			"The same for a client that was connected there: it and its services count as members that were cut off.",
 		"workspace.create": "A request to make the workspace, or to overwrite its record.",
 		"workspace.delete": "A request to delete it; the other members are shown out.",
 		"service.register": "A member registers or replaces a service.",
@@ -92,6 +97,8 @@ export const WORKSPACE_NOTES: ChartNotes = {
 	guards: {
 		mayJoin:
 			"token not revoked, workspace there or brought along, read permission, not an older connection, within the quotas",
+		mayImport: "a legal record, and not there yet (or overwriting)",
+		mayImportClient: "the workspace is there, and no such client has come here itself",
 		mayCreate: "a registered user, a legal name, and not there yet (or overwriting with admin permission)",
 		mayDelete: "admin permission",
 		isLate: "a newer connection of the client has joined meanwhile, or it is no member",

@@ -12,6 +12,7 @@ type Entry = [code: string, { readonly meaning: string; readonly retryable: bool
 
 const AREAS: Readonly<Record<string, string>> = {
 	config: "Configuration: before a node listens",
+	import: "Taking over from another server",
 	log: "The log",
 	snapshot: "Snapshots",
 	actor: "Actors",

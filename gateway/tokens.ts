@@ -232,13 +232,20 @@ function userOf(claims: Readonly<Record<string, unknown>>): User {
 	const { sub, scope, exp } = claims;
 	if (typeof sub !== "string" || typeof scope !== "string") throw new Error("Incorrect claims in the token");
 	const { namespace } = TOKEN_DEFAULTS;
-	const roles = Array.isArray(claims[`${namespace}roles`]) ? (claims[`${namespace}roles`] as string[]) : [];
+	const claimed = claims[`${namespace}roles`];
+	const text = (value: unknown) => (typeof value === "string" ? value : null);
+	const parent = text(claims[`${namespace}parent`]);
+	// Upstream hands an admin's role, and `*`, on to every token it makes for others; such a token holds what it names.
+	const roles = (Array.isArray(claimed) ? claimed.filter((role) => typeof role === "string") : []).filter(
+		(role) => role !== "admin" || parent === null,
+	);
 	const workspaces: Record<string, Permission> = {};
 	const extra: string[] = [];
 	let current: string | null = null;
 	let client: string | null = null;
 	for (const word of scope.split(" ").filter(Boolean)) {
 		const grant = /^ws:(.+)#(r|rw|a)$/.exec(word);
+		if (grant?.[1] === "*" && parent !== null) continue;
 		if (grant) workspaces[grant[1] as string] = grant[2] as Permission;
 		else if (word.startsWith("wid:")) current = word.slice(4);
 		else if (word.startsWith("cid:")) client = word.slice(4);
@@ -246,11 +253,10 @@ function userOf(claims: Readonly<Record<string, unknown>>): User {
 	}
 	workspaces[`ws-user-${sub}`] = "a";
 	if (roles.includes("admin")) workspaces["*"] = "a";
-	const text = (value: unknown) => (typeof value === "string" ? value : null);
 	return newUser(sub, {
 		roles,
 		email: text(claims[`${namespace}email`]),
-		parent: text(claims[`${namespace}parent`]),
+		parent,
 		workspaces,
 		current,
 		client,

@@ -33,6 +33,11 @@ export const ERROR_CATALOGUE = {
 		retryable: false,
 		fix: "Install the package named in the message for this Node version and platform.",
 	},
+	"import.source-unreachable": {
+		meaning: "The store to import from did not answer, or refused the login.",
+		retryable: true,
+		fix: "Check the named address, user and password, and that this machine may reach it; nothing was written.",
+	},
 	"log.unreachable": {
 		meaning: "The log's broker did not answer within the deadline.",
 		retryable: true,
