@@ -5,6 +5,7 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import type { LogHealth } from "../persistence/log.ts";
 import type { Node } from "../runtime/node.ts";
+import { addAssetRoutes, type HttpAssetsParts } from "./http-assets.ts";
 import { HttpError } from "./http-exchange.ts";
 import { addLoginRoutes, type HttpLoginParts } from "./http-login.ts";
 import { HttpRoutes } from "./http-routes.ts";
@@ -14,11 +15,7 @@ import type { GatewayMetrics } from "./metrics.ts";
 import { PATHS_NOT_OFFERED } from "./not-offered.ts";
 import { openApi } from "./openapi.ts";
 
-export interface HttpParts extends HttpServicesParts, HttpRpcParts, HttpLoginParts {
-	readonly basePath: string;
-	readonly version: string;
-	/** As clients reach this node. */
-	readonly url: () => string;
+export interface HttpParts extends HttpServicesParts, HttpRpcParts, HttpLoginParts, HttpAssetsParts {
 	readonly node: Node;
 	readonly metrics: GatewayMetrics;
 	/** Being shut down: alive, but not to be sent new clients. */
@@ -32,6 +29,7 @@ export function addRoutes(app: TemplatedApp, parts: HttpParts): void {
 	addServiceRoutes(routes, parts);
 	addRpcRoutes(routes, parts);
 	addLoginRoutes(routes, parts);
+	addAssetRoutes(routes, parts);
 	for (const [name, words] of Object.entries(PATHS_NOT_OFFERED)) {
 		const error = new HttpError(501, `NotImplementedError: ${words} not offered by this server`);
 		for (const path of [`/:workspace/${name}`, `/:workspace/${name}/*`]) routes.refuse(path, error);

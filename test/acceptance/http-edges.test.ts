@@ -6,6 +6,7 @@ import { BURST_SECONDS } from "../../gateway/rate-limit.ts";
 import { metric } from "../kit/metric.ts";
 import { NodeProcess } from "../kit/node-process.ts";
 import { makeWorkspace, type TestWorkspace } from "../kit/on-each-log.ts";
+import { RawClient } from "../kit/raw-client.ts";
 
 const REQUESTS_PER_SECOND = 1;
 
@@ -88,15 +89,52 @@ describe("HTTP", () => {
 		});
 	});
 
+	test("and RPC say that services of Hypha which are not offered are not, instead of that nothing was found", async () => {
+		const client = await RawClient.connect(node.url, {
+			clientId: "asking",
+			workspace: team.id,
+			token: team.token,
+		});
+		for (const service of ["artifact-manager", "server-apps", "s3-storage"]) {
+			const words = new RegExp(`NotImplementedError: the service public/${service} is not offered`);
+			await expect(client.manage("get_service", `public/${service}`)).rejects.toThrow(words);
+			const answer = await get(`public/services/${service}/list`, ++address);
+			expect([answer.status, (await answer.json()) as unknown]).toEqual([
+				501,
+				{ success: false, detail: expect.stringMatching(words) },
+			]);
+		}
+		await expect(client.manage("get_service", "public/other")).rejects.toThrow(/Service not found/);
+		await client.leave();
+	});
+
+	test("gives pages the published client, and says where the server is and who asks", async () => {
+		for (const name of ["hypha-rpc-websocket.mjs", "hypha-rpc-websocket.js"]) {
+			const script = await get(`assets/${name}`, ++address, { origin: "https://example.org" });
+			expect(script.headers.get("content-type")).toBe("application/javascript");
+			expect(script.headers.get("access-control-allow-origin")).toBe("https://example.org");
+			expect(await script.text()).toContain("connectToServer");
+		}
+		const other = await makeWorkspace(node, "config");
+		const config = await (await get("assets/config.json", ++address, bearer(other.token))).json();
+		expect(config).toMatchObject({
+			public_base_url: node.url,
+			user: { is_anonymous: false, scope: { current_workspace: other.id } },
+		});
+	});
+
 	test("describes its routes in OpenAPI that a validator accepts, each with the paths that are served", async () => {
 		const description = (await (await get("openapi.json", ++address)).json()) as Record<string, never>;
 		expect(await new Validator().validate(structuredClone(description))).toEqual({ valid: true });
 		const paths = Object.keys(description["paths"] as never);
 		expect(paths).toEqual(
 			expect.arrayContaining([
+				"/assets/config.json",
 				"/health/readiness",
 				"/metrics",
 				"/openapi.json",
+				"/public/apps/hypha-login/",
+				"/rpc",
 				"/{workspace}/info",
 				"/{workspace}/services/",
 				"/{workspace}/services/{service}",
