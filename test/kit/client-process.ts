@@ -55,7 +55,16 @@ export class ClientProcess {
 	}
 
 	static python(): ClientProcess {
-		const child = spawn(pythonWithClient(), [driver("driver.py")], {
+		return ClientProcess.#python("driver.py");
+	}
+
+	/** The same client by its synchronous API; it knows the everyday commands. */
+	static pythonSync(): ClientProcess {
+		return ClientProcess.#python("driver_sync.py");
+	}
+
+	static #python(file: string): ClientProcess {
+		const child = spawn(pythonWithClient(), [driver(file)], {
 			stdio: "pipe",
 			env: { ...process.env, HYPHA_LOGLEVEL: "ERROR", PYTHONUNBUFFERED: "1" },
 		});
@@ -63,10 +72,16 @@ export class ClientProcess {
 	}
 
 	static javascript(): ClientProcess {
-		return new ClientProcess(
-			"javascript",
-			spawn(process.execPath, [driver("driver.mjs")], { stdio: "pipe" }),
-		);
+		return ClientProcess.#javascript("driver.mjs");
+	}
+
+	/** The same client in a page of a headless Chromium, from the server it connects to. */
+	static browser(): ClientProcess {
+		return ClientProcess.#javascript("driver_browser.mjs");
+	}
+
+	static #javascript(file: string): ClientProcess {
+		return new ClientProcess("javascript", spawn(process.execPath, [driver(file)], { stdio: "pipe" }));
 	}
 
 	/** Run one command of the driver. Throws with the client's own error text. */
