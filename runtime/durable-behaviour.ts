@@ -5,7 +5,7 @@
  */
 import type { AnyStateMachine } from "xstate";
 import { MycelogError } from "../persistence/errors.ts";
-import { answered, ID_FACT, repeated } from "./answers.ts";
+import { answered, ID_FACT, REPEATED_ID, repeated } from "./answers.ts";
 import type { Behaviour, Step } from "./behaviour.ts";
 import { type DelayMeaning, noted, rung, SEEN_TIMER, seen, ticked, woken } from "./calendar.ts";
 import { durableEffect } from "./durable-actions.ts";
@@ -19,7 +19,7 @@ import {
 	UNBORN,
 } from "./durable-state.ts";
 import type { Effect, ReplyResult } from "./effect.ts";
-import { type Hold, hasRoom, heldOf, messageFrom } from "./hold.ts";
+import { type Hold, hasRoom, heldOf, messageFrom, withRepeat } from "./hold.ts";
 import { ended, type Place, withMeta } from "./machine-behaviour.ts";
 import { boundedMachine, type ChildWork, describeTree, logicOf, type Tree } from "./machine-children.ts";
 import { INNER_EVENT, Turn, WORK_PREFIX } from "./machine-tree.ts";
@@ -181,6 +181,8 @@ export function durableBehaviour(options: DurableOptions): Behaviour<DurableStat
 	}
 
 	function hold(state: DurableState, before: Hold, message: Message): Step<DurableState> {
+		const known = withRepeat(before, message);
+		if (known) return { state: { ...state, hold: known }, effects: [{ type: "drop", reason: REPEATED_ID }] };
 		if (hasRoom(before, message)) {
 			return {
 				state: { ...state, hold: { ...before, held: [...before.held, heldOf(message)] } },
@@ -232,6 +234,11 @@ export function durableBehaviour(options: DurableOptions): Behaviour<DurableStat
 			if (!("failure" in step)) {
 				next = step.state;
 				effects.push(...step.effects);
+				for (const replyTo of one.repeats ?? []) {
+					const told = repeated(next.answers, { ...held, replyTo });
+					if (told) next = { ...next, answers: told.answers };
+					effects.push(...(told?.effects ?? []));
+				}
 				continue;
 			}
 			const waiting = options.onFailure === "pause" || (i === 0 && what === "retry");

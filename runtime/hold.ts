@@ -3,19 +3,22 @@
  * pauses and what ends it is durable-behaviour.ts.
  */
 import type { LogRecord } from "../persistence/log.ts";
-import { type Message, messageOf } from "./message.ts";
+import { ID_FACT, REPEATS_WAITING_MAX } from "./answers.ts";
+import { type Message, messageOf, type ReplyTo } from "./message.ts";
 
 /** Messages a paused actor keeps; past it each further one is parked as a dead letter. */
 export const HELD_MESSAGES_MAX = 1_000;
 /** Bytes of their bodies together; the same past it. */
 export const HELD_BYTES_MAX = 4 * 1024 * 1024;
 
-interface HeldMessage {
+export interface HeldMessage {
 	readonly offset: number;
 	readonly timestamp: number;
 	readonly headers: Readonly<Record<string, string>>;
 	/** Base64. */
 	readonly body: string;
+	/** Of repeats under the same id, which are not kept themselves. */
+	readonly repeats?: readonly ReplyTo[];
 }
 
 export interface Hold {
@@ -33,6 +36,18 @@ export function hasRoom({ held }: Hold, message: Message): boolean {
 	// Base64 has four characters for three bytes.
 	const bytes = held.reduce((sum, { body }) => sum + body.length * 0.75, message.body.length);
 	return held.length < HELD_MESSAGES_MAX && bytes <= HELD_BYTES_MAX;
+}
+
+/** With a repeat of a kept message noted; undefined: it is none. */
+export function withRepeat(hold: Hold, { facts, replyTo }: Message): Hold | undefined {
+	const id = facts?.[ID_FACT];
+	const first = id === undefined ? -1 : hold.held.findIndex(({ headers }) => headers[ID_FACT] === id);
+	if (first < 0) return undefined;
+	if (!replyTo) return hold;
+	const held = hold.held.map((one, i) =>
+		i === first ? { ...one, repeats: [...(one.repeats ?? []), replyTo].slice(-REPEATS_WAITING_MAX) } : one,
+	);
+	return { ...hold, held };
 }
 
 export function heldOf({ offset, timestamp, record, body }: Message): HeldMessage {

@@ -6,7 +6,7 @@ import type { AnyStateMachine } from "xstate";
 import { addressOf } from "../runtime/address.ts";
 import { ID_FACT } from "../runtime/answers.ts";
 import type { ActorDefinition, ActorState, EventOf } from "../runtime/define-actor.ts";
-import { STATE_QUERY } from "../runtime/durable-behaviour.ts";
+import { INTERVENTIONS, type Intervention, STATE_QUERY } from "../runtime/durable-behaviour.ts";
 import { type Event, encodeBody, messageOf, recordOf } from "../runtime/message.ts";
 import type { Random } from "./random.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
@@ -34,7 +34,9 @@ export interface Callers<Actors extends readonly ActorDefinition[]> {
 		id: string,
 		event: EventOf<MachineOf<Actors, Type>>,
 	): void;
-	/** Sent again under one id until it is answered: counts exactly once. */
+	/** What an operator would do, where it applies. */
+	intervene(type: Actors[number]["type"], id: string, what: Intervention): void;
+	/** Sent again under one id until it is answered: counts exactly once. Of an actor that pauses it may never be. */
 	ask<const Type extends Actors[number]["type"]>(
 		type: Type,
 		id: string,
@@ -93,9 +95,16 @@ export function simulationOf<const Actors extends readonly ActorDefinition[]>(
 		behaviours: actors.map(({ behaviour }) => behaviour),
 		faults,
 		work: (simulation) => {
-			const work: OutsideWork = new OutsideWork(simulation, options.operations, () =>
-				workload(work as unknown as Callers<Actors>),
-			);
+			const work: OutsideWork = new OutsideWork(simulation, options.operations, () => {
+				const tell = work.tell.bind(work);
+				const callers = {
+					random: simulation.random,
+					tell,
+					ask: work.ask.bind(work),
+					intervene: work.intervene.bind(work),
+				};
+				workload(callers as unknown as Callers<Actors>);
+			});
 			return work;
 		},
 		checks: async (simulation) => {
@@ -159,6 +168,14 @@ export class OutsideWork implements SimulationWork {
 			this.underWay--;
 			if (isKnown) this.accepted.push(sent);
 		});
+	}
+
+	intervene(type: string, id: string, what: Intervention): void {
+		const process = this.random.pick(this.#simulation.live);
+		if (!process) return;
+		this.underWay++;
+		const told = process.node.tell(addressOf(type, id), { type: INTERVENTIONS[what] });
+		this.#outcome(process, told).then(() => this.underWay--);
 	}
 
 	ask(type: string, id: string, event: Event): void {

@@ -201,6 +201,19 @@ test("a paused actor and its re-fold are equal, snapshots included", async () =>
 	expect(await verify(parts, "list/1")).toMatchObject({ ok: true, snapshot: "equal" });
 });
 
+test("repeats under one id are kept once by a paused actor, and each of them is answered", async () => {
+	const stage = new TimedStage();
+	const { node } = await stage.start([list()]);
+	const one = node.ref("list", "1");
+	await one.pause();
+	const asked = [1, 2, 3].map(() => one.ask({ type: "put", n: 7 }, { id: "seven" }));
+	await settled();
+	expect((await one.state()).paused?.held).toBe(1);
+	await one.resume();
+	expect(await Promise.all(asked)).toEqual([1, 1, 1]);
+	expect((await one.state()).context.items).toEqual([7]);
+});
+
 test("work that failed for good is run once more by retry", async () => {
 	code.broken = true;
 	const stage = new TimedStage();
