@@ -62,8 +62,8 @@ export function permissionOf(user: User, workspace: OwnedWorkspace): Permission 
 
 export function isOwner(user: User, { id, owners }: OwnedWorkspace): boolean {
 	if (user.is_anonymous) return id === `ws-user-${user.id}`;
-	// A child token stands for itself only: its parent's workspaces are not its own.
-	if (user.parent) return false;
+	// A child token stands for itself only: what it made is its own, its parent's workspaces are not.
+	if (user.parent) return owners.includes(user.id);
 	return (
 		owners.includes(user.id) ||
 		(user.email !== null && owners.includes(user.email)) ||

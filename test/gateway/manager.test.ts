@@ -475,7 +475,11 @@ test("a workspace made with a child token is that token's own, and others of its
 	await stage.call(child, "create_workspace", { config: { id: "child-own" } });
 	const again = { config: { id: "child-own", description: "again" }, overwrite: true };
 	expect(await stage.call(child, "create_workspace", again)).toMatchObject({ description: "again" });
-	await expect(stage.call(child, "delete_workspace", { workspace: "ann-own" })).rejects.toThrow(/^PermissionError/);
-	expect(await stage.call(ann, "get_workspace_info", { workspace: "child-own" })).toMatchObject({ id: "child-own" });
+	await expect(stage.call(child, "delete_workspace", { workspace: "ann-own" })).rejects.toThrow(
+		/^PermissionError/,
+	);
+	expect(await stage.call(ann, "get_workspace_info", { workspace: "child-own" })).toMatchObject({
+		id: "child-own",
+	});
 	expect(await stage.call(child, "delete_workspace", { workspace: "child-own" })).toBeNull();
 });

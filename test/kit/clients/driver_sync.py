@@ -1,0 +1,193 @@
+"""The synchronous API of the unmodified Python client, steered by a test like driver.py: what blocks there blocks a
+thread here. Owns the translation of commands to client calls; what is right or wrong, the test decides."""
+
+import base64
+import hashlib
+import json
+import os
+import sys
+import threading
+
+# The client logs to stdout: answers leave by a descriptor of their own.
+ANSWERS = os.fdopen(os.dup(1), "w", buffering=1)
+os.dup2(2, 1)
+
+from hypha_rpc.sync import connect_to_server  # noqa: E402
+
+# Longer binary results go back as length and digest, bytes.
+INLINE_BYTES_MAX = 64 * 1024
+# Of one connection: handlers, and calls they make.
+WORKERS = 8
+
+servers = {}
+services = {}
+events = {}
+handlers = {}
+news = threading.Condition()
+answering = threading.Lock()
+
+
+def pattern(count):
+    """The same bytes in every language: i % 251."""
+    base = bytes(range(251))
+    return (base * (count // 251 + 1))[:count]
+
+
+def decoded(value):
+    if isinstance(value, dict):
+        if "$bytes" in value:
+            return base64.b64decode(value["$bytes"])
+        if "$pattern" in value:
+            return pattern(value["$pattern"])
+        return {key: decoded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [decoded(item) for item in value]
+    return value
+
+
+def encoded(value):
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        data = bytes(value)
+        if len(data) > INLINE_BYTES_MAX:
+            return {"$sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
+        return {"$bytes": base64.b64encode(data).decode()}
+    if isinstance(value, dict):
+        return {key: encoded(item) for key, item in dict.items(value) if not callable(item)}
+    if isinstance(value, (list, tuple)):
+        return [encoded(item) for item in value]
+    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
+
+
+def hello_service(service_id, config):
+    def count(upto):
+        for number in range(upto):
+            yield number
+
+    def fail(text):
+        raise ValueError(text)
+
+    def whoami(context=None):
+        return {key: context[key] for key in ("from", "to", "ws", "user")}
+
+    if config.get("require_context"):
+        return {"id": service_id, "name": service_id, "config": config, "whoami": whoami}
+    return {
+        "id": service_id,
+        "name": service_id,
+        "config": config,
+        "add": lambda a, b: a + b,
+        "reverse": lambda data: data[::-1],
+        "echo": lambda value: value,
+        "greet": lambda name, greeting="Hello", mark="!": f"{greeting} {name}{mark}",
+        # A parameter named "items" would hide a method of the client's own maps: its schema comes back from registering.
+        "each": lambda things, visit: [visit(thing) for thing in things],
+        "count": count,
+        "fail": fail,
+        "hang": lambda: threading.Event().wait(),
+        "math": {"twice": lambda number: number * 2, "deep": {"negate": lambda number: -number}},
+    }
+
+
+def connect(name, options):
+    servers[name] = connect_to_server({**options, "sync_max_workers": WORKERS})
+    config = servers[name].config
+    return {"workspace": config.workspace, "client": config.client_id, "user": encoded(config.user)}
+
+
+def config(name):
+    return encoded(servers[name].config)
+
+
+def register(name, id, config={}, more={}):
+    return servers[name].register_service({**hello_service(id, config), **more})["id"]
+
+
+def unregister(name, id):
+    servers[name].unregister_service(id)
+
+
+def find(name, id, options={}):
+    service = servers[name].get_service(id, options)
+    services[f"{name} {id}"] = service
+    return {"id": service["id"], "methods": sorted(key for key in service if callable(service[key]))}
+
+
+def call(name, id, method, args=[], kwargs={}):
+    function = services[f"{name} {id}"]
+    for part in method.split("."):
+        function = function[part]
+    return encoded(function(*decoded(args), **decoded(kwargs)))
+
+
+def manage(name, method, args=[], kwargs={}):
+    return encoded(servers[name][method](*decoded(args), **decoded(kwargs)))
+
+
+def visit(name, id, items):
+    """Call `each` with a callback; the callback's own view comes back too."""
+    seen = []
+
+    def visitor(item):
+        seen.append(item)
+        return item * 10
+
+    return {"result": services[f"{name} {id}"]["each"](items, visitor), "seen": seen}
+
+
+def drain(name, id, upto):
+    return list(services[f"{name} {id}"]["count"](upto))
+
+
+def on(name, event):
+    received = events.setdefault(f"{name} {event}", [])
+
+    def handler(message):
+        with news:
+            received.append({"data": encoded(message.get("data")), "from": message.get("from")})
+            news.notify_all()
+
+    handlers[f"{name} {event}"] = handler
+    servers[name].on(event, handler)
+
+
+def off(name, event):
+    servers[name].off(event, handlers[f"{name} {event}"])
+
+
+def heard(name, event, count=0):
+    """What the handlers of the event got, as soon as it is `count` messages."""
+    received = events.setdefault(f"{name} {event}", [])
+    with news:
+        news.wait_for(lambda: len(received) >= count)
+        return list(received)
+
+
+def emit(name, message):
+    servers[name].emit(decoded(message))
+
+
+def disconnect(name):
+    servers.pop(name).disconnect()
+
+
+COMMANDS = {
+    command.__name__: command
+    for command in (
+        connect, config, register, unregister, find, call, manage, visit, drain, on, off, heard, emit, disconnect,
+    )
+}
+
+
+def run(line):
+    request = json.loads(line)
+    try:
+        answer = {"ok": True, "value": COMMANDS[request["do"]](**request["with"])}
+    except Exception as error:
+        answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+    with answering:
+        ANSWERS.write(json.dumps({"id": request["id"], **answer}) + "\n")
+
+
+for line in sys.stdin:
+    threading.Thread(target=run, args=(line,), daemon=True).start()
+os._exit(0)
