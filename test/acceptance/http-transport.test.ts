@@ -3,7 +3,7 @@ import { decodeMulti, encode } from "@msgpack/msgpack";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ClientProcess, pattern } from "../kit/client-process.ts";
 import { CutProxy } from "../kit/cut-proxy.ts";
-import { makeWorkspace, onEachLog, type TestWorkspace } from "../kit/on-each-log.ts";
+import { connectRoot, makeWorkspace, onEachLog, type TestWorkspace } from "../kit/on-each-log.ts";
 import { RawClient } from "../kit/raw-client.ts";
 
 const LARGE_BYTES = 1_500_000;
@@ -116,15 +116,17 @@ onEachLog("clients over HTTP", (node) => {
 
 		test("in the name of somebody else's stream is refused, without a token, with another's, with a good one of the same workspace", async () => {
 			const listener = await RawClient.connect(node().url, { clientId: "listener", ...member() });
-			const root = await RawClient.connect(node().url, { clientId: "maker", ...member() });
+			const root = await connectRoot(node());
+			const neighbour = (await root.manage("generate_token", { workspace: team.id })) as string;
 			await root.leave();
 			const forged = [
 				await post(team, "python-server"),
 				await post(team, "python-server", bearer(elsewhere.token)),
+				await post(team, "python-server", bearer(neighbour)),
 				await post(team, "python-server", bearer("nonsense")),
 				await post(team, "python-server", { cookie: "stream=x" }),
 			];
-			expect(forged.map(({ status }) => status)).toEqual([403, 403, 403, 403]);
+			expect(forged.map(({ status }) => status)).toEqual([403, 403, 403, 403, 403]);
 			expect((await post(team, "nobody", bearer(team.token))).status).toBe(400);
 			// The same token as the stream's: the client itself.
 			expect((await post(team, "python-server", bearer(team.token))).status).toBe(200);
