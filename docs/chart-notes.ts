@@ -137,6 +137,29 @@ export const DIRECTORY_NOTES: ChartNotes = {
 	guards: {},
 };
 
+export const ACCOUNT_NOTES: ChartNotes = {
+	title: "An account: `account/<name>`",
+	introduction:
+		"A person who can [log in](../operating/login.md) with a password: the hash of it, and the id of the user that a " +
+		"login gives a token for.",
+	states: { absent: "There is none of this name.", present: "There is one." },
+	events: {
+		"account.create": "The operator makes it.",
+		"account.setPassword": "It gets another password, by its owner or the operator.",
+		"account.remove": "The operator removes it.",
+	},
+	guards: {},
+};
+
+export const LOGIN_NOTES: ChartNotes = {
+	title: "Logins: `login/results`",
+	introduction:
+		"Tokens of logins that programs wait for, encrypted, until they expire. Programs look with a query, which is no event.",
+	states: { keeping: "The only state: results come and expire." },
+	events: { "login.report": "A person has logged in for the program that has the key." },
+	guards: {},
+};
+
 export const EVENT_NOTES: ChartNotes = {
 	title: "An event: `event/<name>`",
 	introduction:

@@ -5,17 +5,21 @@
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import type { AnyStateMachine } from "xstate";
+import { accountMachine } from "../actors/account.ts";
 import { clientMachine } from "../actors/client.ts";
 import { directoryMachine } from "../actors/directory.ts";
+import { loginMachine } from "../actors/login.ts";
 import { userMachine } from "../actors/user-connections.ts";
 import { workspaceMachine } from "../actors/workspace.ts";
 import { eventMachine, interestMachine } from "../runtime/event-actors.ts";
 import {
+	ACCOUNT_NOTES,
 	type ChartNotes,
 	CLIENT_NOTES,
 	DIRECTORY_NOTES,
 	EVENT_NOTES,
 	INTEREST_NOTES,
+	LOGIN_NOTES,
 	USER_NOTES,
 	WORKSPACE_NOTES,
 } from "./chart-notes.ts";
@@ -50,6 +54,8 @@ ${chart(clientMachine, CLIENT_NOTES)}
 ${chart(workspaceMachine, WORKSPACE_NOTES)}
 ${chart(userMachine, USER_NOTES)}
 ${chart(directoryMachine, DIRECTORY_NOTES)}
+${chart(accountMachine, ACCOUNT_NOTES)}
+${chart(loginMachine, LOGIN_NOTES)}
 ${chart(eventMachine, EVENT_NOTES)}
 ${chart(interestMachine, INTEREST_NOTES)}`;
 }

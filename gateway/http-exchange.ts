@@ -5,6 +5,7 @@
 
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import { STATUS_CODES } from "node:http";
+import type { Bodies } from "./http-bodies.ts";
 
 /** Bytes of a body; larger values belong on a WebSocket, which chunks them. */
 export const BODY_BYTES_MAX = 16 * 1024 * 1024;
@@ -44,6 +45,7 @@ export class Exchange {
 	readonly #res: HttpResponse;
 	#gone = false;
 	#onGone: () => void = () => {};
+	#forgetBody: () => void = () => {};
 
 	/** Everything that may be asked of `req` is read here: it is only valid in the route's own turn. */
 	constructor(res: HttpResponse, req: HttpRequest) {
@@ -59,6 +61,7 @@ export class Exchange {
 		this.#headers = headers;
 		res.onAborted(() => {
 			this.#gone = true;
+			this.#forgetBody();
 			this.#onGone();
 		});
 	}
@@ -80,21 +83,40 @@ export class Exchange {
 		return this.#gone;
 	}
 
-	/** Must be called in the route's own turn. Rejects with HttpError 413, and never settles for a client that goes. */
-	body(): Promise<Buffer> {
+	/**
+	 * Must be called in the route's own turn. Rejects with HttpError 413, or 503 where all bodies together are too much, and
+	 * never settles for a client that goes.
+	 */
+	body(bodies: Bodies): Promise<Buffer> {
 		return new Promise((resolve, reject) => {
-			const chunks: Buffer[] = [];
+			let chunks: Buffer[] = [];
 			let bytes = 0;
+			let held = 0;
+			let refusal: HttpError | undefined;
+			const forget = () => {
+				bodies.giveBack(held);
+				held = 0;
+				chunks = [];
+			};
+			this.#forgetBody = forget;
 			this.#res.onData((part, isLast) => {
 				bytes += part.byteLength;
 				if (bytes > BODY_BYTES_MAX) {
-					chunks.length = 0;
-					if (isLast) reject(new HttpError(413, `the body has more than ${BODY_BYTES_MAX} bytes`));
+					refusal ??= new HttpError(413, `the body has more than ${BODY_BYTES_MAX} bytes`);
+				} else if (!refusal && !bodies.take(part.byteLength)) {
+					refusal = new HttpError(503, "too many bodies arrive at once, try again", { "retry-after": "1" });
+				}
+				if (refusal) {
+					forget();
+					if (isLast) reject(refusal);
 					return;
 				}
+				held += part.byteLength;
 				// The library takes its memory back after this call.
 				chunks.push(Buffer.from(new Uint8Array(part)));
-				if (isLast) resolve(Buffer.concat(chunks));
+				if (!isLast) return;
+				resolve(chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks));
+				forget();
 			});
 		});
 	}

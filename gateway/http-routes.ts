@@ -5,6 +5,7 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import { MycelogError } from "../persistence/errors.ts";
 import { ClientError } from "./client-calls.ts";
+import { Bodies } from "./http-bodies.ts";
 import { Exchange, HttpError } from "./http-exchange.ts";
 
 /** A route for those who read about it; the words are OpenAPI's. */
@@ -39,6 +40,7 @@ export class HttpRoutes {
 	readonly #app: TemplatedApp;
 	readonly #basePath: string;
 	readonly #routes: Route[] = [];
+	readonly #bodies = new Bodies();
 
 	constructor(app: TemplatedApp, basePath: string) {
 		this.#app = app;
@@ -58,7 +60,7 @@ export class HttpRoutes {
 				const exchange = new Exchange(res, req);
 				const raw = Array.from({ length: names }, (_, i) => req.getParameter(i) ?? "");
 				// Asked for in the route's own turn: the library does not wait for anybody.
-				const body = method === "post" ? exchange.body() : Promise.resolve(Buffer.alloc(0));
+				const body = method === "post" ? exchange.body(this.#bodies) : Promise.resolve(Buffer.alloc(0));
 				// Where the answer does not depend on it any more, nobody hears of its failure.
 				body.catch(() => {});
 				const answered = (async () => answer(exchange, raw.map(decoded), body))();

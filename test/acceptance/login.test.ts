@@ -192,6 +192,8 @@ describe("login", () => {
 
 	test("has a page, found by /login, that runs nothing but its own script", async () => {
 		address++;
+		const { body } = await service("logout", {});
+		expect(body).toEqual({ logout_url: `${node.url}/${PAGE}?logout=1` });
 		const moved = await fetch(`${node.url}/login?key=k`, { redirect: "manual" });
 		expect([moved.status, moved.headers.get("location")]).toEqual([307, `/${PAGE}?key=k`]);
 		const page = await fetch(`${node.url}/${PAGE}`);
