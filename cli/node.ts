@@ -3,12 +3,16 @@
  * Owns the order of start and stop; signals, exit codes and the banner are start.ts.
  */
 import { randomBytes } from "node:crypto";
+import type { AnyStateMachine } from "xstate";
 import { GatewayOutlets, GatewayServer } from "../gateway/server.ts";
 import { rootTokenProblem, Tokens } from "../gateway/tokens.ts";
 import { endsWithin } from "../persistence/deadline.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import { SqliteSnapshots } from "../persistence/snapshots-sqlite.ts";
 import { lockDirectory } from "../persistence/sqlite-database.ts";
+import { ActorRef } from "../runtime/actor-ref.ts";
+import { addressOf } from "../runtime/address.ts";
+import type { ActorDefinition } from "../runtime/define-actor.ts";
 import { EventBus, EventOutlets } from "../runtime/event-bus.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { Node } from "../runtime/node.ts";
@@ -39,12 +43,14 @@ export interface Surroundings {
 	readonly logger?: Logger;
 	/** This process has lost its node's place for good and has stopped: `node.succeeded`, `node.forgotten`. Default: logged. */
 	readonly onPlaceLost?: (error: MycelogError) => void;
+	/** Actors of the embedder's own, beside those of the gateway. Default: none. */
+	readonly actors?: readonly ActorDefinition[];
 }
 
 /** A node that is put together but not started. Options that are left out have their defaults. */
 export async function createMycelog(
 	options: Partial<Config> = {},
-	{ environment = process.env, logger: given, onPlaceLost }: Surroundings = {},
+	{ environment = process.env, logger: given, onPlaceLost, actors = [] }: Surroundings = {},
 ): Promise<Mycelog> {
 	const config = withDefaults(options);
 	await requireNativeModule("better-sqlite3");
@@ -58,6 +64,7 @@ export async function createMycelog(
 		secrets,
 		logger,
 		onPlaceLost ?? ((err) => logger.error({ err }, err.message)),
+		actors,
 	);
 }
 
@@ -94,6 +101,7 @@ export class Mycelog {
 		secrets: Secrets,
 		logger: Logger,
 		onPlaceLost: (error: MycelogError) => void,
+		actors: readonly ActorDefinition[],
 	): Promise<Mycelog> {
 		const id = nodeIdOf(config);
 		const cluster = config.kafkaUri !== undefined;
@@ -118,7 +126,7 @@ export class Mycelog {
 			boot: randomBytes(6).toString("base64url"),
 			log,
 			snapshots: new SqliteSnapshots({ directory: config.dataDir }),
-			behaviours: BEHAVIOURS,
+			behaviours: [...BEHAVIOURS, ...actors.map(({ behaviour }) => behaviour)],
 			partitions: config.partitions,
 			outlets: eventOutlets,
 			logger,
@@ -152,6 +160,17 @@ export class Mycelog {
 		const events = new EventBus({ node, outlets: eventOutlets, logger });
 		const mycelog = new Mycelog(config, node, events, gateway, logger, () => lock?.close());
 		return mycelog;
+	}
+
+	/** An actor of the embedder's own; any id is one. Throws `actor.invalid-address` and `actor.unknown-type`. */
+	ref<Machine extends AnyStateMachine>(
+		{ type }: ActorDefinition<string, Machine>,
+		id: string,
+	): ActorRef<Machine> {
+		const address = addressOf(type, id);
+		this.node.mailbox(address);
+		const { log, behaviours } = this.node;
+		return new ActorRef(address, this.node, { log, behaviours, partitions: this.config.partitions });
 	}
 
 	/** As clients reach it; call after `start`. */

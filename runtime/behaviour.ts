@@ -2,6 +2,7 @@
  * What an actor type is to the runtime: pure functions from state and message to state and effects.
  * Owns the interface; machine-behaviour.ts makes one from an XState machine.
  */
+import { MycelogError } from "../persistence/errors.ts";
 import type { Address } from "./address.ts";
 import type { Effect, ReplyResult } from "./effect.ts";
 import type { Message } from "./message.ts";
@@ -52,3 +53,15 @@ export interface Behaviour<State = any> {
 }
 
 export type Behaviours = ReadonlyMap<string, Behaviour>;
+
+/** Throws `config.invalid-value` where two have one type: one of them would never be heard. */
+export function behavioursByType(behaviours: readonly Behaviour[]): Behaviours {
+	const byType = new Map<string, Behaviour>();
+	for (const behaviour of behaviours) {
+		const { type } = behaviour;
+		if (byType.has(type))
+			throw new MycelogError("config.invalid-value", `two actor types are named "${type}"`);
+		byType.set(type, behaviour);
+	}
+	return byType;
+}

@@ -13,7 +13,7 @@ import { unlessAborted } from "./abort.ts";
 import type { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
 import { Asks } from "./asks.ts";
-import type { Behaviour, Behaviours } from "./behaviour.ts";
+import { type Behaviour, type Behaviours, behavioursByType } from "./behaviour.ts";
 import { type Clock, systemClock } from "./clock.ts";
 import { DeadLetters } from "./dead-letters.ts";
 import type { ReplyResult } from "./effect.ts";
@@ -108,7 +108,7 @@ export class Node implements PartitionOwner {
 		this.#options = options;
 		this.log = options.log;
 		this.name = new NodeName(options.id, options.boot);
-		this.behaviours = new Map(options.behaviours.map((behaviour) => [behaviour.type, behaviour]));
+		this.behaviours = behavioursByType(options.behaviours);
 		const clock = options.clock ?? systemClock;
 		this.#clock = clock;
 		const { log, logger } = options;
