@@ -58,7 +58,10 @@ export function resolveConfig({ flags, environment }: ConfigSources): ResolvedCo
 }
 
 /** Non-secret values with their origins, for one log line. */
-export function describeConfig({ config, origins }: ResolvedConfig): Record<string, unknown> {
+export function describeConfig({
+	config,
+	origins,
+}: ResolvedConfig): Record<string, { value: unknown; from: string }> {
 	return Object.fromEntries(
 		OPTION_KEYS.map((key) => [flagOf(key), { value: config[key] ?? null, from: origins[key] ?? "default" }]),
 	);

@@ -11,7 +11,11 @@ import { createMycelog, type Mycelog } from "./node.ts";
 export async function start(resolved: ResolvedConfig): Promise<void> {
 	const { config } = resolved;
 	const logger = createLogger(config);
-	logger.debug({ options: describeConfig(resolved) }, "configuration");
+	const options = Object.entries(describeConfig(resolved));
+	logger.info(
+		{ options: Object.fromEntries(options.filter(([, { from }]) => from !== "default")) },
+		"configuration",
+	);
 	exitOnFaults(logger);
 	const mycelog = await createMycelog(config, {
 		logger,

@@ -68,7 +68,7 @@ onEachLog("forgery", (node) => {
 		return victim.frames.all.filter(({ main }) => main["type"] !== "marker").map(({ main }) => main);
 	}
 
-	test("from, ws, user and ctx of a message are the gateway's, whatever its sender wrote", async () => {
+	test("scenario 10: from, ws, user and ctx of a message are the gateway's, whatever its sender wrote", async () => {
 		attacker.send({ type: "greeting", to: "victim", data: 1, ...ROOT_CLAIMS, ctx: ROOT_CLAIMS });
 		const [greeting] = await victimHeard("after the greeting");
 		expect(greeting).toMatchObject({ from: attacker.peer, ws: team.id, to: victim.peer, data: 1 });

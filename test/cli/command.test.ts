@@ -1,5 +1,6 @@
 /** The command as a process: help, exit codes and how errors read. Nodes with clients are test/acceptance. */
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -128,3 +129,46 @@ test.each(["start", "actors"])(
 		expect(stderr).toContain("code: log.unreachable");
 	},
 );
+
+test("scenario 52: a node that starts logs once which options it was given, each with its value and where it came from", async () => {
+	const config = join(directory, "given.json");
+	const dataDir = join(directory, "given");
+	writeFileSync(config, JSON.stringify({ "resume-window-ms": 1234, port: 1, host: "10.0.0.1" }));
+	// An address that is not this machine's: it starts, says so, and ends.
+	const { stderr } = await mycelog(
+		["start", "--config", config, "--host", "192.0.2.1", "--data-dir", dataDir, "--log-format", "json"],
+		{ MYCELOG_PORT: "0", MYCELOG_JWT_SECRET: "hidden-from-all-logs" },
+	);
+	const lines = stderr.split("\n").flatMap((line) => (line.startsWith("{") ? [JSON.parse(line)] : []));
+	const told = lines.filter(({ msg }) => msg === "configuration");
+	expect(told).toHaveLength(1);
+	expect(told[0].options).toEqual({
+		host: { value: "192.0.2.1", from: "flag --host" },
+		port: { value: 0, from: "environment MYCELOG_PORT" },
+		"resume-window-ms": { value: 1234, from: `file ${config}` },
+		"data-dir": { value: dataDir, from: "flag --data-dir" },
+		"log-format": { value: "json", from: "flag --log-format" },
+	});
+	expect(stderr).not.toContain("hidden-from-all-logs");
+});
+
+test("scenario 53: contradictory or unknown options end a start before anything is opened, and are named with their origins", async () => {
+	// Whoever tried to listen would speak of the port first.
+	const taken = createServer();
+	await new Promise<void>((resolve) => taken.listen(0, "127.0.0.1", resolve));
+	const { port } = taken.address() as AddressInfo;
+	const dataDir = join(directory, "never-made");
+	const place = ["start", "--host", "127.0.0.1", "--port", String(port), "--data-dir", dataDir];
+	const contradiction = await mycelog([...place, "--durability", "power"], {
+		MYCELOG_KAFKA_URI: "127.0.0.1:1",
+	});
+	expect(contradiction).toMatchObject({ exitCode: 2, stdout: "" });
+	expect(contradiction.stderr).toMatch(
+		/durability \(flag --durability\).*kafka-uri \(environment MYCELOG_KAFKA_URI\)/,
+	);
+	const unknown = await mycelog([...place, "--durabilty", "power"], {});
+	expect(unknown).toMatchObject({ exitCode: 2, stdout: "" });
+	expect(unknown.stderr).toMatch(/unknown option '--durabilty'.*--durability/);
+	expect(existsSync(dataDir)).toBe(false);
+	await new Promise((resolve) => taken.close(resolve));
+});

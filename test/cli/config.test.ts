@@ -39,7 +39,7 @@ describe("precedence", () => {
 		expect(origins).toEqual({});
 	});
 
-	test("a flag wins over the environment, the environment over the file, the file over the default", () => {
+	test("scenario 52: a flag wins over the environment, the environment over the file, the file over the default", () => {
 		const config = file('{ "port": 1, "host": "10.0.0.1", "log-level": "warn" }');
 		const resolved = resolveConfig({
 			flags: { config, port: "3" },

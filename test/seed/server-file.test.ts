@@ -64,7 +64,7 @@ describe.each([
 		{ caller: "python", provider: "javascript" },
 		{ caller: "javascript", provider: "python" },
 	] as const)(
-		"test_kafka_server_multi_client_communication, $caller calls $provider: numbers, bytes, callbacks, generators, errors and large arguments",
+		"test_kafka_server_multi_client_communication, scenario 9: $caller calls $provider: numbers, bytes, callbacks, generators, errors and large arguments",
 		async ({ caller, provider }) => {
 			const id = `add-service-${provider}`;
 			const from = `${caller}-second`;
