@@ -29,6 +29,8 @@ const CHUNK_CALL_MS_MAX = 20_000;
 interface CallerOfClient {
 	readonly workspace: string;
 	readonly user: User;
+	/** Address that the client sees and answers to; absent: the manager's. */
+	readonly from?: string;
 }
 
 /** What comes back for a call. */
@@ -68,7 +70,8 @@ export class ClientCalls {
 		timeoutMs: number,
 		caller: CallerOfClient,
 	): Promise<unknown> {
-		const extra = { args: [keywords], with_kwargs: true };
+		// Without any, JavaScript would take the empty map for the first argument.
+		const extra = Object.keys(keywords).length > 0 ? { args: [keywords], with_kwargs: true } : { args: [] };
 		return this.#call(workspace, client, method, extra, timeoutMs, caller);
 	}
 
@@ -81,10 +84,12 @@ export class ClientCalls {
 		client: string,
 		session: string | undefined,
 		frame: Uint8Array,
+		/** The client takes the message for the one whose chunks these are. */
+		caller?: CallerOfClient,
 	): Promise<void> {
 		const call = (name: string, ...args: unknown[]) => {
 			const method = `services.built-in.message_cache.${name}`;
-			return this.call(workspace, client, method, args, CHUNK_CALL_MS_MAX);
+			return this.call(workspace, client, method, args, CHUNK_CALL_MS_MAX, caller);
 		};
 		const key = session ?? randomUUID();
 		const isAnswer = session !== undefined;
@@ -103,7 +108,7 @@ export class ClientCalls {
 	): Promise<unknown> {
 		const peer = `${workspace}/${client}`;
 		const expected = this.#node.expect(`${method} of ${peer}`, timeoutMs);
-		const from = `*/${MANAGER_ID}`;
+		const from = caller?.from ?? `*/${MANAGER_ID}`;
 		const session = this.#sessionOf(expected.replyTo, peer);
 		// The client's own workspace makes protected services available to the manager.
 		const { workspace: ws, user } = caller ?? { workspace, user: rootUser() };
@@ -111,7 +116,7 @@ export class ClientCalls {
 		const seconds = timeoutMs / 2000;
 		const body = frameOf(main, { ...extra, promise: "*", t: seconds });
 		if (body.length > UNCHUNKED_BYTES_MAX) {
-			await this.sendChunked(workspace, client, undefined, body).catch((error) => {
+			await this.sendChunked(workspace, client, undefined, body, caller).catch((error) => {
 				expected.forget();
 				throw error;
 			});

@@ -2,13 +2,13 @@
  * Who makes an HTTP request: from its token to the identity that services see. Owns that step alone; what the caller may
  * do is decided in actors/, as for every transport.
  */
-import { randomBytes } from "node:crypto";
 import { granted } from "../actors/permission.ts";
 import { type User, userAddress } from "../actors/user.ts";
 import { homeOf } from "../actors/workspace-state.ts";
 import { addressOf } from "../runtime/address.ts";
 import type { Node } from "../runtime/node.ts";
 import { KeysUnavailable } from "./external-tokens.ts";
+import { newGuest } from "./guest.ts";
 import { hashOf } from "./handshake.ts";
 import { type Exchange, HttpError } from "./http-exchange.ts";
 import type { HttpLimits } from "./http-limits.ts";
@@ -41,7 +41,7 @@ export async function admitted(
 	const token = tokenOf(exchange);
 	if (token === undefined) {
 		limits.request(exchange, undefined);
-		return anonymousCaller();
+		return anonymousCaller(tokens);
 	}
 	let user: User;
 	try {
@@ -55,7 +55,7 @@ export async function admitted(
 	const counted = userAddress(user);
 	if (counted || user.is_anonymous) limits.request(exchange, counted);
 	const home = granted(user, workspace) ? workspace : homeOf(user);
-	const identity = new Identity(user.scope.current_workspace ?? home, randomClient(), user);
+	const identity = guestOf(user.scope.current_workspace ?? home, user, tokens);
 	const question = { type: "token.revoked", hash: hashOf(token) };
 	const asked = { kind: "query", timeoutMs: TOKEN_MS_MAX } as const;
 	if (await node.ask(addressOf("workspace", identity.workspace), question, asked)) {
@@ -65,12 +65,16 @@ export async function admitted(
 	return identity;
 }
 
-export function anonymousCaller(): Identity {
-	return new Identity(ANONYMOUS_WORKSPACE, randomClient(), anonymous());
+export function anonymousCaller(tokens: Tokens): Identity {
+	return guestOf(ANONYMOUS_WORKSPACE, anonymous(), tokens);
 }
 
-function randomClient(): string {
-	return `client-${randomBytes(6).toString("hex")}`;
+function guestOf(workspace: string, user: User, tokens: Tokens): Identity {
+	return new Identity(
+		workspace,
+		newGuest(workspace, (text) => tokens.seal(text)),
+		user,
+	);
 }
 
 /** Bearer, Basic with any user, or the token alone; else the cookie. */

@@ -92,6 +92,12 @@ async function logIn(exchange: Exchange, body: Buffer, parts: HttpLoginParts): P
 	}
 	const report = { key, token, workspace, expires_in: asked["expires_in"] };
 	const method = "services.hypha-login.report";
-	await parts.manager.callMethod(anonymousCaller(), `*/${MANAGER_ID}`, method, report, REPORT_MS_MAX);
+	const provider = `*/${MANAGER_ID}`;
+	await parts.manager.callMethod(
+		anonymousCaller(tokens),
+		{ provider, target: provider, method },
+		report,
+		REPORT_MS_MAX,
+	);
 	exchange.json(200, { success: true });
 }

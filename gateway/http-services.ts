@@ -133,12 +133,12 @@ async function call(
 	const isGet = exchange.method === "GET";
 	const keywords = isGet ? asked.keywords : bodyArguments(await body, format);
 	const caller = await admitted(exchange, workspace, parts);
-	const value = isManager(service)
-		? await parts.manager.call(caller, path, keywords)
+	const { value, provider } = isManager(service)
+		? { value: await parts.manager.call(caller, path, keywords), provider: "" }
 		: await callService(parts, caller, { workspace, service, path, keywords, mode: asked.mode });
 	if (isMethod(value, "generator")) {
 		const contentType = format === "json" ? "text/event-stream" : "application/msgpack";
-		await exchange.stream(contentType, streamed(itemsOf(parts, caller, value), format));
+		await exchange.stream(contentType, streamed(itemsOf(parts, caller, value, provider), format));
 		return;
 	}
 	const result = encodeResult(value, format);
@@ -158,30 +158,35 @@ async function callService(
 	{ manager }: HttpServicesParts,
 	caller: Identity,
 	call: ServiceCall,
-): Promise<unknown> {
+): Promise<{ readonly value: unknown; readonly provider: string }> {
 	const { workspace, path, keywords, mode } = call;
 	const config = mode === undefined ? {} : { mode };
 	const service_id = fullId(workspace, call.service);
 	let found: unknown = await manager.call(caller, "get_service", { service_id, config });
+	const { id } = found as { readonly id: string };
+	const provider = id.slice(0, id.lastIndexOf(":"));
 	for (const name of path.split(".")) {
 		const inner = typeof found === "object" && found !== null && Object.hasOwn(found, name);
 		if (!inner) throw new HttpError(404, `${path} not found.`);
 		found = (found as Record<string, unknown>)[name];
 	}
-	if (!isMethod(found, "method")) return found;
-	return manager.callMethod(caller, found._rtarget, found._rmethod, keywords, CALL_MS_MAX);
+	if (!isMethod(found, "method")) return { value: found, provider };
+	const { _rtarget: target, _rmethod: method } = found;
+	const value = await manager.callMethod(caller, { provider, target, method }, keywords, CALL_MS_MAX);
+	return { value, provider };
 }
 
 async function* itemsOf(
 	{ manager }: HttpServicesParts,
 	caller: Identity,
 	from: Method,
+	provider: string,
 ): AsyncGenerator<unknown> {
 	const { _rtarget: target, _rmethod: method } = from;
 	let ended = false;
 	try {
 		for (;;) {
-			const item = await manager.callMethod(caller, target, method, {}, ITEM_MS_MAX);
+			const item = await manager.callMethod(caller, { provider, target, method }, {}, ITEM_MS_MAX);
 			if ((item as { _rtype?: unknown } | null)?._rtype === "stop_iteration") {
 				ended = true;
 				return;
@@ -192,7 +197,8 @@ async function* itemsOf(
 		// Whoever stops early says so, or the generator waits for ever.
 		const close = (from as { readonly _rclose_method?: unknown })._rclose_method;
 		if (!ended && typeof close === "string") {
-			await manager.callMethod(caller, target, close, {}, ITEM_MS_MAX).catch(() => undefined);
+			const ending = { provider, target, method: close };
+			await manager.callMethod(caller, ending, {}, ITEM_MS_MAX).catch(() => undefined);
 		}
 	}
 }

@@ -11,6 +11,7 @@ import { type Node, RefusedError } from "../runtime/node.ts";
 import { ClientCalls } from "./client-calls.ts";
 import { type Main, readFrame } from "./frame.ts";
 import { MANAGER_ID } from "./gateway.ts";
+import { isGuest } from "./guest.ts";
 import type { Identity } from "./identity.ts";
 import { type ManagerContext, managerMethods, managerObject } from "./manager.ts";
 import { MessageCache, UNCHUNKED_BYTES_MAX } from "./message-cache.ts";
@@ -49,6 +50,13 @@ export interface ManagerParts {
 	) => ManagerContext;
 }
 
+/** What a service's object says of a method, and who gave the object. */
+export interface HandedMethod {
+	readonly provider: string;
+	readonly target: string;
+	readonly method: string;
+}
+
 interface Call {
 	readonly caller: Identity;
 	/** The manager's address as the caller wrote it: replies must come from exactly there. */
@@ -73,6 +81,11 @@ export class Manager {
 	/** Of messages that are not complete. */
 	get chunkBytes(): number {
 		return this.#chunks.bytes;
+	}
+
+	/** Whether messages to this address are for a caller without a connection, and so for the server itself. */
+	isGuest(workspace: string, client: string): boolean {
+		return isGuest(workspace, client, this.#parts.seal);
 	}
 
 	/** Resolves when the call has been answered; undefined: it needed no answer. */
@@ -105,8 +118,7 @@ export class Manager {
 	/** A method that a service handed out, in the name of a caller without a connection. Throws its words. */
 	async callMethod(
 		caller: Identity,
-		target: string,
-		method: string,
+		{ provider, target, method }: HandedMethod,
 		keywords: Readonly<Record<string, unknown>>,
 		timeoutMs: number,
 	): Promise<unknown> {
@@ -116,8 +128,12 @@ export class Manager {
 		const slash = target.indexOf("/");
 		const workspace = target.slice(0, slash);
 		const client = target.slice(slash + 1);
+		// Whoever provides a service must not use its callers' rights on others.
+		if (target !== provider) throw new Error(`PermissionError: ${provider} handed out a method of ${target}`);
 		const calls = this.#clientCalls;
-		const value = await calls.callByName(workspace, client, method, keywords, timeoutMs, caller);
+		const { workspace: ws, user, peer: from } = caller;
+		const name = { workspace: ws, user, from };
+		const value = await calls.callByName(workspace, client, method, keywords, timeoutMs, name);
 		return absoluteTargets(value, workspace);
 	}
 

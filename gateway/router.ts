@@ -87,6 +87,9 @@ export class Router {
 			return undefined;
 		}
 		const workspace = absolute.slice(0, slash);
+		if (this.#parts.manager.isGuest(workspace, client)) {
+			return this.#parts.manager.receive(from, main, to, frame.rest);
+		}
 		const session = typeof main["session"] === "string" ? main["session"] : undefined;
 		// Before anything is waited for: the frame's bytes are the socket library's.
 		const draft: Draft = {

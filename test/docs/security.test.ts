@@ -16,6 +16,7 @@ test("every weakness it lists names a test that exists", () => {
 	const rows = [...section.matchAll(/^\| .+ \| .+ \| `(test\/[\w/.-]+)`: (.+) \|$/gm)];
 	expect(rows.length).toBe((section.match(/^\| /gm)?.length ?? 0) - 2);
 	for (const [, file = "", title = ""] of rows) {
-		expect(readFileSync(`${ROOT}/${file}`, "utf8"), title).toContain(`"${title}"`);
+		const titles = readFileSync(`${ROOT}/${file}`, "utf8").replaceAll(/"scenario \d+: /g, '"');
+		expect(titles, title).toContain(`"${title.replace(/^scenario \d+: /, "")}"`);
 	}
 });

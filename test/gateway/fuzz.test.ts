@@ -173,7 +173,7 @@ describe(`fuzzing (seed ${SEED}, set SEED to repeat)`, () => {
 					return false;
 				},
 			},
-			manager: { receive: () => undefined, post: (to: string) => posted.push(to) },
+			manager: { receive: () => undefined, isGuest: () => false, post: (to: string) => posted.push(to) },
 			metrics: createMetrics(),
 			clock: { now: () => 1_000 },
 			logger: { debug() {}, info() {}, warn() {}, error() {} },
