@@ -3,9 +3,9 @@
  * Owns what each asker may see; answers come from the state as it is in mailbox order.
  */
 
-import { matches } from "./glob.ts";
 import { deniedText, may, permissionOf, suffices } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
+import { namesLike, type PageStart, pageOf, type ServicePage } from "./service-page.ts";
 import { isMatch, type ServiceMatch } from "./service-query.ts";
 import type { Permission, User } from "./user.ts";
 import { recordFor, type WorkspaceRecord } from "./workspace-record.ts";
@@ -41,6 +41,8 @@ export interface ListQuery {
 	readonly includeUnlisted: boolean;
 	/** The asker asks many workspaces at once: public services only, unless it is its own. */
 	readonly everywhere: boolean;
+	/** Where an earlier page ended. */
+	readonly from?: PageStart;
 }
 
 /** An instance of a service: the client that serves it, and its record. */
@@ -93,19 +95,18 @@ function shown(
 	return { client, record: shownTo(record, mayRead(context, caller)) };
 }
 
-export function listServices(context: WorkspaceContext, query: ListQuery): readonly ServiceRecord[] {
+/** In the order of clients' and services' names, so that a later page goes on where this one ends. Throws Refusal. */
+export function listServices(context: WorkspaceContext, query: ListQuery): ServicePage {
 	const { caller, match, includeUnlisted, everywhere } = query;
 	const own = caller.workspace === context.name;
 	const reader = mayRead(context, caller) && (own || !everywhere);
 	const asksUnlisted = includeUnlisted || match.visibility === "unlisted";
 	if (asksUnlisted && !reader && !everywhere) throw new Refusal(deniedText(context.name));
-	return matching(context, match)
-		.filter(({ record }) =>
-			everywhere && !own
-				? record.config.visibility === "public"
-				: isListed(record, reader, caller, asksUnlisted),
-		)
-		.map(({ record }) => shownTo(record, reader));
+	const isShown = (record: ServiceRecord) =>
+		everywhere && !own
+			? record.config.visibility === "public"
+			: isListed(record, reader, caller, asksUnlisted);
+	return pageOf(context.services, match, query.from, isShown, (record) => shownTo(record, reader));
 }
 
 /** Members with their full user records: readers of the workspace only. */
@@ -171,10 +172,11 @@ export function isRevoked({ revoked }: WorkspaceContext, { hash }: { hash: strin
 
 function matching({ services }: WorkspaceContext, match: ServiceMatch): readonly ServiceCandidate[] {
 	const found: ServiceCandidate[] = [];
-	for (const [client, ofClient] of Object.entries(services)) {
-		if (match.client_id !== undefined && !matches(match.client_id, client)) continue;
-		for (const [service, record] of Object.entries(ofClient)) {
-			if (isMatch({ match }, client, service, record)) found.push({ client, record });
+	for (const client of namesLike(services, match.client_id)) {
+		const ofClient = get(services, client) ?? {};
+		for (const service of namesLike(ofClient, match.service_id)) {
+			const record = get(ofClient, service);
+			if (record && isMatch({ match }, client, service, record)) found.push({ client, record });
 		}
 	}
 	return found;

@@ -13,6 +13,7 @@ import { type Main, readFrame } from "./frame.ts";
 import { MANAGER_ID } from "./gateway.ts";
 import { isGuest } from "./guest.ts";
 import type { Identity } from "./identity.ts";
+import { replyFrame } from "./large-reply.ts";
 import { type ManagerContext, managerMethods, managerObject } from "./manager.ts";
 import { MessageCache, UNCHUNKED_BYTES_MAX } from "./message-cache.ts";
 import type { GatewayMetrics } from "./metrics.ts";
@@ -243,7 +244,7 @@ export class Manager {
 	async #reply({ caller, address, promise }: Call, method: string, value: unknown): Promise<void> {
 		const session = promise?.session as string;
 		const main = { type: "method", from: address, to: caller.peer, method, parent: session };
-		const frame = frameOf(main, { args: [value] });
+		const frame = await replyFrame(main, value);
 		try {
 			const { workspace, client } = caller;
 			if (frame.length > UNCHUNKED_BYTES_MAX)

@@ -5,10 +5,12 @@
 
 import { DIRECTORY_ADDRESS } from "../actors/directory-address.ts";
 import { workspaceIdProblem } from "../actors/service-id.ts";
+import type { PageStart, ServicePage } from "../actors/service-page.ts";
 import { parseServiceQuery, type ServiceQuery, serviceId } from "../actors/service-query.ts";
 import type { ServiceCandidate } from "../actors/workspace-queries.ts";
 import type { ServiceRecord } from "../actors/workspace-service-record.ts";
 import type { Registered } from "../actors/workspace-services.ts";
+import type { Event } from "../runtime/message.ts";
 import {
 	ACTOR_ANSWER_MS_MAX,
 	type Arguments,
@@ -31,6 +33,8 @@ const GET_SERVICE_SECONDS_MAX = 60;
 const SETUP_MS_MAX = 10_000;
 /** Workspaces asked at the same time by a list over many. */
 const WORKSPACES_ASKED_AT_ONCE_MAX = 16;
+/** Services in one answer: it is made in memory before it leaves. */
+const LISTED_SERVICES_MAX = 20_000;
 
 interface Resolved extends ServiceCandidate {
 	readonly workspace: string;
@@ -155,23 +159,46 @@ async function listServices(args: Arguments, context: ManagerContext): Promise<r
 	const asked = parseServiceQuery(args["query"], caller.workspace);
 	const includeUnlisted = args["include_unlisted"] === true;
 	const everywhere = asked.workspace.includes("*");
-	const list = (workspace: string) =>
-		query(context, workspace, { type: "service.list", match: asked.match, includeUnlisted, everywhere });
+	const question = { type: "service.list", match: asked.match, includeUnlisted, everywhere };
+	const list = (workspace: string) => pagesOf(context, workspace, question);
 	if (!everywhere) {
 		if (workspaceIdProblem(asked.workspace, true)) {
 			throw new Error(`ValueError: Invalid workspace in query: ${asked.workspace}`);
 		}
-		const found = (await list(asked.workspace)) as readonly ServiceRecord[];
-		return [...found, ...ownRecords(asked, context)];
+		return [...(await list(asked.workspace)), ...ownRecords(asked, context)];
 	}
 	const workspaces = await workspacesLike(asked, context);
 	const services: ServiceRecord[] = [...ownRecords(asked, context)];
 	for (let i = 0; i < workspaces.length; i += WORKSPACES_ASKED_AT_ONCE_MAX) {
 		const some = workspaces.slice(i, i + WORKSPACES_ASKED_AT_ONCE_MAX);
-		const answers = await Promise.all(some.map(list));
-		services.push(...(answers.flat() as ServiceRecord[]));
+		services.push(...(await Promise.all(some.map(list))).flat());
+		boundList(services);
 	}
 	return services;
+}
+
+/** Page after page: between two of them the workspace serves others, and what it says is as of each page. */
+async function pagesOf(
+	context: ManagerContext,
+	workspace: string,
+	question: Event,
+): Promise<ServiceRecord[]> {
+	const services: ServiceRecord[] = [];
+	let from: PageStart | undefined;
+	do {
+		const page = (await query(context, workspace, { ...question, from })) as ServicePage;
+		services.push(...page.services);
+		boundList(services);
+		from = page.next;
+	} while (from);
+	return services;
+}
+
+function boundList({ length }: readonly ServiceRecord[]): void {
+	if (length <= LISTED_SERVICES_MAX) return;
+	throw new Error(
+		`RuntimeError: More than ${LISTED_SERVICES_MAX} services match; ask for fewer with a query`,
+	);
 }
 
 /** Names the directory knows; never more than it gives at once. */

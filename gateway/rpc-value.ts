@@ -6,7 +6,7 @@ import { encode } from "@msgpack/msgpack";
 import { writeFrame } from "./frame.ts";
 
 export type Value = unknown;
-type Fields = Readonly<Record<string, unknown>>;
+export type Fields = Readonly<Record<string, unknown>>;
 
 const NOTHING = new Uint8Array();
 

@@ -31,14 +31,7 @@ describe("registering", () => {
 	test("the record is completed; its maker is named by id alone, also on the built-in service", () => {
 		const stage = lab();
 		stage.register("my-lab", "a1", ann, { id: "hello", config: { visibility: "public", colour: "red" } });
-		const event = {
-			type: "service.list",
-			caller: inLab,
-			match: {},
-			includeUnlisted: false,
-			everywhere: false,
-		};
-		const [builtIn, hello] = stage.ask(LAB, event, "query") as { config: unknown }[];
+		const [builtIn, hello] = stage.page("my-lab", inLab).services;
 		expect(hello).toEqual({
 			config: {
 				visibility: "public",
@@ -240,12 +233,12 @@ describe("finding", () => {
 		}
 		const names = (ids: string[]) => ids.filter((id) => !id.endsWith("built-in")).map((id) => id.slice(10));
 		expect(names(stage.list("my-lab", outside))).toEqual(["public", "shared"]);
-		expect(names(stage.list("my-lab", inLab))).toEqual(["public", "protected", "shared"]);
+		expect(names(stage.list("my-lab", inLab))).toEqual(["protected", "public", "shared"]);
 		expect(names(stage.list("my-lab", inLab, { includeUnlisted: true }))).toEqual([
-			"public",
 			"protected",
-			"unlisted",
+			"public",
 			"shared",
+			"unlisted",
 		]);
 		expect(() => stage.list("my-lab", outside, { includeUnlisted: true })).toThrow(
 			new Error("PermissionError: Permission denied for workspace my-lab"),

@@ -1,5 +1,6 @@
 /** A stage with workspaces and the directory, and the few steps that most tests of workspaces begin with. */
 import { directoryBehaviour } from "../../actors/directory.ts";
+import type { ServicePage } from "../../actors/service-page.ts";
 import type { User } from "../../actors/user.ts";
 import { userBehaviour } from "../../actors/user-connections.ts";
 import { workspaceBehaviour } from "../../actors/workspace.ts";
@@ -56,15 +57,14 @@ export class WorkspaceStage extends Stage {
 	}
 
 	list(workspace: string, who: ReturnType<typeof caller>, more: Record<string, unknown> = {}): string[] {
-		const event = {
-			type: "service.list",
-			caller: who,
-			match: {},
-			includeUnlisted: false,
-			everywhere: false,
-			...more,
-		};
-		return (this.ask(`workspace/${workspace}`, event, "query") as { id: string }[]).map(({ id }) => id);
+		return this.page(workspace, who, more).services.map(({ id }) => id);
+	}
+
+	/** The first page of a list, or the one that begins at `from`. */
+	page(workspace: string, who: ReturnType<typeof caller>, more: Record<string, unknown> = {}): ServicePage {
+		const question = { match: {}, includeUnlisted: false, everywhere: false, ...more };
+		const event = { type: "service.list", caller: who, ...question };
+		return this.ask(`workspace/${workspace}`, event, "query") as ServicePage;
 	}
 }
 
