@@ -107,8 +107,11 @@ export class Turn {
 	#step(job: Job): void {
 		const isRoot = job.to === this.#rootSession;
 		const child = isRoot ? undefined : this.#children.get(job.to);
-		// It may have ended while the event was on its way, as in XState.
-		if (!isRoot && child?.kind !== "machine") return;
+		if (!isRoot && child?.kind !== "machine") {
+			// One that has ended meanwhile misses the event, as in XState. What runs outside would not hear it after a restart.
+			if (child) this.effects.push({ type: "drop", reason: "event-to-work" });
+			return;
+		}
 		const machine = isRoot ? this.#parts.machine : this.#machineOf(child as ChildMachine);
 		const before = isRoot ? this.#root : (child as ChildMachine).snapshot;
 		if (job.event && before?.status !== "active") return;

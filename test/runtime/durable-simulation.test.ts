@@ -2,11 +2,14 @@
  * Actors made with `defineActor` on simulated clusters: `SEED=7` runs just that seed, `SEEDS=500` more than the usual
  * number.
  */
-import { expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import type { NewRecord } from "../../persistence/log.ts";
 import { type SimulateOptions, simulate, simulationOf } from "../../testing/simulate.ts";
 import { bankAccount, strictAccount } from "../kit/bank.ts";
 
 const SEEDS_DEFAULT = 40;
+/** Runs until a planted bug must have shown. */
+const PLANTED_SEEDS_MAX = 5;
 const ACCOUNTS = ["a", "b", "c", "d", "e"] as const;
 
 const seed = Number(process.env["SEED"] ?? 1);
@@ -74,13 +77,69 @@ test("the same seed makes the same run", async () => {
 	expect(await simulate({ ...bank, seed: 9 })).toEqual([one]);
 });
 
-test("a log that loses what it acknowledged is found, and named by its seed", async () => {
-	const simulation = simulationOf(bank, 3);
-	const { storage } = simulation;
-	const { store } = storage;
-	let appends = 0;
-	storage.store = (id, records) => store.call(storage, id, ++appends % 10 === 0 ? [] : records);
-	expect((await simulation.run()).problems.join("\n")).toMatch(/counted 0 times|never came|stuck/);
+test("a run that fails is named by its seed, with what did not hold", async () => {
 	const wrong = simulate({ ...bank, seed: 4, check: () => ["the moon is no cheese"] });
 	await expect(wrong).rejects.toThrow("seed 4 fails:\n  the moon is no cheese");
+});
+
+type Spoilt = ReturnType<typeof simulationOf>;
+
+/** Every so many records of this kind are changed on their way into the storage. */
+function spoilRecords(
+	{ storage }: Spoilt,
+	every: number,
+	isMeant: (record: NewRecord, topic: string) => boolean,
+	change: (record: NewRecord) => readonly NewRecord[],
+): void {
+	const { store } = storage;
+	let meant = 0;
+	storage.store = (id, records) => {
+		const spoilt = (record: NewRecord) =>
+			isMeant(record, id.topic) && ++meant % every === 0 ? change(record) : [record];
+		return store.call(storage, id, records.flatMap(spoilt));
+	};
+}
+
+const isOutput = ({ headers }: NewRecord, topic: string) => topic === "actors" && headers["~f"] !== undefined;
+const lost = () => [];
+
+describe("planted bugs are found:", () => {
+	test.each<[string, (simulation: Spoilt) => void, RegExp]>([
+		["a lost output", (run) => spoilRecords(run, 10, isOutput, lost), /never came to|made out of nothing/],
+		[
+			"an output that is applied twice",
+			(run) =>
+				spoilRecords(run, 10, isOutput, (record) => {
+					const again = { ...record.headers, "~s": `${record.headers["~s"]}9` };
+					return [record, { ...record, headers: again }];
+				}),
+			/which no fold makes|made out of nothing/,
+		],
+		[
+			"a checkpoint without the states it is of",
+			({ hosts }) => {
+				for (const { disk } of hosts) {
+					const { open } = disk;
+					disk.open = (alive) => {
+						const store = open.call(disk, alive);
+						return { ...store, save: (checkpoint, _, followedTo) => store.save(checkpoint, [], followedTo) };
+					};
+				}
+			},
+			/differs from the log|missing|made out of nothing/,
+		],
+		[
+			"a timer that is lost",
+			(run) => spoilRecords(run, 3, ({ headers }) => headers["~k"] === "t", lost),
+			/waits for (a seal|its delay) for ever|differs from the log|stuck/,
+		],
+	])("%s", async (_, spoil, problem) => {
+		const found: string[] = [];
+		for (let seed = 1; seed <= PLANTED_SEEDS_MAX && found.length === 0; seed++) {
+			const simulation = simulationOf(bank, seed);
+			spoil(simulation);
+			found.push(...(await simulation.run()).problems);
+		}
+		expect(found.join("\n")).toMatch(problem);
+	});
 });
