@@ -36,6 +36,8 @@ interface Pending extends Claim {
 
 /** A frame that asks how busy the client is; the session that serves it answers. */
 export const LOAD_QUESTION = "load";
+/** A frame by which a node hands on what an HTTP client posted there, for the session that is elsewhere. */
+export const POSTED = "posted";
 /** A frame by which a session learns how far its mailbox has got while nothing comes for the client. */
 export const MARK = "mark";
 
@@ -355,6 +357,9 @@ export const clientMachine = machineSetup.createMachine({
 	},
 });
 
+/** Types of frames that mean a session, not the client. */
+const OF_SESSION = new Set([LOAD_QUESTION, MARK, POSTED]);
+
 /** Frames: to the socket, kept for its return, or back to a caller that waits. */
 export function passFrame(snapshot: AnyMachineSnapshot, message: Message): readonly Effect[] {
 	const context = snapshot.context as ClientContext;
@@ -362,7 +367,7 @@ export function passFrame(snapshot: AnyMachineSnapshot, message: Message): reado
 	if (snapshot.value === "online" && claim) return [{ type: "deliver", outlet: claim.outlet, message }];
 	const call = waitingCall(message, peerOf(context));
 	// What was meant for a session, not for the client, is of no interest to the next session.
-	if (snapshot.value === "suspended" && message.type !== LOAD_QUESTION && message.type !== MARK) {
+	if (snapshot.value === "suspended" && !OF_SESSION.has(message.type)) {
 		return call ? [{ type: "tell", to: address, event: { type: "client.callWaits", call } }] : [];
 	}
 	return [call ? goneAnswer(call, peerOf(context)) : { type: "drop", reason: "peer-gone" }];

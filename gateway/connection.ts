@@ -2,7 +2,7 @@
  * One WebSocket from open to close: handshake, control texts, frames in, session out.
  * Owns the connection's phases; rules live in handshake.ts, router.ts and session.ts.
  */
-import { MARK } from "../actors/client.ts";
+import { MARK, POSTED } from "../actors/client.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import { closeReason } from "./close-codes.ts";
@@ -59,6 +59,8 @@ export class Connection implements SessionOwner {
 	#reported = -1;
 	/** Newest offset the client was known to have at the last chance for a mark. */
 	#marked = -1;
+	/** Newest offset of what the client posted at other nodes. */
+	#posted = -1;
 	#lastSign = 0;
 	/** This side has closed the socket; a close frame that comes back is no goodbye of the client. */
 	#ended = false;
@@ -130,7 +132,8 @@ export class Connection implements SessionOwner {
 	}
 
 	deliver(message: Message): void {
-		this.#session?.deliver(message);
+		if (message.type === POSTED) this.#takePosted(message);
+		else this.#session?.deliver(message);
 	}
 
 	signal(signal: Event): void {
@@ -205,6 +208,13 @@ export class Connection implements SessionOwner {
 		if (type === "client.left") this.#parts.outgoing.forget(this.#identity.address);
 		const { acked = -1, ackedSeen: seen } = this.#session ?? {};
 		this.#tellActor({ type, connection: this.id, acked, seen });
+	}
+
+	/** Once each: after a move of its partition, a message may be handed out again. */
+	#takePosted(message: Message): void {
+		if (message.offset <= this.#posted || (message.expiresAt ?? 0) < this.#parts.clock.now()) return;
+		this.#posted = message.offset;
+		this.#parts.outgoing.answer(message, this.#socket.posted?.(message) ?? false);
 	}
 
 	async #join(text: string): Promise<void> {

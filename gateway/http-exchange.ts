@@ -71,11 +71,15 @@ export class Exchange {
 	}
 
 	cookie(name: string): string | undefined {
-		for (const pair of (this.header("cookie") ?? "").split(";")) {
+		return this.cookies().find(([other]) => other === name)?.[1];
+	}
+
+	/** Names and values. */
+	cookies(): readonly (readonly [string, string])[] {
+		return (this.header("cookie") ?? "").split(";").map((pair) => {
 			const at = pair.indexOf("=");
-			if (pair.slice(0, at).trim() === name) return decoded(pair.slice(at + 1).trim());
-		}
-		return undefined;
+			return [pair.slice(0, at).trim(), decoded(pair.slice(at + 1).trim())] as const;
+		});
 	}
 
 	/** The client has gone; nobody reads an answer. */

@@ -3,7 +3,7 @@
  * Owns the cursor, acknowledge-by-pong and the slow reader's wait; which connection is the client's, the client
  * actor decides.
  */
-import { LOAD_QUESTION, MARK } from "../actors/client.ts";
+import { LOAD_QUESTION, MARK, POSTED } from "../actors/client.ts";
 import type { Log, LogRecord, PartitionId } from "../persistence/log.ts";
 import type { Address } from "../runtime/address.ts";
 import { type Message, messageOf } from "../runtime/message.ts";
@@ -139,6 +139,8 @@ export class Session {
 			this.#owner.sessionCaughtUp();
 			return;
 		}
+		// The connection has taken it as it came; what is read again was taken then.
+		if (message.type === POSTED) return;
 		if (message.type === LOAD_QUESTION) {
 			this.#parts.outgoing.answer(message, this.#load?.perMinute(this.#parts.clock.now()) ?? 0);
 			return;

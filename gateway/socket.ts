@@ -3,6 +3,7 @@
  * touched, and what is written in one turn leaves in one system call.
  */
 import type { WebSocket } from "uWebSockets.js";
+import type { Message } from "../runtime/message.ts";
 import type { Wire } from "./session.ts";
 
 export interface Socket extends Wire {
@@ -10,6 +11,8 @@ export interface Socket extends Wire {
 	close(code: number, reason: string): void;
 	/** Drop without a close frame. */
 	destroy(): void;
+	/** What came for the client by another node. False: it is somebody else's. */
+	posted?(message: Message): boolean;
 }
 
 /**

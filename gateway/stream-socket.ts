@@ -8,6 +8,7 @@
  */
 import { encode } from "@msgpack/msgpack";
 import type { Clock } from "../runtime/clock.ts";
+import type { Message } from "../runtime/message.ts";
 import { type Exchange, HttpError, type Pipe } from "./http-exchange.ts";
 import type { Socket } from "./socket.ts";
 
@@ -26,6 +27,8 @@ export interface StreamOwner {
 	opened(): Readonly<Record<string, string>>;
 	/** The client is not let in. Throws what it is told instead, where it asked too often. */
 	refused(status: number): void;
+	/** What came by another node. False: it is not the client's. */
+	posted(message: Message): boolean;
 	/** It was asked for a sign of life, and the network still takes what is written. */
 	alive(): void;
 	/** The buffer has emptied. */
@@ -102,6 +105,10 @@ export class StreamSocket implements Socket {
 			this.#cancelCursor = undefined;
 			this.#put(framed(encode({ type: "reconnection_token", reconnection_token: this.#tokenHere() })));
 		});
+	}
+
+	posted(message: Message): boolean {
+		return this.#owner.posted(message);
 	}
 
 	bufferedBytes(): number {

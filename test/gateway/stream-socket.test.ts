@@ -36,6 +36,7 @@ function stage() {
 	const owner = {
 		opened: () => ({}),
 		refused: (status: number) => void heard.push(`refused ${status}`),
+		posted: () => false,
 		alive: () => void heard.push("alive"),
 		drained: () => void heard.push("drained"),
 		closed: () => void heard.push("closed"),
