@@ -11,6 +11,7 @@ export const ROOT_TOKEN = randomBytes(48).toString("base64url");
 
 const MAIN = fileURLToPath(new URL("../cli/main.ts", import.meta.url));
 const SOCKET_BYTES = fileURLToPath(new URL("socket-bytes.ts", import.meta.url));
+const LOOP_DELAY = fileURLToPath(new URL("loop-delay.ts", import.meta.url));
 const GC_ON_SIGNAL = fileURLToPath(new URL("gc-on-signal.ts", import.meta.url));
 /** Milliseconds until a server must have said that it is ready. */
 const READY_MS_MAX = 60_000;
@@ -29,11 +30,14 @@ export interface Server {
 	collectGarbage(): Promise<number>;
 	/** Bytes that came from its brokers so far; only if started with `counting`. */
 	brokerBytes(): Promise<number>;
+	/** 99th percentile of its event loop's delay since it got a SIGHUP; only if started with `watchingLoop`. */
+	loopDelayMs(): Promise<number>;
 }
 
 interface ServerOptions {
 	readonly collectable?: boolean;
 	readonly counting?: boolean;
+	readonly watchingLoop?: boolean;
 }
 
 /** Run a job of this directory to its end; its one line of JSON. Throws with its output where it fails. */
@@ -61,10 +65,11 @@ export function residentKb(pid: number): number {
 	return Number(found);
 }
 
-function flags({ collectable = false, counting = false }: ServerOptions): string[] {
+function flags({ collectable = false, counting = false, watchingLoop = false }: ServerOptions): string[] {
 	return [
 		...(collectable ? ["--expose-gc", "--import", GC_ON_SIGNAL] : []),
 		...(counting ? ["--import", SOCKET_BYTES] : []),
+		...(watchingLoop ? ["--import", LOOP_DELAY] : []),
 	];
 }
 
@@ -111,6 +116,11 @@ async function serverOf(args: readonly string[]): Promise<Server> {
 		},
 		async brokerBytes() {
 			const told = output.match(/bytes from brokers: (\d+)/, READY_MS_MAX);
+			child.kill("SIGUSR2");
+			return Number(await told);
+		},
+		async loopDelayMs() {
+			const told = output.match(/event loop delay: ([\d.]+) ms/, READY_MS_MAX);
 			child.kill("SIGUSR2");
 			return Number(await told);
 		},

@@ -17,6 +17,7 @@ import { fold } from "./fold.ts";
 import { kafkaClients } from "./kafka-clients.ts";
 import { kafkaRaw } from "./kafka-raw.ts";
 import { machineLine } from "./machine.ts";
+import { manager } from "./manager.ts";
 import { reportOf, tableOf } from "./report.ts";
 import { start } from "./start.ts";
 
@@ -30,6 +31,7 @@ const BENCHMARKS: readonly Benchmark[] = [
 	connections,
 	cluster,
 	failover,
+	manager,
 ];
 const ROUNDS_DEFAULT = 3;
 const ROUNDS_MAX = 100;
