@@ -46,6 +46,8 @@ export interface Behaviour<State = any> {
 	work?(state: State, id: string): WorkToRun | undefined;
 	/** The event that tells an actor with timers that somebody has it again, after a start or a move. */
 	readonly wokenType?: string;
+	/** Written to each command for such actors, where it is not 1: the form its event has. */
+	readonly eventVersion?: number;
 	/** Messages of one actor after which a checkpoint is written, if none was before. */
 	readonly snapshotEvery?: number;
 	/** Without a message this long, milliseconds, an actor leaves memory. Default: PASSIVATE_AFTER_MS. */

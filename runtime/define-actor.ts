@@ -18,6 +18,7 @@ import { durableBehaviour, type OnFailure, type OnMismatch } from "./durable-beh
 import type { SnapshotForm, StoredMachine } from "./durable-state.ts";
 import { machinesIn, refuseSources } from "./machine-children.ts";
 import { refuseUnsupported } from "./machine-support.ts";
+import type { Event } from "./message.ts";
 import { ACTORS_TOPIC } from "./topics.ts";
 import { WORK_ATTEMPTS_DEFAULT, WORK_BACKOFF_MS_DEFAULT, type WorkCode, type WorkTools } from "./work.ts";
 
@@ -66,6 +67,8 @@ export interface ActorOptions<Type extends string, Machine extends AnyStateMachi
 	readonly machine: Machine;
 	/** Makes a stored state of another version or structure into one of this machine. */
 	readonly migrate?: (machine: StoredMachine, from: SnapshotForm) => StoredMachine;
+	/** Makes an event that was sent to an earlier version into one of this machine. Pure; default: it is one. */
+	readonly upcast?: (event: Event, version: number) => Event;
 	/** Where there is no `migrate`. Default: `rebuild` (fold the history anew). */
 	readonly onMismatch?: OnMismatch;
 	/** By the name of the machine's action. */
@@ -126,6 +129,7 @@ export function defineActor<const Type extends string, Machine extends AnyStateM
 		onFailure: options.onFailure ?? "skip",
 		onMismatch: options.onMismatch ?? "rebuild",
 		migrate: options.migrate,
+		upcast: options.upcast,
 		snapshotEvery: options.snapshotEvery,
 		passivateAfterMs: options.passivateAfter,
 	});

@@ -23,7 +23,7 @@ import { type Hold, hasRoom, heldOf, messageFrom, withRepeat } from "./hold.ts";
 import { ended, type Place, withMeta } from "./machine-behaviour.ts";
 import { boundedMachine, type ChildWork, describeTree, logicOf, type Tree } from "./machine-children.ts";
 import { INNER_EVENT, Turn, WORK_PREFIX } from "./machine-tree.ts";
-import { type Event, eventOf, type Message } from "./message.ts";
+import { type Event, eventOf, eventVersionOf, type Message } from "./message.ts";
 import { structureHash } from "./structure-hash.ts";
 import type { WorkCode } from "./work.ts";
 
@@ -68,6 +68,7 @@ export interface DurableOptions {
 	readonly onFailure: OnFailure;
 	readonly onMismatch: OnMismatch;
 	readonly migrate: ((machine: StoredMachine, from: SnapshotForm) => StoredMachine) | undefined;
+	readonly upcast: ((event: Event, version: number) => Event) | undefined;
 	readonly snapshotEvery: number | undefined;
 	readonly passivateAfterMs: number | undefined;
 }
@@ -124,7 +125,7 @@ export function durableBehaviour(options: DurableOptions): Behaviour<DurableStat
 			for (const { event, dueAt } of tick.events) turn.send(metaOf({ ...event, dueAt }, message));
 		} else {
 			if (timer !== undefined) calendar = rung(calendar, timer);
-			const event = eventOf(message);
+			const event = currentEvent(message);
 			if (timer !== undefined && message.type === INNER_EVENT) {
 				turn.send(metaOf(event["event"] as Event, message), String(event["to"]));
 			} else turn.send(metaOf(event, message));
@@ -143,6 +144,14 @@ export function durableBehaviour(options: DurableOptions): Behaviour<DurableStat
 			},
 			effects: told.effects,
 		};
+	}
+
+	/** In the form that the machine knows; others have been written by earlier versions, and are so for ever. */
+	function currentEvent(message: Message): Event {
+		const event = eventOf(message);
+		const from = eventVersionOf(message);
+		if (message.kind !== "command" || from >= version || !options.upcast) return event;
+		return options.upcast(event, from);
 	}
 
 	/** As `take`; a failure is told as `failure` says. */
@@ -344,6 +353,7 @@ export function durableBehaviour(options: DurableOptions): Behaviour<DurableStat
 			return { ...options.invoked, session, src, input, logic: logic as never };
 		},
 		...(Object.values(delays).some((meaning) => meaning !== "deadline") ? { wokenType: WOKEN } : undefined),
+		...(version > 1 ? { eventVersion: version } : undefined),
 		...(options.snapshotEvery === undefined ? undefined : { snapshotEvery: options.snapshotEvery }),
 		...(options.passivateAfterMs === undefined ? undefined : { passivateAfterMs: options.passivateAfterMs }),
 	};

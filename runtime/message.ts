@@ -9,6 +9,13 @@ import type { Address } from "./address.ts";
 /** Raised when a reader of the old form could misread the new one; unknown versions are parked. */
 export const ENVELOPE_VERSION = "1";
 
+/** Version of the actor type whose form an event has; without it, it is the first. */
+const VERSION_HEADER = "~e";
+
+export function eventVersionOf({ facts }: Pick<Draft, "facts">): number {
+	return Number(facts?.[VERSION_HEADER] ?? 1);
+}
+
 /**
  * - `command`: may change state; part of the actor's history.
  * - `query`: answered from current state in mailbox order; skipped by a re-fold.
@@ -54,6 +61,8 @@ export interface Draft {
 	readonly expiresAt?: number;
 	/** Small facts that must be readable without decoding the body. Keys must not start with `~`. */
 	readonly facts?: Readonly<Record<string, string>>;
+	/** Of its actor type, whose form the event has. Default: that of the type as the sender knows it. */
+	readonly eventVersion?: number | undefined;
 }
 
 export interface Message extends Draft {
@@ -73,6 +82,7 @@ export function recordOf(draft: Draft, origin: Origin, timestamp: number): NewRe
 	if (draft.from) headers["~f"] = draft.from;
 	if (draft.replyTo) headers["~r"] = `${draft.replyTo.node}#${draft.replyTo.ask}`;
 	if (draft.expiresAt !== undefined) headers["~x"] = String(draft.expiresAt);
+	if (draft.eventVersion !== undefined) headers[VERSION_HEADER] = String(draft.eventVersion);
 	return { key: draft.to, value: draft.body, headers, timestamp };
 }
 

@@ -46,14 +46,21 @@ export class Outbox {
 	/** From outside the actors: resolves to the offset, or rejects within `deadlineMs`. */
 	submit(draft: Draft, deadlineMs: number): Promise<number> {
 		const now = this.#clock.now();
-		const record = recordOf(draft, this.#ownOrigin(), now);
+		const record = recordOf(this.#versioned(draft), this.#ownOrigin(), now);
 		return this.#appender.append(this.mailbox(draft.to), record, { deadlineAt: now + deadlineMs });
 	}
 
 	/** From an actor or its timers: tried until it is in the log; rejects only when the log is closed. */
 	emit(draft: Draft, origin?: Origin): Promise<number> {
-		const record = recordOf(draft, origin ?? this.#ownOrigin(), this.#clock.now());
+		const record = recordOf(this.#versioned(draft), origin ?? this.#ownOrigin(), this.#clock.now());
 		return this.#appender.append(this.mailbox(draft.to), record, { retryForever: true });
+	}
+
+	/** Timers' events are of the machine that their actor has now. */
+	#versioned(draft: Draft): Draft {
+		if (draft.kind !== "command" || draft.eventVersion !== undefined) return draft;
+		const eventVersion = this.#behaviours.get(typeOf(draft.to))?.eventVersion;
+		return eventVersion === undefined ? draft : { ...draft, eventVersion };
 	}
 
 	#ownOrigin(): Origin {

@@ -7,7 +7,7 @@ import { pause } from "./abort.ts";
 import type { Address } from "./address.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import { FOLLOW_EVERY_MS, SCAN_PAGE_RECORDS } from "./fold.ts";
-import { type Draft, messageOf } from "./message.ts";
+import { type Draft, eventVersionOf, messageOf } from "./message.ts";
 import { DEAD_LETTERS_TOPIC } from "./topics.ts";
 
 /** Ids of newest letters, of one partition, among which a repeat is known. */
@@ -75,14 +75,9 @@ export async function draftOf(
 	if ("unreadable" in message) return undefined;
 	const { to, kind, type, body, from } = message;
 	const facts = Object.entries(message.facts ?? {}).filter(([name]) => !name.startsWith("~"));
-	return {
-		to,
-		kind,
-		type,
-		body,
-		facts: Object.fromEntries(facts),
-		...(from === undefined ? undefined : { from }),
-	};
+	const eventVersion = kind === "command" ? eventVersionOf(message) : undefined;
+	const sender = from === undefined ? undefined : { from };
+	return { to, kind, type, body, facts: Object.fromEntries(facts), eventVersion, ...sender };
 }
 
 function isRepeat(known: Set<string>, id: string): boolean {

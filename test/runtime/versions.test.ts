@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { type AnyStateMachine, assign, setup } from "xstate";
 import { Actor } from "../../runtime/actor.ts";
+import type { DeadLetter } from "../../runtime/dead-letters.ts";
 import { type ActorOptions, defineActor } from "../../runtime/define-actor.ts";
 import { durableActions } from "../../runtime/durable-actions.ts";
 import { structureHash } from "../../runtime/structure-hash.ts";
@@ -118,6 +119,49 @@ describe.each(EMBEDDED_LOGS)("on the %s log", (driver) => {
 		await expect(node.ref("sum", "a").ask({ type: "add", n: 1 })).rejects.toThrow(
 			"cannot be made one: what is this?",
 		);
+	});
+
+	test("events that were sent to an earlier version are brought into the new form, also in a history folded anew", async () => {
+		const renamed = setup({
+			types: { context: {} as { sum: number }, events: {} as { type: "plus"; value: number } },
+			actions: durableActions,
+		}).createMachine({
+			context: { sum: 0 },
+			on: {
+				plus: {
+					actions: [
+						assign({
+							sum: ({ context, event }) => {
+								if (event.value === 3) throw new Error("no threes any more");
+								return context.sum + event.value;
+							},
+						}),
+						{ type: "reply", params: ({ context }) => ({ value: context.sum }) },
+					],
+				},
+			},
+		});
+		const versions: number[] = [];
+		const third = defineActor({
+			type: "sum",
+			version: 3,
+			machine: renamed,
+			upcast: (event, version) => {
+				versions.push(version);
+				return { type: "plus", value: event["n"] };
+			},
+		});
+		const node = await stage.start([third]);
+		const a = node.ref("sum", "a");
+		expect(await a.ask({ type: "plus", value: 4 })).toBe(7);
+		expect(new Set(versions)).toEqual(new Set([1]));
+		// An old event that is sent again is still an old one.
+		const { topic, partition } = node.node.mailbox(a.address);
+		const letter = { topic, partition, offset: 2 } as DeadLetter;
+		const offset = await node.retryLetter(letter);
+		for await (const { event, error } of a.history({ from: offset })) {
+			expect([event, error]).toEqual([{ type: "add", n: 3 }, "Error: no threes any more"]);
+		}
 	});
 
 	test("a machine of another structure under the same version is a mismatch too", async () => {
