@@ -180,7 +180,8 @@ async function check({ key, timeout, profile }: Arguments, context: ManagerConte
 			const found = await context.node.ask(LOGIN_ADDRESS, question, asked);
 			if (typeof found === "string") {
 				const result = (await disclosed(found, seal(context))) as LoginResult;
-				return profile ? result : result.token;
+				// Over HTTP a query has no booleans.
+				return profile === true || profile === "true" ? result : result.token;
 			}
 			if (seconds <= 0) return null;
 			if (context.now() + CHECK_EVERY_MS > end) throw new Error("TimeoutError: Login timeout");

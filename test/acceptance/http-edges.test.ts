@@ -62,11 +62,12 @@ describe("HTTP", () => {
 	test("with a bad token is 401 as often as one may err, then 429, and a good token of the same address goes on", async () => {
 		const from = ++address;
 		const statuses: number[] = [];
-		for (let i = 0; i < FAILURES_AT_ONCE_MAX + 20; i++) {
+		// On a slow machine more may be looked at meanwhile.
+		for (let i = 0; i < 10 * FAILURES_AT_ONCE_MAX && statuses.at(-1) !== 429; i++) {
 			statuses.push((await get("public/services/", from, bearer(`bad ${i}`))).status);
 		}
 		expect(statuses.slice(0, FAILURES_AT_ONCE_MAX)).toEqual(Array(FAILURES_AT_ONCE_MAX).fill(401));
-		expect(statuses.slice(FAILURES_AT_ONCE_MAX)).toContain(429);
+		expect(statuses.at(-1)).toBe(429);
 		const other = await makeWorkspace(node, "good");
 		expect((await get("public/services/", from, bearer(other.token))).status).toBe(200);
 	});

@@ -71,7 +71,7 @@ describe("login", () => {
 	});
 
 	test.each(LANGUAGES)(
-		"of a %s program: it waits for the person, and has the token once",
+		"of a %s program: it waits for the person, and has the token or the profile",
 		async (language) => {
 			address++;
 			const user = await newAccount(`person-${language}`);
@@ -133,28 +133,37 @@ describe("login", () => {
 			body: { detail: expect.stringContaining("completed already") },
 		});
 		expect((await service("check", { key })).body).toBe(ROOT_TOKEN);
+		for (const [profile, body] of [
+			["false", ROOT_TOKEN],
+			["true", { token: ROOT_TOKEN, user_id: "root", email: null }],
+		]) {
+			const query = `key=${key}&profile=${profile}`;
+			const checked = await fetch(`${node.url}/public/services/hypha-login/check?${query}`);
+			expect(await checked.json()).toEqual(body);
+		}
 	});
 
 	test("with a wrong password is 401 as without an account, then 429, for that account and from that address", async () => {
 		address++;
-		await newAccount("guessed");
+		for (const name of ["guessed", "neighbour"]) await newAccount(name);
 		expect(await logIn("guessed", "a wrong password")).toMatchObject({
 			status: 401,
 			body: { success: false, detail: "Name or password is wrong." },
 		});
 		expect((await logIn("nobody-at-all")).body.detail).toBe("Name or password is wrong.");
-		const guesses = async (count: number) => {
-			const statuses: number[] = [];
-			for (let i = 0; i < count; i++) statuses.push((await logIn("guessed", "a wrong password")).status);
-			return statuses;
+		// On a slow machine more may be looked at meanwhile.
+		const guessUntilRefused = async (name: string, guesses: number) => {
+			for (let i = 0; i < guesses; i++) {
+				const answer = await logIn(name, "a wrong password");
+				if (answer.status === 429) return Number(answer.headers.get("retry-after"));
+			}
+			throw new Error("every guess was looked at");
 		};
-		expect(await guesses(FAILURES_AT_ONCE_MAX + 10)).toContain(429);
-		const late = await logIn("nobody-at-all");
-		expect([late.status, Number(late.headers.get("retry-after"))]).toEqual([429, expect.any(Number)]);
+		expect(await guessUntilRefused("guessed", 10 * FAILURES_AT_ONCE_MAX)).toBeGreaterThanOrEqual(1);
+		expect(await guessUntilRefused("nobody-at-all", FAILURES_AT_ONCE_MAX)).toBeGreaterThanOrEqual(1);
 		address++;
-		expect(await guesses(FAILURES_AT_ONCE_MAX / 2)).toContain(429);
-		expect((await logIn("guessed")).status).toBe(429);
-		expect((await logIn("ada")).status).toBe(200);
+		expect(await guessUntilRefused("guessed", FAILURES_AT_ONCE_MAX)).toBeGreaterThanOrEqual(1);
+		expect((await logIn("neighbour")).status).toBe(200);
 	});
 
 	test("after a changed password takes the new one only; the operator can set it, and remove the account", async () => {
