@@ -117,10 +117,8 @@ export class ActorCache {
 		try {
 			snapshot = snapshots.load(address);
 			if (!snapshot) return Actor.fresh(address, behaviour);
-			if (behaviour.restore) {
-				const state: unknown = behaviour.restore(snapshot.state);
-				if (state !== undefined) return Actor.restore(snapshot, behaviour, state);
-			} else if (snapshot.version === behaviour.version) return Actor.restore(snapshot, behaviour);
+			const actor = Actor.adopt(snapshot, behaviour);
+			if (actor) return actor;
 		} catch (err) {
 			if (MycelogError.is(err, "actor.version-mismatch")) throw err;
 			// Whatever the reason, the log has it all: a record must not be parked because a cache cannot be read.

@@ -137,8 +137,9 @@ function load(parts: OperatorParts, address: Address): Actor | ListedActor {
 	try {
 		const stored = parts.snapshots?.load(address);
 		if (!stored) return Actor.fresh(address, behaviour);
-		return stored.version === behaviour.version ? Actor.restore(stored, behaviour) : problem("version");
+		return Actor.adopt(stored, behaviour) ?? problem("version");
 	} catch (error) {
+		if (MycelogError.is(error, "actor.version-mismatch")) return problem("version");
 		if (MycelogError.is(error, "snapshot.corrupt")) return problem("corrupt");
 		throw error;
 	}

@@ -44,6 +44,15 @@ export class Actor {
 		return actor;
 	}
 
+	/** Undefined: its type says that this snapshot is of another version. Throws `actor.version-mismatch`. */
+	static adopt(snapshot: StoredSnapshot, behaviour: Behaviour): Actor | undefined {
+		if (!behaviour.restore) {
+			return snapshot.version === behaviour.version ? Actor.restore(snapshot, behaviour) : undefined;
+		}
+		const state: unknown = behaviour.restore(snapshot.state);
+		return state === undefined ? undefined : Actor.restore(snapshot, behaviour, state);
+	}
+
 	static restore(snapshot: StoredSnapshot, behaviour: Behaviour, decoded?: unknown): Actor {
 		const state = decoded ?? behaviour.decode(snapshot.state);
 		const actor = new Actor(snapshot.address, behaviour, state, snapshot.offset);

@@ -7,6 +7,7 @@ import { MycelogError } from "../persistence/errors.ts";
 import type { Log } from "../persistence/log.ts";
 import type { SnapshotStore } from "../persistence/snapshots.ts";
 import { unlessAborted } from "./abort.ts";
+import { type ActorsFilter, actors, type ListedActor } from "./actor-list.ts";
 import { ActorRef } from "./actor-ref.ts";
 import { addressOf } from "./address.ts";
 import type { Clock } from "./clock.ts";
@@ -61,14 +62,14 @@ export class EmbeddedNode<const Actors extends readonly ActorDefinition[] = read
 	readonly #clock: Clock;
 
 	constructor(options: EmbeddedNodeOptions<Actors>) {
-		const { log, snapshots, actors, partitions = PARTITIONS_DEFAULT, clock = systemClock } = options;
+		const { log, snapshots, partitions = PARTITIONS_DEFAULT, clock = systemClock } = options;
 		this.#clock = clock;
 		this.node = new Node({
 			id: options.id ?? "node",
 			boot: randomBytes(6).toString("base64url"),
 			log,
 			snapshots,
-			behaviours: actors.map(({ behaviour }) => behaviour),
+			behaviours: options.actors.map(({ behaviour }) => behaviour),
 			partitions,
 			outlets: { deliver: () => {}, signal: () => {} },
 			logger: options.logger ?? stderrLogger,
@@ -100,6 +101,11 @@ export class EmbeddedNode<const Actors extends readonly ActorDefinition[] = read
 		const address = addressOf(type, id);
 		this.node.mailbox(address);
 		return new ActorRef(address, this.node, this.#parts);
+	}
+
+	/** Actors whose partitions' snapshots are on this node, by address, each with its state's name. */
+	actors(filter?: ActorsFilter): AsyncGenerator<ListedActor> {
+		return actors(this.#parts, filter);
 	}
 
 	/** Messages that failed, of all actors: those there are, and with `follow` each one as it is parked, on any node. */

@@ -1,6 +1,6 @@
 /**
  * Actors made with `defineActor` on simulated clusters: `SEED=7` runs just that seed, `SEEDS=500` more than the usual
- * number.
+ * number, from `FIRST_SEED` on.
  */
 import { describe, expect, test } from "vitest";
 import type { NewRecord } from "../../persistence/log.ts";
@@ -12,7 +12,7 @@ const SEEDS_DEFAULT = 40;
 const PLANTED_SEEDS_MAX = 5;
 const ACCOUNTS = ["a", "b", "c", "d", "e"] as const;
 
-const seed = Number(process.env["SEED"] ?? 1);
+const seed = Number(process.env["SEED"] ?? process.env["FIRST_SEED"] ?? 1);
 const seeds = process.env["SEED"] ? 1 : Number(process.env["SEEDS"] ?? SEEDS_DEFAULT);
 
 const actors = [bankAccount, strictAccount] as const;

@@ -99,6 +99,9 @@ describe.each(EMBEDDED_LOGS)("on the %s log", (driver) => {
 		const node = await stage.start([two({ onMismatch: "refuse" })]);
 		const refused = /a snapshot of sum version 1 .* is not one of version 2/;
 		await expect(node.ref("sum", "a").ask({ type: "add", n: 4 })).rejects.toThrow(refused);
+		const listed = [];
+		for await (const actor of node.actors({ type: "sum" })) listed.push(actor);
+		expect(listed).toEqual([{ address: "sum/a", state: undefined, offset: undefined, problem: "version" }]);
 		// Others of the type are not concerned.
 		expect(await node.ref("sum", "b").ask({ type: "add", n: 4 })).toBe(8);
 		await node.stop();
