@@ -12,6 +12,7 @@ const CLIENTS = [
 	{ name: "Python", start: () => ClientProcess.python() },
 	{ name: "Python, synchronous", start: () => ClientProcess.pythonSync() },
 	{ name: "JavaScript", start: () => ClientProcess.javascript() },
+	{ name: "JavaScript, Chromium", start: () => ClientProcess.browser() },
 ] as const;
 
 const SETUPS = [

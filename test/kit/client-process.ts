@@ -47,11 +47,13 @@ export class ClientProcess {
 		createInterface({ input: child.stdout as NodeJS.ReadableStream }).on("line", (line) =>
 			this.#answer(line),
 		);
+		const killWithTests = () => child.kill("SIGKILL");
+		process.once("exit", killWithTests);
 		child.once("exit", (code, signal) => {
+			process.off("exit", killWithTests);
 			const error = new Error(`the ${language} client ended (${code ?? signal}); its log:\n${this.#log}`);
 			for (const { reject } of this.#pending.values()) reject(error);
 		});
-		process.once("exit", () => child.kill("SIGKILL"));
 	}
 
 	static python(): ClientProcess {

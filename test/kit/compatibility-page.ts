@@ -33,7 +33,8 @@ manager, or what users do with the clients, and what it must come to. *passed*: 
 ${setups.join("; ")}. The last column says what a real Hypha 0.21.135 answers to the same calls of the same clients
 (\`test/seed/real-hypha.test.ts\`).
 
-Clients: \`hypha-rpc\` 0.21.47 from PyPI (asynchronous and synchronous API), 0.21.40 from npm on Node.
+Clients: \`hypha-rpc\` 0.21.47 from PyPI (asynchronous and synchronous API), 0.21.40 from npm on Node and in a page
+of a headless Chromium.
 
 | Method or use | ${clients.join(" | ")} | Hypha |
 | --- |${clients.map(() => " --- |").join("")} --- |
