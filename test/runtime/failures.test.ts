@@ -113,19 +113,22 @@ describe.each(EMBEDDED_LOGS)("on the %s log", (driver) => {
 		}
 	});
 
-	test("a letter can be sent to its actor once more when its code has been mended", async () => {
+	test("scenario 35: a poison record is parked with cause and origin, the next one is handled, and it can be driven again", async () => {
 		code.broken = true;
 		const node = await stage.start([list()]);
 		const one = node.ref("list", "1");
-		await one.tell({ type: "put", n: 0 }, { id: "zero" });
+		const offset = await one.tell({ type: "put", n: 0 }, { id: "zero" });
+		expect(await one.ask({ type: "put", n: 1 })).toBe(1);
 		const letters = node.deadLetters({ follow: AbortSignal.timeout(30_000) });
 		const { value: letter } = await letters.next();
 		await letters.return(undefined);
+		const origin = { topic: "actors", partition: node.node.mailbox(one.address).partition, offset };
+		expect(letter).toMatchObject({ ...origin, attempts: 2, cause: "RangeError: 0 is too small" });
 		code.broken = false;
 		await node.retryLetter(letter);
 		// Its id counts as before.
 		await node.retryLetter(letter);
-		expect((await one.state()).context.items).toEqual([0]);
+		expect((await one.state()).context.items).toEqual([1, 0]);
 	});
 
 	test("an actor that pauses waits at the message that failed; those behind it are kept, and a restart changes nothing", async () => {

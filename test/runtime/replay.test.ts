@@ -154,7 +154,7 @@ describe("history", () => {
 });
 
 describe("replay", () => {
-	test("gives the newest state, or that at any offset, and appends nothing", async () => {
+	test("scenario 38: gives the newest state, or that at any offset, and appends nothing", async () => {
 		await ran(async (node) => {
 			for (const by of [1, 2, 3]) await add(node, A, by);
 			await node.tell("counter/b", { type: "relay", to: A, by: 4 });
