@@ -153,7 +153,9 @@ export function encodeBody(event: Event): Uint8Array {
 /** The event in a command, query or timer. Throws where the body is not a msgpack map. */
 export function eventOf(message: Message): Event {
 	if (message.body.length === 0) return { type: message.type };
-	const fields = decode(message.body);
+	const { buffer, byteOffset, length } = message.body;
+	// Some drivers give Node's Buffer, whose slices are Buffers and become other JSON: a fold must not see which it was.
+	const fields = decode(new Uint8Array(buffer, byteOffset, length));
 	if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
 		throw new TypeError(`the body of ${message.type} is not a map`);
 	}

@@ -31,7 +31,7 @@ export function mycelog(args: readonly string[], env: NodeJS.ProcessEnv = {}): P
 export async function askOperator<T>(node: NodeProcess, command: string, ...args: string[]): Promise<T> {
 	const { exitCode, stdout, stderr } = await mycelog([command, ...args, "--json", ...node.place]);
 	if (exitCode !== 0)
-		throw new Error(`mycelog ${command} ${args.join(" ")} ended with ${exitCode}:\n${stderr}`);
+		throw new Error(`mycelog ${command} ${args.join(" ")} ended with ${exitCode}:\n${stderr}${stdout}`);
 	return JSON.parse(stdout) as T;
 }
 

@@ -62,3 +62,14 @@ test("an event keeps its type whatever its body says, leaves out undefined field
 		expect(() => event(Uint8Array.from(body))).toThrow("the body of add is not a map");
 	}
 });
+
+test("bytes in an event are of one kind, whatever kind of bytes the log's driver gives: a fold says what the live actor said", () => {
+	const body = encodeBody({ type: "add", data: Uint8Array.of(1, 2, 3) });
+	const draft = { to: "a/b", kind: "command", type: "add" } as const;
+	const [live, folded] = [body, Buffer.from(body)].map((given) => {
+		const record = recordOf({ ...draft, body: given }, { source: "n~1", major: 1, minor: 0 }, 1);
+		return eventOf(messageOf({ ...record, value: given, offset: 0 }) as Parameters<typeof eventOf>[0]);
+	});
+	expect(folded?.["data"]).not.toBeInstanceOf(Buffer);
+	expect(JSON.stringify(folded)).toBe(JSON.stringify(live));
+});
