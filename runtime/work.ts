@@ -121,7 +121,8 @@ export class WorkRunner {
 	#run(address: Address, work: WorkToRun, facts: Readonly<Record<string, string>>, running: Running): void {
 		const { clock, effects, logger, log } = this.#parts;
 		let attempt = 0;
-		let cancel: () => void = () => {};
+		let cancelRetry: () => void = () => {};
+		let stopRun: () => void = () => {};
 		let over = false;
 		const end = () => {
 			over = true;
@@ -143,7 +144,7 @@ export class WorkRunner {
 			if (attempt < work.attempts) {
 				const pauseMs = Math.min(work.backoffMs * 2 ** (attempt - 1), WORK_BACKOFF_MS_MAX);
 				logger.warn({ address, work: work.src, attempt, pauseMs, err: error }, "work failed; trying again");
-				cancel = clock.after(pauseMs, start);
+				cancelRetry = clock.after(pauseMs, start);
 				return;
 			}
 			end();
@@ -167,14 +168,16 @@ export class WorkRunner {
 		};
 		const start = () => {
 			attempt++;
-			cancel =
+			// It may fail before it has begun: the next try is planned by then.
+			stopRun =
 				work.logic === undefined
 					? runEffect(address, work, done, failed)
 					: runLogic(work, done, failed, sent);
 		};
 		running.stop = () => {
 			end();
-			cancel();
+			cancelRetry();
+			stopRun();
 		};
 		start();
 	}

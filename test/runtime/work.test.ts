@@ -299,6 +299,33 @@ test("a callback sends events back as records, is disposed of with its state, an
 	expect((await one.state()).context.heard).toEqual([1, 2, 3]);
 });
 
+test("work that fails as it begins is tried again, and no more once its state is left", async () => {
+	const stage = new TimedStage();
+	let begun = 0;
+	const machine = setup({
+		types: { events: {} as { type: "on" | "off" } },
+		actors: {
+			listen: fromCallback(() => {
+				begun++;
+				throw new Error("no ears");
+			}),
+		},
+	}).createMachine({
+		initial: "off",
+		states: { off: { on: { on: "on" } }, on: { invoke: { src: "listen" }, on: { off: "off" } } },
+	});
+	const ear = defineActor({ type: "ear", version: 1, machine, retries: { attempts: 5, backoffMs: 100 } });
+	const { node } = await stage.start([ear]);
+	const one = node.ref("ear", "1");
+	await one.tell({ type: "on" });
+	await stage.time.advance(150);
+	expect(begun).toBe(2);
+	await one.tell({ type: "off" });
+	await stage.time.advance(10_000);
+	expect(begun).toBe(2);
+	expect(await one.state()).toMatchObject({ value: "off", status: "active" });
+});
+
 test("an outcome that the log cannot carry is a failure of the work", async () => {
 	const stage = new TimedStage();
 	const order = orders(async () => "x".repeat(1_100_000));
