@@ -9,6 +9,7 @@ import { askOperator, type HistoryLine, type ReplayLine } from "../kit/mycelog.t
 import type { NodeProcess } from "../kit/node-process.ts";
 import { makeWorkspace, type TestWorkspace } from "../kit/on-each-log.ts";
 import { RawClient } from "../kit/raw-client.ts";
+import { serverFileTests } from "./server-file.ts";
 
 const EVENTS = 50;
 /** Calls and notices around the death of a node. */
@@ -41,6 +42,8 @@ describe("test_kafka_servers", () => {
 		await python.run("register", { name: "provider", id: "hello" });
 	});
 	afterAll(() => Promise.all([python?.stop(), javascript?.stop()]));
+
+	describe("test_kafka_server, on three nodes", () => serverFileTests(nodes));
 
 	test("test_kafka_server_communication: an unmodified client on one gateway calls a service whose client is on another, and both are known", async () => {
 		const found = await javascript.run<{ id: string }>("find", { name: "caller", id: "hello" });
