@@ -7,7 +7,7 @@ import { durableActions } from "../../runtime/durable-actions.ts";
 import type { EventMeta } from "../../runtime/machine-behaviour.ts";
 import { DEAD_LETTERS_TOPIC } from "../../runtime/topics.ts";
 import { verify } from "../../runtime/verify.ts";
-import type { WorkTools } from "../../runtime/work.ts";
+import { WORK_RUNNING_MAX, type WorkTools } from "../../runtime/work.ts";
 import { settled } from "../../testing/virtual-time.ts";
 import { EMBEDDED_LOGS, EmbeddedStage, TimedStage } from "../kit/embedded.ts";
 
@@ -324,6 +324,20 @@ test("work that fails as it begins is tried again, and no more once its state is
 	await stage.time.advance(10_000);
 	expect(begun).toBe(2);
 	expect(await one.state()).toMatchObject({ value: "off", status: "active" });
+});
+
+test(`${WORK_RUNNING_MAX} pieces of work of a partition run at once; the next one begins when one ends`, async () => {
+	const stage = new TimedStage();
+	const running: ((receipt: string) => void)[] = [];
+	const order = orders(() => new Promise((done) => running.push(done)));
+	const { node } = await stage.start([order]);
+	const ids = Array.from({ length: WORK_RUNNING_MAX + 1 }, (_, i) => String(i));
+	await Promise.all(ids.map((id) => node.ref("order", id).tell({ type: "pay", sum: 1 })));
+	await settled();
+	expect(running).toHaveLength(WORK_RUNNING_MAX);
+	running[0]?.("first");
+	await settled();
+	expect(running).toHaveLength(WORK_RUNNING_MAX + 1);
 });
 
 test("an outcome that the log cannot carry is a failure of the work", async () => {
