@@ -5,6 +5,13 @@ import type { Measured } from "./benchmark.ts";
 import { type Summary, written } from "./figures.ts";
 import { isMet, targetOf } from "./targets.ts";
 
+const INTRODUCTION = `# Benchmark results
+
+Written by \`npm run bench -- --write\`, with \`--only\` a part of it. The variants of a benchmark take turns, in another
+order each round. Median of the rounds with the lowest and the highest; a load is preceded by a warm-up of half its
+time. Node, broker and load generator share the machine. What the figures say, and why a target is missed:
+[NOTES.md](NOTES.md).`;
+
 export interface RunNotes {
 	readonly machine: string;
 	readonly date: string;
@@ -23,27 +30,31 @@ export function tableOf({ benchmark, variants }: Measured): string {
 	return markdown(rows);
 }
 
-export function reportOf(measured: readonly Measured[], notes: RunNotes): string {
-	const { machine, date, rounds, seconds, quick } = notes;
-	return [
-		"# Benchmark results",
-		"",
-		"Written by `npm run bench -- --write`. The variants of a benchmark take turns, in another order each round.",
-		`Median of ${rounds} rounds with the lowest and the highest; loads run ${seconds} s after a warm-up of half that.`,
-		...(quick ? ["", "**A quick run: it shows that everything works and is not to be quoted.**"] : []),
-		"",
-		`Measured ${date} on: ${machine}. Node, broker and load generator share this machine.`,
-		"What the figures say, and why a target is missed: [NOTES.md](NOTES.md).",
-		...measured.flatMap((one) => [
-			"",
-			`## ${one.benchmark.title}`,
-			"",
-			one.benchmark.about,
-			"",
-			tableOf(one),
-		]),
-		"",
-	].join("\n");
+/**
+ * The page with this measurement in it; its other sections stay as they are, each with when and on what it was
+ * measured. `titles`: of all sections, in their order.
+ */
+export function reportOf(
+	measured: Measured,
+	notes: RunNotes,
+	page: string,
+	titles: readonly string[],
+): string {
+	const sections = new Map(
+		page
+			.split(/^(?=## )/m)
+			.slice(1)
+			.map((text) => [text.slice(3, text.indexOf("\n")), text.trimEnd()] as const),
+	);
+	sections.set(measured.benchmark.title, sectionOf(measured, notes));
+	return `${[INTRODUCTION, ...titles.flatMap((title) => sections.get(title) ?? [])].join("\n\n")}\n`;
+}
+
+function sectionOf(one: Measured, { machine, date, rounds, seconds, quick }: RunNotes): string {
+	const { title, about } = one.benchmark;
+	const how = `Measured ${date} on: ${machine}. ${rounds} rounds; loads run ${seconds} s.`;
+	const warning = "**A quick run: it shows that everything works and is not to be quoted.**";
+	return [`## ${title}`, about, quick ? `${how} ${warning}` : how, tableOf(one)].join("\n\n");
 }
 
 function cells(benchmark: string, variant: string, summary: Summary): string[] {

@@ -2,13 +2,13 @@
  * `npm run bench`: all benchmarks in one run on one machine, against a real broker. Owns the command line, the broker
  * and the temporary files.
  */
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { JVM_FLAGS_BENCHMARKS, type KafkaBroker, startKafkaBroker } from "../test/kit/kafka-broker.ts";
 import { append } from "./append.ts";
-import { type Benchmark, type Measured, measure, type Surroundings } from "./benchmark.ts";
+import { type Benchmark, measure, type Surroundings } from "./benchmark.ts";
 import { calls } from "./calls.ts";
 import { cluster } from "./cluster.ts";
 import { connections } from "./connections.ts";
@@ -45,7 +45,7 @@ const HELP = `Usage: npm run bench -- [--only NAME,…] [--rounds N] [--quick] [
   --only NAME,…  some of: ${BENCHMARKS.map(({ name }) => name).join(", ")}
   --rounds N     how often each variant is measured (default ${ROUNDS_DEFAULT}, with --quick 1)
   --quick        short and small: shows that everything works, not how fast it is
-  --write        write bench/RESULTS.md
+  --write        write what is measured into bench/RESULTS.md
 `;
 
 interface Choice {
@@ -79,7 +79,6 @@ function choiceOf(args: string[]): Choice | undefined {
 	if (!Number.isInteger(rounds) || rounds < 1 || rounds > ROUNDS_MAX) {
 		throw new Error(`--rounds: a whole number from 1 to ${ROUNDS_MAX}, not "${values.rounds}"`);
 	}
-	if (write && only) throw new Error("--write and --only contradict: RESULTS.md holds one whole run");
 	return { benchmarks, rounds, quick, write };
 }
 
@@ -110,18 +109,17 @@ async function run({ benchmarks, rounds, quick, write }: Choice): Promise<void> 
 			void cleanUp().finally(() => process.exit(1));
 		});
 	}
-	const measured: Measured[] = [];
+	const titles = BENCHMARKS.map(({ title }) => title);
+	const date = new Date().toISOString().slice(0, 10);
 	try {
 		for (const benchmark of benchmarks) {
-			const one = await measure(benchmark, rounds, surroundings);
-			measured.push(one);
-			process.stdout.write(`\n${benchmark.title}\n${tableOf(one)}\n\n`);
+			const measured = await measure(benchmark, rounds, surroundings);
+			const machine = machineLine(broker);
+			process.stdout.write(`\n${benchmark.title}\n${tableOf(measured)}\n\n${machine}\n`);
+			if (!write) continue;
+			const notes = { machine, date, rounds, seconds: surroundings.seconds, quick };
+			writeFileSync(RESULTS, reportOf(measured, notes, readFileSync(RESULTS, "utf8"), titles));
 		}
-		const machine = machineLine(broker);
-		process.stdout.write(`${machine}\n`);
-		const date = new Date().toISOString().slice(0, 10);
-		const { seconds } = surroundings;
-		if (write) writeFileSync(RESULTS, reportOf(measured, { machine, date, rounds, seconds, quick }));
 	} finally {
 		await cleanUp();
 	}
