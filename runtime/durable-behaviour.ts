@@ -5,7 +5,7 @@
  */
 import type { AnyStateMachine } from "xstate";
 import { MycelogError } from "../persistence/errors.ts";
-import { answered, ID_FACT, REPEATED_ID, repeated } from "./answers.ts";
+import { answered, ID_FACT, repeated } from "./answers.ts";
 import type { Behaviour, Step } from "./behaviour.ts";
 import { type DelayMeaning, noted, rung, SEEN_TIMER, seen, ticked, woken } from "./calendar.ts";
 import { durableEffect } from "./durable-actions.ts";
@@ -18,41 +18,27 @@ import {
 	type StoredMachine,
 	UNBORN,
 } from "./durable-state.ts";
-import type { Effect, ReplyResult } from "./effect.ts";
-import { type Hold, hasRoom, heldOf, messageFrom, withRepeat } from "./hold.ts";
+import type { Effect } from "./effect.ts";
+import {
+	failures,
+	INTERVENTIONS,
+	type Intervention,
+	isOfCalendar,
+	type OnFailure,
+	type Taken,
+	WorkError,
+} from "./failures.ts";
 import { ended, type Place, withMeta } from "./machine-behaviour.ts";
 import { boundedMachine, type ChildWork, describeTree, logicOf, type Tree } from "./machine-children.ts";
 import { INNER_EVENT, Turn, WORK_PREFIX } from "./machine-tree.ts";
 import { type Event, eventOf, eventVersionOf, type Message } from "./message.ts";
 import { structureHash } from "./structure-hash.ts";
-import type { WorkCode } from "./work.ts";
+import { WORK_FACT, WORK_FAILED, WORK_SENT, type WorkCode } from "./work.ts";
 
 /** Begins the types of events that only the runtime sends. */
 export const OWN_PREFIX = "mycelog.";
 export const STATE_QUERY = "mycelog.state";
 export const WOKEN = "mycelog.woken";
-export const WORK_DONE = "mycelog.done";
-export const WORK_FAILED = "mycelog.failed";
-export const WORK_SENT = "mycelog.sent";
-/** The fact that names the work an event was sent by. */
-export const WORK_FACT = "work";
-
-/** What an operator may do to an actor, as types of commands. */
-export const INTERVENTIONS = {
-	/** Take no messages from here on: they are kept. */
-	pause: "mycelog.pause",
-	/** Take the kept ones, and go on. */
-	resume: "mycelog.resume",
-	/** Leave the failed message out, take the others, and go on. */
-	skip: "mycelog.skip",
-	/** Try the failed message once more, and go on if it is taken. */
-	retry: "mycelog.retry",
-} as const;
-
-export type Intervention = keyof typeof INTERVENTIONS;
-
-/** `skip`: a message that fails is parked and left out. `pause`: it is parked too, and the actor waits for help with it. */
-export type OnFailure = "skip" | "pause";
 
 /** What to do with a snapshot of another version or structure where nothing migrates it. */
 export type OnMismatch = "rebuild" | "refuse";
@@ -71,18 +57,6 @@ export interface DurableOptions {
 	readonly upcast: ((event: Event, version: number) => Event) | undefined;
 	readonly snapshotEvery: number | undefined;
 	readonly passivateAfterMs: number | undefined;
-}
-
-/** A failure that its actor could not deal with, with how often it was tried. */
-class WorkError extends Error {
-	readonly attempts: number;
-
-	constructor({ name, message, stack }: Pick<Error, "name" | "message" | "stack">, attempts: number) {
-		super(message);
-		this.name = name;
-		if (stack) this.stack = stack;
-		this.attempts = attempts;
-	}
 }
 
 export function durableBehaviour(options: DurableOptions): Behaviour<DurableState> {
@@ -155,17 +129,15 @@ export function durableBehaviour(options: DurableOptions): Behaviour<DurableStat
 	}
 
 	/** As `take`; a failure is told as `failure` says. */
-	function tried(
-		state: DurableState,
-		message: Message,
-		place: Place,
-	): Step<DurableState> | { readonly failure: Error } {
+	function tried(state: DurableState, message: Message, place: Place): Taken {
 		try {
 			return take(state, message, place);
 		} catch (error) {
 			return { failure: error as Error };
 		}
 	}
+
+	const { hold, intervene, paused, leftOut } = failures(options.onFailure, tried);
 
 	function command(state: DurableState, message: Message): Step<DurableState> {
 		mustBeAllowed(message);
@@ -185,116 +157,8 @@ export function durableBehaviour(options: DurableOptions): Behaviour<DurableStat
 		const { failure } = step;
 		if (options.onFailure === "pause") return paused(state, message, failure, []);
 		// The partition parks what throws; of work it must be said how often it was tried.
-		if (failure instanceof WorkError) return leftOut(state, message, failure);
+		if (failure instanceof WorkError || isOfCalendar(state, message)) return leftOut(state, message, failure);
 		throw failure;
-	}
-
-	function hold(state: DurableState, before: Hold, message: Message): Step<DurableState> {
-		const known = withRepeat(before, message);
-		if (known) return { state: { ...state, hold: known }, effects: [{ type: "drop", reason: REPEATED_ID }] };
-		if (hasRoom(before, message)) {
-			return {
-				state: { ...state, hold: { ...before, held: [...before.held, heldOf(message)] } },
-				effects: [],
-			};
-		}
-		const cause = new Error(`${message.to} is paused and keeps no more messages`);
-		return leftOut(state, message, cause);
-	}
-
-	function intervene(state: DurableState, message: Message, what: Intervention): Step<DurableState> {
-		const { hold: before } = state;
-		const answer = (value: ReplyResult): Effect[] =>
-			message.replyTo ? [{ type: "reply", to: message.replyTo, result: value }] : [];
-		const refuse = (error: string) => ({ state, effects: answer({ ok: false, error }) });
-		if (what === "pause") {
-			const since = message.timestamp;
-			const next: Hold = before ?? { since, cause: "paused", failed: false, held: [] };
-			return { state: { ...state, hold: next }, effects: answer({ ok: true, value: { paused: true } }) };
-		}
-		if (!before) return refuse(`Error: ${message.to} is not paused`);
-		if (what === "resume" && before.failed) return refuse(`Error: a message failed: skip or retry it`);
-		if (what !== "resume" && !before.failed) return refuse(`Error: no message failed: resume`);
-		const [first] = before.held;
-		const rest = what === "resume" ? before.held : before.held.slice(1);
-		const effects: Effect[] = [];
-		let next: DurableState = { ...state, hold: undefined };
-		if (first && what === "skip") {
-			const skipped = messageFrom(first, message.to);
-			if (skipped.type === WORK_FAILED) next = leftOut(next, skipped, undefined).state;
-			if (skipped.replyTo) {
-				const error = `Error: skipped after it failed: ${before.cause}`;
-				effects.push({ type: "reply", to: skipped.replyTo, result: { ok: false, error } });
-			}
-		}
-		const queue = first && what === "retry" ? [first, ...rest] : rest;
-		for (const [i, one] of queue.entries()) {
-			const held = messageFrom(one, message.to);
-			if (held.expiresAt !== undefined && held.expiresAt < message.timestamp) continue;
-			const place = { offset: held.offset, timestamp: message.timestamp };
-			if (i === 0 && what === "retry" && held.type === WORK_FAILED) {
-				effects.push(...again(next, held, place));
-				continue;
-			}
-			const repeat = repeated(next.answers, held);
-			const step = repeat
-				? { state: { ...next, answers: repeat.answers }, effects: repeat.effects }
-				: tried(next, held, place);
-			if (!("failure" in step)) {
-				next = step.state;
-				effects.push(...step.effects);
-				for (const replyTo of one.repeats ?? []) {
-					const told = repeated(next.answers, { ...held, replyTo });
-					if (told) next = { ...next, answers: told.answers };
-					effects.push(...(told?.effects ?? []));
-				}
-				continue;
-			}
-			const waiting = options.onFailure === "pause" || (i === 0 && what === "retry");
-			const stopped = waiting
-				? paused(next, held, step.failure, queue.slice(i + 1))
-				: leftOut(next, held, step.failure);
-			next = stopped.state;
-			effects.push(...stopped.effects);
-			if (waiting) break;
-		}
-		const value = { paused: next.hold !== undefined };
-		return { state: next, effects: [...effects, ...answer({ ok: true, value })] };
-	}
-
-	/** A failed message and those behind it wait. */
-	function paused(
-		state: DurableState,
-		message: Message,
-		failure: Error,
-		behind: Hold["held"],
-	): Step<DurableState> {
-		const cause = `${failure.name}: ${failure.message}`;
-		const held = [heldOf(message), ...behind];
-		return {
-			state: { ...state, hold: { since: message.timestamp, cause, failed: true, held } },
-			effects: [{ type: "park", message, cause: failure, attempts: attemptsOf(failure), paused: true }],
-		};
-	}
-
-	/** The actor goes on without the message; work that failed is over. */
-	function leftOut(state: DurableState, message: Message, failure: Error | undefined): Step<DurableState> {
-		const effects: Effect[] = failure
-			? [{ type: "park", message, cause: failure, attempts: attemptsOf(failure), paused: false }]
-			: [];
-		if (message.type !== WORK_FAILED || !state.tree) return { state, effects };
-		const session = (message.facts?.["timer"] ?? "").slice(WORK_PREFIX.length);
-		const children = new Map(state.tree.children);
-		children.delete(session);
-		return { state: { ...state, tree: { ...state.tree, children } }, effects };
-	}
-
-	/** Work that failed is asked for once more. */
-	function again({ tree }: DurableState, message: Message, place: Place): Effect[] {
-		const id = message.facts?.["timer"] ?? "";
-		const child = tree?.children.get(id.slice(WORK_PREFIX.length));
-		if (!child) return [];
-		return [{ type: "schedule", id, at: place.timestamp, event: { type: child.src }, work: true }];
 	}
 
 	return {
@@ -413,10 +277,6 @@ function isEvent(value: unknown): value is Event {
 	return (
 		typeof value === "object" && value !== null && typeof (value as { type?: unknown }).type === "string"
 	);
-}
-
-function attemptsOf(failure: Error): number {
-	return failure instanceof WorkError ? failure.attempts : 1;
 }
 
 function hasNothing({ recurring, delays }: DurableState["calendar"]): boolean {

@@ -22,7 +22,7 @@ export {
 	type Retries,
 } from "./define-actor.ts";
 export { durableActions, type ReplyParams, type TellParams } from "./durable-actions.ts";
-export type { OnFailure, OnMismatch } from "./durable-behaviour.ts";
+export type { OnMismatch } from "./durable-behaviour.ts";
 export type { SnapshotForm, StoredMachine } from "./durable-state.ts";
 export type { Effect, Outlet, ReplyResult } from "./effect.ts";
 export { createNode, EmbeddedNode, type EmbeddedNodeOptions } from "./embedded-node.ts";
@@ -30,6 +30,7 @@ export { EVENT_BEHAVIOURS } from "./event-actors.ts";
 export { EventBus, EventOutlets, type EventStatus, type WaitOptions } from "./event-bus.ts";
 export type { EventData, JsonValue } from "./event-data.ts";
 export type { EventHandler, EventInfo, EventMatch } from "./event-handlers.ts";
+export type { OnFailure } from "./failures.ts";
 export { type HistoryEntry, type HistoryOptions, type HistoryOutcome, history } from "./history.ts";
 export type { Logger } from "./logger.ts";
 export { type EventMeta, type MachineBehaviourOptions, machineBehaviour } from "./machine-behaviour.ts";

@@ -20,9 +20,12 @@ export const WORK_BACKOFF_MS_MAX = 60_000;
 /** Pieces of work of one partition that run at once; others wait for one to end. */
 export const WORK_RUNNING_MAX = 1_000;
 
-const DONE = "mycelog.done";
-const FAILED = "mycelog.failed";
-const SENT = "mycelog.sent";
+/** Types of the records by which work comes back. */
+export const WORK_DONE = "mycelog.done";
+export const WORK_FAILED = "mycelog.failed";
+export const WORK_SENT = "mycelog.sent";
+/** The fact that names the work an event was sent by. */
+export const WORK_FACT = "work";
 
 export interface WorkTools {
 	/** The same whenever this piece of work runs, for the other side to know a repeat by. */
@@ -148,12 +151,12 @@ export class WorkRunner {
 				return;
 			}
 			end();
-			append("timer", { type: FAILED, error: { name, message, stack }, attempts: attempt }, facts);
+			append("timer", { type: WORK_FAILED, error: { name, message, stack }, attempts: attempt }, facts);
 		};
 		const done = (output: unknown) => {
 			if (over) return;
 			try {
-				append("timer", { type: DONE, output }, facts);
+				append("timer", { type: WORK_DONE, output }, facts);
 				end();
 			} catch (error) {
 				failed(error);
@@ -161,7 +164,7 @@ export class WorkRunner {
 		};
 		const sent = (event: Event) => {
 			try {
-				if (!over) append("command", { type: SENT, event }, { work: work.session });
+				if (!over) append("command", { type: WORK_SENT, event }, { [WORK_FACT]: work.session });
 			} catch (error) {
 				failed(error);
 			}

@@ -11,6 +11,7 @@ import {
 } from "../../runtime/calendar.ts";
 import { defineActor } from "../../runtime/define-actor.ts";
 import { durableActions } from "../../runtime/durable-actions.ts";
+import type { OnFailure } from "../../runtime/failures.ts";
 import type { EventMeta } from "../../runtime/machine-behaviour.ts";
 import { verify } from "../../runtime/verify.ts";
 import { settled } from "../../testing/virtual-time.ts";
@@ -279,4 +280,89 @@ test.each(EMBEDDED_LOGS)("a schedule goes on after a restart on the %s log", asy
 	await expect.poll(async () => (await ticks(second)).length).toBeGreaterThan(before + 1);
 	const due = await ticks(second);
 	expect(due).toEqual(due.map((_, i) => (due[0] as number) + i * 100));
+});
+
+/** Its ticks and its delay fail as long as a test wants. */
+function moody(mood: { bad: boolean }, onFailure: OnFailure) {
+	const machine = setup({
+		types: {
+			context: {} as { ticks: number; late: number },
+			events: {} as { type: "go" | "tick" | "unplug" },
+		},
+		actions: { ...durableActions },
+		delays: { patience: 2_500 },
+	}).createMachine({
+		context: { ticks: 0, late: 0 },
+		initial: "idle",
+		on: {
+			tick: {
+				actions: assign({
+					ticks: ({ context }) => {
+						if (mood.bad) throw new Error("not now");
+						return context.ticks + 1;
+					},
+				}),
+			},
+		},
+		states: {
+			idle: {
+				on: {
+					go: {
+						target: "waiting",
+						actions: { type: "schedule", params: { id: "s", event: { type: "tick" }, everyMs: 1_000 } },
+					},
+				},
+			},
+			waiting: {
+				after: {
+					patience: {
+						target: "idle",
+						actions: assign({
+							late: ({ context }) => {
+								if (mood.bad) throw new Error("never");
+								return context.late + 1;
+							},
+						}),
+					},
+				},
+			},
+		},
+	});
+	return defineActor({ type: "moody", version: 1, machine, onFailure, delays: { patience: "restart" } });
+}
+
+describe("a timer whose event fails", () => {
+	test("is parked; its schedule ticks on, and its delay does not come again after a restart", async () => {
+		const stage = new TimedStage();
+		const mood = { bad: true };
+		const first = await stage.start([moody(mood, "skip")]);
+		await first.node.ref("moody", "1").tell({ type: "go" });
+		await stage.time.advance(3_200);
+		// Three ticks and the delay.
+		expect(first.node.node.metrics.deadLetters).toBe(4);
+		first.crash();
+		const second = await stage.start([moody(mood, "skip")]);
+		// Only now: the fold of what was there fails as it did.
+		mood.bad = false;
+		await stage.time.advance(10_000);
+		const { context, value } = await second.node.ref("moody", "1").state();
+		expect([context.late, value]).toEqual([0, "waiting"]);
+		expect(context.ticks).toBeGreaterThanOrEqual(9);
+	});
+
+	test("in an actor that pauses: skip leaves that tick out and the schedule goes on", async () => {
+		const stage = new TimedStage();
+		const mood = { bad: true };
+		const { node } = await stage.start([moody(mood, "pause")]);
+		const one = node.ref("moody", "1");
+		await one.tell({ type: "go" });
+		await stage.time.advance(1_200);
+		expect((await one.state()).paused).toMatchObject({ failed: true, held: 1 });
+		mood.bad = false;
+		await one.skip();
+		await stage.time.advance(5_000);
+		const { context, paused } = await one.state();
+		expect(paused).toBeUndefined();
+		expect(context).toMatchObject({ ticks: 5, late: 1 });
+	});
 });

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { assign, fromPromise, setup } from "xstate";
 import { defineActor } from "../../runtime/define-actor.ts";
 import { durableActions } from "../../runtime/durable-actions.ts";
-import type { OnFailure } from "../../runtime/durable-behaviour.ts";
+import type { OnFailure } from "../../runtime/failures.ts";
 import { HELD_MESSAGES_MAX } from "../../runtime/hold.ts";
 import type { EventMeta } from "../../runtime/machine-behaviour.ts";
 import { verify } from "../../runtime/verify.ts";
