@@ -10,6 +10,7 @@ COPY runtime ./runtime
 COPY actors ./actors
 COPY gateway ./gateway
 COPY cli ./cli
+COPY testing ./testing
 RUN npm run build
 
 FROM node:22-bookworm-slim AS dependencies
