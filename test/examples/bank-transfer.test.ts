@@ -7,7 +7,7 @@ import { simulate } from "../../testing/simulate.ts";
 
 const ACCOUNTS = ["a", "b", "c"] as const;
 const DEPOSIT = 20;
-const SEEDS = 8;
+const SEEDS = 5;
 
 test("node examples/bank-transfer.ts shows transfers that succeed, repeat and fail", () => {
 	const file = fileURLToPath(new URL("../../examples/bank-transfer.ts", import.meta.url));

@@ -7,7 +7,7 @@ import type { NewRecord } from "../../persistence/log.ts";
 import { type SimulateOptions, simulate, simulationOf } from "../../testing/simulate.ts";
 import { bankAccount, strictAccount } from "../kit/bank.ts";
 
-const SEEDS_DEFAULT = 40;
+const SEEDS_DEFAULT = 25;
 /** Runs until a planted bug must have shown. */
 const PLANTED_SEEDS_MAX = 5;
 const ACCOUNTS = ["a", "b", "c", "d", "e"] as const;
