@@ -20,6 +20,8 @@ const OPEN_SERVICES_MAX = 64;
 
 const SERVICES = "services.";
 const BUILT_IN = "built-in";
+/** An object of callbacks that a client handed out: a service of its own, which no registry knows. */
+const INTERFACE = "_rintf_";
 
 export interface BorderParts {
 	readonly node: Pick<Node, "ask" | "tell">;
@@ -160,9 +162,10 @@ function forgetFirstIdle(all: Map<string, Neighbour>): void {
 	}
 }
 
-/** Undefined: an event, or a callback of a session. */
+/** Undefined: an event, or a callback of a session or an object. */
 function calledService({ type, method }: Main): string | undefined {
 	if (type !== "method" || typeof method !== "string" || !method.startsWith(SERVICES)) return undefined;
 	const end = method.indexOf(".", SERVICES.length);
-	return method.slice(SERVICES.length, end < 0 ? undefined : end);
+	const service = method.slice(SERVICES.length, end < 0 ? undefined : end);
+	return service.startsWith(INTERFACE) ? undefined : service;
 }

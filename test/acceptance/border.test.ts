@@ -83,6 +83,8 @@ onEachLog("the border of a workspace", (node) => {
 		expect(await refusedFrames()).toBe(before + 3);
 		caller.send({ type: "in-time", to: listener.peer });
 		listener.send({ type: "method", to: caller.peer, method: "callback.f" }, { args: ["in time"] });
+		listener.send({ type: "method", to: caller.peer, method: "services._rintf_a.f" }, { args: ["in time"] });
+		await caller.frames.first(({ main }) => main["method"] === "services._rintf_a.f", "an object's method");
 		await listener.frames.first(({ main }) => main["type"] === "in-time", "the event");
 		await caller.frames.first(({ main }) => main["method"] === "callback.f", "the callback");
 		for (const { frames } of [listener, caller]) expect(JSON.stringify(frames.all)).not.toContain("early");

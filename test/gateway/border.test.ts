@@ -76,6 +76,17 @@ test("a verdict holds for a while and is asked for again; that two have talked i
 	expect(verdict(CALLBACK)).toBe(undefined);
 });
 
+test("methods of an object that was handed out pass between two that have talked, as callbacks do, and are no service to ask for", async () => {
+	const handedOut = { type: "method", method: "services._rintf_abc.f" };
+	const early = verdict(handedOut);
+	expect(await answerNext(false)).toBe("client.hasMet to client/mine/me");
+	expect(await early).toMatch(/offers nothing/);
+	const first = verdict(CALL);
+	await answerNext(true);
+	await first;
+	expect(verdict(handedOut)).toBe(undefined);
+});
+
 test("both actors are told of the first call, once", async () => {
 	const first = verdict(CALL);
 	await answerNext(true);
