@@ -110,7 +110,7 @@ test("an address that is not this machine's is not called a port in use", async 
 	const place = ["--port", "0", "--data-dir", join(directory, "elsewhere")];
 	const { exitCode, stderr } = await mycelog(["start", "--host", "192.0.2.1", ...place]);
 	expect(exitCode).toBe(2);
-	expect(stderr).toMatch(/^error: cannot listen on 192\.0\.2\.1:0: .*not available/);
+	expect(stderr).toMatch(/^error: cannot listen on 192\.0\.2\.1:0: .*not available/m);
 	expect(stderr).toContain("code: config.invalid-value");
 });
 
