@@ -51,7 +51,9 @@ test(`whatever main and extra hold: the gateway's words stand, the rest is as it
 		fc.constantFrom("type", "from", "to", "ws", "user", "ctx", "method", "session", "parent", "args"),
 		fc.string({ minLength: 1, maxLength: 40 }).filter((key) => key !== "__proto__"),
 	);
-	const values = fc.oneof(fc.jsonValue(), fc.uint8Array(), fc.string({ minLength: 200, maxLength: 400 }));
+	// A key that decoders refuse is refused here too, wherever it stands.
+	const json = fc.jsonValue().filter((value) => !JSON.stringify(value).includes("__proto__"));
+	const values = fc.oneof(json, fc.uint8Array(), fc.string({ minLength: 200, maxLength: 400 }));
 	const maps = fc.dictionary(keys, values, { maxKeys: 40, noNullPrototype: true });
 	fc.assert(
 		fc.property(maps, fc.option(maps), fc.string(), (main, extra, to) => {
