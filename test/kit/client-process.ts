@@ -2,9 +2,11 @@
  * A process that runs a published client, steered by JSON lines. Owns the process and the matching of answers;
  * the commands are in clients/driver.py and clients/driver.mjs.
  */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { endWithTests } from "./children.ts";
 import { pythonWithClient } from "./python.ts";
 
 /** Bytes of a driver's log kept for an error's text. */
@@ -47,10 +49,8 @@ export class ClientProcess {
 		createInterface({ input: child.stdout as NodeJS.ReadableStream }).on("line", (line) =>
 			this.#answer(line),
 		);
-		const killWithTests = () => child.kill("SIGKILL");
-		process.once("exit", killWithTests);
+		endWithTests(child);
 		child.once("exit", (code, signal) => {
-			process.off("exit", killWithTests);
 			const error = new Error(`the ${language} client ended (${code ?? signal}); its log:\n${this.#log}`);
 			for (const { reject } of this.#pending.values()) reject(error);
 		});

@@ -2,6 +2,7 @@
  * Several ledger processes over one Kafka prefix, from the test's side: started, killed, frozen, asked and listened to.
  * Owns the processes, their data directories and their ends.
  */
+
 import { type ChildProcess, fork } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
@@ -9,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { KafkaClient } from "../../persistence/kafka-client.ts";
+import { endWithTests } from "./children.ts";
 import { Inbox } from "./inbox.ts";
 import type { LedgerState } from "./ledger.ts";
 import type {
@@ -31,12 +33,6 @@ const LOOK_MS = 50;
 const LOOK_MS_MAX = 60_000;
 /** Lines kept of one process, for the explanation of a failure. */
 const LINES_MAX = 2_000;
-
-/** All of this test process, which end with it. */
-const CHILDREN = new Set<ChildProcess>();
-process.once("exit", () => {
-	for (const child of CHILDREN) child.kill("SIGKILL");
-});
 
 export type Answer =
 	| { readonly ok: true; readonly value: unknown }
@@ -73,7 +69,7 @@ export class LedgerProcess {
 			env: { ...process.env, NODE_NO_WARNINGS: "1" },
 		});
 		this.#child = child;
-		CHILDREN.add(child);
+		endWithTests(child);
 		child.stderr?.on("data", (chunk: Buffer) => this.#line(`stderr ${chunk}`));
 		child.stdout?.on("data", (chunk: Buffer) => this.#line(`stdout ${chunk}`));
 		child.on("message", (news: LedgerNews) => this.#hear(news));
@@ -81,7 +77,6 @@ export class LedgerProcess {
 		child.on("error", (error) => this.#line(`channel ${error.message}`));
 		this.ended = new Promise((resolve) => {
 			child.once("close", (code, signal) => {
-				CHILDREN.delete(child);
 				this.#alive = false;
 				this.#line(`ended with ${code ?? signal}`);
 				for (const settle of this.#calls.values()) settle({ ok: false, error: "dead" });

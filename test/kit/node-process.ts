@@ -2,6 +2,7 @@
  * A real Mycelog node in a process of its own, on the embedded log or on Kafka. Owns the process, its data
  * directory and its Kafka prefix; it dies and comes back as the test says.
  */
+
 import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdtemp, rm } from "node:fs/promises";
@@ -9,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { inject } from "vitest";
+import { endWithTests } from "./children.ts";
 
 export const LOGS = ["sqlite", "kafka"] as const;
 export type LogDriver = (typeof LOGS)[number];
@@ -155,11 +157,9 @@ export class NodeProcess {
 			env: { ...process.env, MYCELOG_ROOT_TOKEN: ROOT_TOKEN, MYCELOG_JWT_SECRET: JWT_SECRET },
 		});
 		this.#process = child;
-		const killWithTests = () => child.kill("SIGKILL");
-		process.once("exit", killWithTests);
+		endWithTests(child);
 		this.#ended = new Promise((resolve) => {
 			child.once("close", (code) => {
-				process.off("exit", killWithTests);
 				this.#process = undefined;
 				this.exitCode = code ?? undefined;
 				resolve();

@@ -2,6 +2,7 @@
  * A real Hypha server in a process of its own, from PyPI, for tests that compare. Owns its Python environment, made once
  * and kept under node_modules/.cache, and the process.
  */
+
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, symlink } from "node:fs/promises";
@@ -10,6 +11,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
+import { endWithTests } from "./children.ts";
 import { ROOT_TOKEN } from "./node-process.ts";
 
 export const HYPHA_VERSION = "0.21.135";
@@ -53,7 +55,7 @@ export class RealHypha {
 		const child = spawn(`${ENVIRONMENT}/bin/python3`, args, {
 			cwd: directory,
 		});
-		process.once("exit", () => child.kill("SIGKILL"));
+		endWithTests(child);
 		let output = "";
 		for (const stream of [child.stdout, child.stderr]) {
 			stream?.on("data", (text) => {

