@@ -16,6 +16,7 @@ const AREAS: Readonly<Record<string, string>> = {
 	log: "The log",
 	snapshot: "Snapshots",
 	actor: "Actors",
+	projection: "Projections (read models)",
 	event: "Events between embedders",
 	node: "Nodes",
 	gateway: "The gateway",

@@ -154,6 +154,12 @@ export const ERROR_CATALOGUE = {
 		retryable: false,
 		fix: "List actors with `mycelog actors`.",
 	},
+	"projection.handler-failed": {
+		meaning:
+			"The handler of a projection failed as often as it may; the projection has stopped there, nothing was skipped.",
+		retryable: false,
+		fix: "Repair what the message names, then call `resume` on the projection.",
+	},
 	"event.invalid-name": {
 		meaning: "An event's name is empty, too long or no well-formed text.",
 		retryable: false,

@@ -18,6 +18,8 @@ import type { Logger } from "./logger.ts";
 import { Node } from "./node.ts";
 import type { OperatorParts } from "./operator.ts";
 import { draftOf, type ParkedLetter, type ParkedOptions, parkedLetters } from "./parked.ts";
+import { Projection, type ProjectionOptions } from "./projection.ts";
+import { positionBehaviour } from "./projection-positions.ts";
 import { PARTITIONS_DEFAULT } from "./topics.ts";
 
 /** How long `stop` may take if it is not told, milliseconds. */
@@ -60,19 +62,24 @@ export class EmbeddedNode<const Actors extends readonly ActorDefinition[] = read
 	readonly node: Node;
 	readonly #parts: OperatorParts;
 	readonly #clock: Clock;
+	readonly #logger: Logger;
+	readonly #types: readonly string[];
+	readonly #projections = new Map<string, Projection>();
 
 	constructor(options: EmbeddedNodeOptions<Actors>) {
 		const { log, snapshots, partitions = PARTITIONS_DEFAULT, clock = systemClock } = options;
 		this.#clock = clock;
+		this.#logger = options.logger ?? stderrLogger;
+		this.#types = options.actors.map(({ type }) => type);
 		this.node = new Node({
 			id: options.id ?? "node",
 			boot: randomBytes(6).toString("base64url"),
 			log,
 			snapshots,
-			behaviours: options.actors.map(({ behaviour }) => behaviour),
+			behaviours: [...options.actors.map(({ behaviour }) => behaviour), positionBehaviour],
 			partitions,
 			outlets: { deliver: () => {}, signal: () => {} },
-			logger: options.logger ?? stderrLogger,
+			logger: this.#logger,
 			// Only logs that several processes share have others to hand over to.
 			cluster: log.handOver !== undefined,
 			clock,
@@ -93,7 +100,13 @@ export class EmbeddedNode<const Actors extends readonly ActorDefinition[] = read
 
 	/** Hand over, store everything and close log and snapshots; ends within the deadline, milliseconds. */
 	async stop(deadline = STOP_DEADLINE_MS_DEFAULT): Promise<void> {
-		await this.node.stop(deadline);
+		const endsAt = this.#clock.now() + deadline;
+		// Half of it: a handler that does not end must not take the time of the checkpoints.
+		const { promise, resolve } = Promise.withResolvers<void>();
+		const cancel = this.#clock.after(deadline / 2, resolve);
+		await Promise.race([Promise.all([...this.#projections.values()].map((one) => one.stop())), promise]);
+		cancel();
+		await this.node.stop(Math.max(endsAt - this.#clock.now(), 0));
 	}
 
 	/** Any id is an actor: it needs no making. Throws `actor.invalid-address`. */
@@ -111,6 +124,21 @@ export class EmbeddedNode<const Actors extends readonly ActorDefinition[] = read
 	/** Messages that failed, of all actors: those there are, and with `follow` each one as it is parked, on any node. */
 	deadLetters(options?: ParkedOptions): AsyncGenerator<ParkedLetter> {
 		return parkedLetters(this.#parts, options);
+	}
+
+	/**
+	 * Keep a read model: the messages of the actors whose mailboxes are on this node go to the handler, in order. Runs
+	 * until the node stops. Throws `config.invalid-value`, also where this node has one of that name.
+	 */
+	project(options: ProjectionOptions): Projection {
+		const { name } = options;
+		if (this.#projections.has(name)) {
+			throw new MycelogError("config.invalid-value", `two projections are named "${name}"`);
+		}
+		const parts = { node: this.node, clock: this.#clock, logger: this.#logger, types: this.#types };
+		const projection = new Projection(options, parts);
+		this.#projections.set(name, projection);
+		return projection;
 	}
 
 	/**
