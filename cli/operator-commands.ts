@@ -159,7 +159,8 @@ function verdict(verification: Verification, rebuilt: boolean): string {
 	return `${reason}: ${address}: ${REASONS[reason]}\n  ${folded}\n${place}${next}`;
 }
 
-async function asking(
+/** Open the data, show progress, and close it. */
+export async function asking(
 	config: Config,
 	unit: string,
 	write: boolean,

@@ -69,3 +69,22 @@ function isBroker(text: string): boolean {
 	const port = Number(/^(?:\[[0-9a-fA-F:.]+\]|[^\s:/@[\]]+):(\d{1,5})$/.exec(text)?.[1]);
 	return port > 0 && port <= 65_535;
 }
+
+const UNIT_MS: Readonly<Record<string, number>> = {
+	s: 1_000,
+	m: 60_000,
+	h: 3_600_000,
+	d: 86_400_000,
+	w: 7 * 86_400_000,
+};
+
+/** So long ago, or a date; milliseconds since 1970. */
+export function timeSince(now: number): (text: string) => number {
+	return (text) => {
+		const [, count, unit] = /^(\d{1,6})([smhdw])$/.exec(text) ?? [];
+		if (count !== undefined && unit !== undefined) return now - Number(count) * (UNIT_MS[unit] ?? 0);
+		const date = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
+		if (Number.isNaN(date)) throw new Error("a time such as 7d, 12h, 30m or 2026-01-31");
+		return date;
+	};
+}

@@ -4,7 +4,7 @@
  */
 import { Argument, Command, InvalidArgumentError, Option } from "commander";
 import { type ResolvedConfig, resolveConfig } from "./config.ts";
-import { integer } from "./option-values.ts";
+import { integer, timeSince } from "./option-values.ts";
 import { fallbackTextOf, flagOf, OPTION_KEYS, OPTIONS, type OptionKey, variableOf } from "./options.ts";
 import { VERSION } from "./version.ts";
 
@@ -26,8 +26,8 @@ const PLACE_KEYS: readonly OptionKey[] = [
 
 const EXIT_CODES = `
 Exit codes:
-  0  it worked (verify: the snapshot is right, or was rebuilt)
-  1  it failed (verify: the snapshot is not right)
+  0  it worked (verify: the snapshot is right, or was rebuilt; check: no actor would change)
+  1  it failed (verify: the snapshot is not right; check: an actor would fail or differ)
   2  the command, an option or an address is wrong`;
 
 type Flags = Readonly<Record<string, string | boolean | number | undefined>>;
@@ -52,6 +52,7 @@ export function mycelogProgram(hooks: ProgramHooks): Command {
 	addHistory(program, hooks);
 	addReplay(program, hooks);
 	addVerify(program, hooks);
+	addCheck(program, hooks);
 	addImport(program, hooks);
 	return program;
 }
@@ -166,6 +167,38 @@ Examples:
 	});
 }
 
+function addCheck(program: Command, hooks: ProgramHooks): void {
+	const command = program
+		.command("check")
+		.description("fold stored histories with new machines and name the actors that would fail or differ")
+		.requiredOption("--machine <file>", "module that exports the new actors, as defineActor gives them")
+		.option("--against <file>", "module with the machines of now: compare after every message")
+		.addOption(
+			new Option(
+				"--since <time>",
+				"only actors with messages since then, and what these do: 7d, 12h, 2026-01-31",
+			).argParser((text) => readAs(timeSince(Date.now()), text)),
+		)
+		.addOption(limit(1_000, "most actors named"));
+	addPlace(command).addHelpText(
+		"after",
+		`
+Writes nothing and carries out nothing. Without --against the new state is compared with the stored
+snapshot, migrated first where the new actor says how. A message that is a dead letter already may fail again.
+${EXIT_CODES}
+
+Examples:
+  mycelog check --machine new.ts --since 7d
+  mycelog check --machine new.ts --against old.ts --data-dir /var/lib/mycelog --json`,
+	);
+	command.action(async (flags: Flags) => {
+		const { machine, against, ...place } = flags;
+		const { config } = resolve(hooks, place);
+		const { checkCommand } = await import("./check-command.ts");
+		hooks.exit(await checkCommand(config, { ...place, machine, against } as never));
+	});
+}
+
 /** What makes the log that is imported into, beside what finds it. */
 const IMPORT_KEYS: readonly OptionKey[] = [
 	...PLACE_KEYS,
@@ -251,8 +284,12 @@ function limit(most: number, description: string): Option {
 }
 
 function wholeNumber(text: string): number {
+	return readAs(integer(0, Number.MAX_SAFE_INTEGER), text);
+}
+
+function readAs<Value>(read: (text: string) => Value, text: string): Value {
 	try {
-		return integer(0, Number.MAX_SAFE_INTEGER)(text);
+		return read(text);
 	} catch (error) {
 		throw new InvalidArgumentError(`It must be ${(error as Error).message}.`);
 	}

@@ -10,6 +10,13 @@ export {
 export { type Address, addressOf, partitionOf, typeOf } from "./address.ts";
 export type { Behaviour, Behaviours, Step } from "./behaviour.ts";
 export type { DelayMeaning, MissedTicks, ScheduleParams } from "./calendar.ts";
+export {
+	type CheckedActor,
+	type CheckFinding,
+	type CheckOptions,
+	type CheckReason,
+	checkHistories,
+} from "./check.ts";
 export { type Clock, systemClock } from "./clock.ts";
 export type { DeadLetter } from "./dead-letters.ts";
 export {

@@ -18,7 +18,7 @@ describe("help", () => {
 	test("the program's help lists its commands and exit codes", async () => {
 		const { exitCode, stdout } = await mycelog(["--help"]);
 		expect(exitCode).toBe(0);
-		for (const word of ["start", "actors", "history", "replay", "verify", "Exit codes"]) {
+		for (const word of ["start", "actors", "history", "replay", "verify", "check", "Exit codes"]) {
 			expect(stdout).toContain(word);
 		}
 	});

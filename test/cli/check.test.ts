@@ -1,0 +1,127 @@
+/** `mycelog check` as a process, on the data directory of an embedded node: findings, JSON and exit codes. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { SqliteLog } from "../../persistence/log-sqlite.ts";
+import { SqliteSnapshots } from "../../persistence/snapshots-sqlite.ts";
+import type { ActorDefinition } from "../../runtime/define-actor.ts";
+import { createNode } from "../../runtime/embedded-node.ts";
+import { mycelog } from "../kit/mycelog.ts";
+import { collectingLogger, temporaryDirectory } from "../kit/runtime-node.ts";
+
+const directory = temporaryDirectory();
+const place = ["--data-dir", directory.path];
+
+/** A file as a user has it: the counting of points is all that differs. */
+function machineFile(name: string, points: string): string {
+	const runtime = new URL("../../runtime/index.ts", import.meta.url).href;
+	const file = join(directory.path, name);
+	writeFileSync(
+		file,
+		`import { assign, setup } from "${import.meta.resolve("xstate")}";
+import { defineActor } from "${runtime}";
+export const card = defineActor({
+	type: "card",
+	version: 1,
+	machine: setup({
+		types: { context: {} as { points: number }, events: {} as { type: "scan"; points: number } },
+	}).createMachine({
+		context: { points: 0 },
+		on: { scan: { actions: assign({ points: ({ context, event }) => ${points} }) } },
+	}),
+});
+`,
+	);
+	return file;
+}
+
+let old: string;
+beforeAll(async () => {
+	old = machineFile("old.ts", "context.points + event.points");
+	const { card } = (await import(pathToFileURL(old).href)) as { card: ActorDefinition };
+	const node = createNode({
+		log: new SqliteLog({ directory: directory.path }),
+		snapshots: new SqliteSnapshots({ directory: directory.path }),
+		actors: [card],
+		partitions: 4,
+		logger: collectingLogger(),
+	});
+	await node.start();
+	for (const [id, points] of [
+		["ann", 1] as const,
+		["ann", 5] as const,
+		["ann", 2] as const,
+		["ben", 1] as const,
+	]) {
+		await node.ref("card", id).tell({ type: "scan", points } as never);
+	}
+	await node.ref("card", "ann").state();
+	await node.stop();
+});
+afterAll(() => directory.remove());
+
+test("machines that make the same of the histories end with 0", async () => {
+	const same = machineFile("same.ts", "event.points + context.points");
+	const { exitCode, stdout } = await mycelog(["check", "--machine", same, "--since", "7d", ...place]);
+	expect([exitCode, stdout]).toEqual([
+		0,
+		"2 actors checked, 4 messages folded: all fold to what they were\n",
+	]);
+	const asJson = await mycelog(["check", "--machine", same, "--json", ...place]);
+	expect(asJson.exitCode).toBe(0);
+	expect(JSON.parse(asJson.stdout)).toEqual({
+		ok: true,
+		checked: 2,
+		records: 4,
+		compared: 2,
+		found: 0,
+		actors: [],
+	});
+});
+
+test("one that differs ends with 1 and names actor, offset and place; with --against the first offset", async () => {
+	const file = machineFile("new.ts", "context.points + (event.points === 5 ? 10 : event.points)");
+	const { exitCode, stdout } = await mycelog(["check", "--machine", file, ...place]);
+	expect(exitCode).toBe(1);
+	expect(stdout).toMatch(/^card\/ann: differs at offset 2 of actors\/\d \(scan, .*Z\)\n/);
+	expect(stdout).toContain("  state.machine.context.points: before 8, now 13\n");
+	expect(stdout).toContain("2 actors checked, 4 messages folded: 1 would not be what they are\n");
+	const { stdout: json } = await mycelog(["check", "--machine", file, "--against", old, "--json", ...place]);
+	const { actors, ...counts } = JSON.parse(json) as { actors: unknown[] };
+	expect(counts).toMatchObject({ ok: false, checked: 2, found: 1 });
+	expect(actors).toEqual([
+		expect.objectContaining({ address: "card/ann", reason: "differs", offset: 1, before: 6, after: 11 }),
+	]);
+});
+
+test("one that fails ends with 1 and shows the error", async () => {
+	const file = machineFile("fails.ts", "{ throw new RangeError('no ' + event.points) }");
+	const { exitCode, stdout } = await mycelog(["check", "--machine", file, "--limit", "1", ...place]);
+	expect(exitCode).toBe(1);
+	expect(stdout).toMatch(
+		/^card\/(ann|ben): fails at offset \d of actors\/\d .*\n {2}RangeError: no 1\n… and 1 more/,
+	);
+});
+
+test.each([
+	[["--machine", "/nowhere/new.ts"], 2, "config.invalid-value", /cannot load --machine \/nowhere\/new\.ts/],
+	[
+		["--machine", new URL("../kit/metric.ts", import.meta.url).pathname],
+		2,
+		"config.invalid-value",
+		/exports no actor/,
+	],
+	[
+		["--machine", new URL("../kit/account.ts", import.meta.url).pathname],
+		1,
+		"actor.not-found",
+		/nothing was checked/,
+	],
+	[["--machine", "new.ts", "--since", "soon"], 2, "config.invalid-value", /--since.*such as 7d/],
+	[[], 2, "config.invalid-value", /--machine/],
+])("check %j says what is wrong", async (args, code, error, words) => {
+	const { exitCode, stderr } = await mycelog(["check", ...args, ...place]);
+	expect([exitCode, stderr]).toEqual([code, expect.stringMatching(new RegExp(`\ncode: ${error}\n$`))]);
+	expect(stderr).toMatch(words);
+});
