@@ -181,6 +181,8 @@ export class Projection {
 	resume(): void {
 		if (this.#running || this.#state === "stopped") return;
 		this.#attempts = 0;
+		// The last call may have ended with its transaction in force, and an error all the same.
+		if (this.#options.load) this.#cursors.clear();
 		this.#become("running");
 		const abort = new AbortController();
 		this.#running = { abort, ended: this.#run(abort.signal) };

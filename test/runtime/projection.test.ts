@@ -140,6 +140,22 @@ describe.each(EMBEDDED_LOGS)("a projection on the %s log", (driver) => {
 		expect(database.balances).toEqual({ "account/ann": 14, "account/ben": 7, "account/cem": 4 });
 	});
 
+	test("a transaction whose last try failed after all is not repeated by resume", async () => {
+		const node = await stage.start([account]);
+		await deposit(node, ["ann", 1], ["ben", 2]);
+		let isBroken = true;
+		database.fault = (when) => {
+			if (when === "after" && isBroken) throw new Error("the connection was lost after the commit");
+		};
+		const { handler, load } = database;
+		const projection = node.project({ name: "own", handler, load, retries: { attempts: 1 } });
+		await reached(projection, ({ state }) => state === "failed");
+		isBroken = false;
+		projection.resume();
+		await projection.caughtUp();
+		expect(database.balances).toEqual({ "account/ann": 1, "account/ben": 2 });
+	});
+
 	test("a handler that fails is tried again, then the projection stops there, is watched, and goes on", async () => {
 		const node = await stage.start([account], { partitions: 1 });
 		await deposit(node, ["ann", 1], ["ann", 2], ["ann", 3]);
