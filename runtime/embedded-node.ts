@@ -104,7 +104,9 @@ export class EmbeddedNode<const Actors extends readonly ActorDefinition[] = read
 		// Half of it: a handler that does not end must not take the time of the checkpoints.
 		const { promise, resolve } = Promise.withResolvers<void>();
 		const cancel = this.#clock.after(deadline / 2, resolve);
-		await Promise.race([Promise.all([...this.#projections.values()].map((one) => one.stop())), promise]);
+		const projections = [...this.#projections.values()];
+		this.#projections.clear();
+		await Promise.race([Promise.all(projections.map((one) => one.stop())), promise]);
 		cancel();
 		await this.node.stop(Math.max(endsAt - this.#clock.now(), 0));
 	}

@@ -218,6 +218,27 @@ describe.each(EMBEDDED_LOGS)("a projection on the %s log", (driver) => {
 		expect(database.balances).toEqual({ "account/ann": 3 });
 	});
 
+	test("a handler that does not end is told so, and does not hold up its node's stop", async () => {
+		const node = await stage.start([account]);
+		const called = Promise.withResolvers<AbortSignal>();
+		node.project({
+			name: "hangs",
+			handler: (_, signal) => {
+				called.resolve(signal);
+				return new Promise(() => {});
+			},
+		});
+		await deposit(node, ["ann", 1]);
+		const signal = await called.promise;
+		expect(signal.aborted).toBe(false);
+		await node.stop(400);
+		expect(signal.aborted).toBe(true);
+		const again = await stage.start([account]);
+		const seen: string[] = [];
+		await again.project({ name: "hangs", handler: collected(seen) }).caughtUp();
+		expect(seen).toEqual(["account/ann 1"]);
+	});
+
 	test("from the end it gets what comes after it was made, also what came while its node was down", async () => {
 		const node = await stage.start([account]);
 		await deposit(node, ["ann", 1]);
