@@ -18,7 +18,8 @@ import type { Logger } from "./logger.ts";
 import { Node } from "./node.ts";
 import type { OperatorParts } from "./operator.ts";
 import { draftOf, type ParkedLetter, type ParkedOptions, parkedLetters } from "./parked.ts";
-import { Projection, type ProjectionOptions } from "./projection.ts";
+import { Projection } from "./projection.ts";
+import type { ProjectionOptions } from "./projection-loop.ts";
 import { positionBehaviour } from "./projection-positions.ts";
 import { PARTITIONS_DEFAULT } from "./topics.ts";
 

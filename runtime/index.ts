@@ -47,8 +47,9 @@ export { type AskOptions, Node, type NodeOptions, RefusedError } from "./node.ts
 export { mailboxOf, type OperatorParts, type ScanProgress } from "./operator.ts";
 export type { ParkedLetter, ParkedOptions } from "./parked.ts";
 export type { LocalOutlets } from "./partition-effects.ts";
-export { Projection, type ProjectionOptions, type ProjectionStatus } from "./projection.ts";
+export { Projection, type ProjectionStatus } from "./projection.ts";
 export type { ProjectedRecord, ProjectionBatch } from "./projection-batch.ts";
+export type { ProjectionOptions } from "./projection-loop.ts";
 export { type Replay, type ReplayOptions, replay } from "./replay.ts";
 export {
 	ACTORS_TOPIC,

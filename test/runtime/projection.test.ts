@@ -2,13 +2,9 @@
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { EmbeddedNode } from "../../runtime/embedded-node.ts";
-import {
-	POSITION_STORED_EVERY_MS,
-	type Projection,
-	type ProjectionOptions,
-	type ProjectionStatus,
-} from "../../runtime/projection.ts";
+import type { Projection, ProjectionStatus } from "../../runtime/projection.ts";
 import type { ProjectionBatch } from "../../runtime/projection-batch.ts";
+import { POSITION_STORED_EVERY_MS, type ProjectionOptions } from "../../runtime/projection-loop.ts";
 import { Random } from "../../testing/random.ts";
 import { settled } from "../../testing/virtual-time.ts";
 import { account } from "../kit/account.ts";
