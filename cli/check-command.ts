@@ -82,7 +82,11 @@ function answer(
 		return `${address}: ${REASONS[reason]} at ${place}${what === undefined ? "" : `\n  ${what}`}\n`;
 	});
 	const more = found > named.length ? `… and ${found - named.length} more (--limit)\n` : "";
-	const verdict = found === 0 ? "all fold to what they were" : `${found} would not be what they are`;
-	const states = compared < checked ? `, ${compared} of them had a state to compare with` : "";
+	const isWhole = compared === checked;
+	const good = isWhole
+		? "all fold to what they were"
+		: "none fails, and those compared fold to what they were";
+	const verdict = found === 0 ? good : `${found} would not be what they are`;
+	const states = isWhole ? "" : `, ${compared} of them had a state to compare with`;
 	return `${lines.join("")}${more}${checked} actors checked${states}, ${records} messages folded: ${verdict}\n`;
 }
