@@ -11,6 +11,11 @@ import { DEAD_LETTERS_TOPIC } from "./topics.ts";
 /** Characters of a cause and of a stack that are kept. */
 const CAUSE_CHARACTERS_MAX = 4_000;
 const STACK_CHARACTERS_MAX = 4_000;
+/**
+ * Lines of the log for dead letters in one second: a flood of them must not cost the partition its time. The next line
+ * says how many were left out.
+ */
+export const LETTER_LINES_A_SECOND_MAX = 20;
 
 export interface DeadLetter {
 	/** The same each time a re-fold parks the record again: a reader takes the first and drops the others. */
@@ -41,6 +46,9 @@ export class DeadLetters {
 	readonly #appender: Appender;
 	readonly #clock: Clock;
 	readonly #logger: Logger;
+	#second = 0;
+	#lines = 0;
+	#leftOut = 0;
 
 	constructor(appender: Appender, clock: Clock, logger: Logger) {
 		this.#appender = appender;
@@ -66,7 +74,7 @@ export class DeadLetters {
 			...(paused ? { paused } : undefined),
 		};
 		const { stack: _, ...fields } = letter;
-		this.#logger.warn(fields, "record parked as a dead letter");
+		this.#tell(fields);
 		const partition = { topic: DEAD_LETTERS_TOPIC, partition: origin.partition };
 		const parked = {
 			key: record.key,
@@ -75,5 +83,20 @@ export class DeadLetters {
 			timestamp: this.#clock.now(),
 		};
 		return this.#appender.append(partition, parked, { retryForever: true });
+	}
+
+	#tell(fields: Readonly<Record<string, unknown>>): void {
+		const second = Math.floor(this.#clock.now() / 1_000);
+		if (second !== this.#second) {
+			this.#second = second;
+			this.#lines = 0;
+		}
+		if (++this.#lines > LETTER_LINES_A_SECOND_MAX) {
+			this.#leftOut++;
+			return;
+		}
+		const leftOut = this.#leftOut;
+		this.#leftOut = 0;
+		this.#logger.warn(leftOut > 0 ? { ...fields, leftOut } : fields, "record parked as a dead letter");
 	}
 }

@@ -44,6 +44,17 @@ describe.each(["websocket", "http"])("the client in Chromium, over %s", (transpo
 	const call = (method: string, args: readonly unknown[], kwargs?: object) =>
 		browser.call(user, id, method, args, kwargs);
 
+	/** A client on a socket says goodbye; one on HTTP has no way to, and one that was kicked out on a socket comes back. */
+	const leave = async (clientId: string) => {
+		if (transport === "websocket") {
+			await browser.run("disconnect", { name: clientId });
+			return;
+		}
+		const root = await connectRoot(node);
+		await root.call(`*/${root.info.manager_id}`, "services.admin-utils.kickout_client", [team.id, clientId]);
+		await root.leave();
+	};
+
 	test("connects with a token and without one, registers, and finds a service by each form of its id", async () => {
 		expect((await browser.connect(provider, node.url, member())).workspace).toBe(team.id);
 		await browser.connect(user, node.url, member());
@@ -143,9 +154,7 @@ describe.each(["websocket", "http"])("the client in Chromium, over %s", (transpo
 		);
 		// Ordered behind the call.
 		expect(await browser.call(user, leaving, "add", [1, 1])).toBe(2);
-		const root = await connectRoot(node);
-		await root.call(`*/${root.info.manager_id}`, "services.admin-utils.kickout_client", [team.id, leaving]);
-		await root.leave();
+		await leave(leaving);
 		await hanging;
 		await expect(browser.call(user, leaving, "add", [1, 1])).rejects.toThrow(
 			/is not connected|Client disconnected/,

@@ -2,6 +2,7 @@
  * Sessions of clients that are cut off: what stays for the resume window, what ends with it, and who hears of it.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { metric } from "../kit/metric.ts";
 import { LOGS, NodeProcess } from "../kit/node-process.ts";
 import { makeWorkspace, type TestWorkspace } from "../kit/on-each-log.ts";
 import { type Frame, RawClient, RejectedError } from "../kit/raw-client.ts";
@@ -71,7 +72,11 @@ test("whoever waits for a client that is cut off and never comes back is told at
 	const stranger = await connect("stranger", other);
 	// So that its next call needs no verdict on a service that ends meanwhile.
 	expect(await stranger.call(provider.peer, "services.open.f", [1])).toBe(1);
+	const connections = () => metric(node.url, "mycelog_gateway_connections");
+	const before = await connections();
 	await provider.cut();
+	// What reaches a socket that has just died was delivered, as far as the node can know.
+	await expect.poll(connections, { timeout: 10_000 }).toBe(before - 1);
 	const since = performance.now();
 	const waiting = {
 		neighbour: neighbour.call("gone", "services.open.f", [1]),
