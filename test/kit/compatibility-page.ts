@@ -31,7 +31,7 @@ export function compatibilityPage({ cases, clients, setups, passed }: Run): stri
 Made by the test run (\`test/acceptance/compatibility.test.ts\`); do not edit. Each row is a method of the workspace
 manager, or what users do with the clients, and what it must come to. *passed*: the unmodified client got that on each of
 ${setups.join("; ")}. The last column says what a real Hypha 0.21.135 answers to the same calls of the same clients
-(\`test/seed/real-hypha.test.ts\`).
+(\`test/seed/real-hypha.chaos.ts\`).
 
 Clients: \`hypha-rpc\` 0.21.47 from PyPI (asynchronous and synchronous API), 0.21.40 from npm on Node and in a page
 of a headless Chromium.
