@@ -3,7 +3,7 @@
  * Owns units and the reading of figures; knows no benchmark.
  */
 
-export type Unit = "/s" | "ms" | "µs" | "KB" | "cores" | "records" | "%";
+export type Unit = "/s" | "ms" | "µs" | "KB" | "cores" | "records" | "%" | "times";
 
 /** One number of one round. */
 export interface Figure {

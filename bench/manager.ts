@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Benchmark } from "./benchmark.ts";
 import type { ManagerParameters, ManagerResult } from "./manager-job.ts";
 import { ROOT_TOKEN, runJob, type Server, startMycelog } from "./processes.ts";
+import { GET_SERVICE_RATIO, LOOP_DELAY } from "./targets.ts";
 
 const SERVICES = 10_000;
 const CALLS = 1_000;
@@ -42,10 +43,11 @@ export const manager: Benchmark = {
 				return [
 					{ metric: "plain call: p50", unit: "ms", value: echoP50 },
 					{ metric: "get_service: p50", unit: "ms", value: getServiceP50 },
+					{ metric: GET_SERVICE_RATIO, unit: "times", value: getServiceP50 / echoP50 },
 					{ metric: "list_services: p50", unit: "ms", value: listP50 },
 					{ metric: "list_services: its answer", unit: "KB", value: listedKb },
 					{ metric: "plain calls meanwhile: p99", unit: "ms", value: besideP99 },
-					{ metric: "event loop delay meanwhile: p99", unit: "ms", value: await server.loopDelayMs() },
+					{ metric: LOOP_DELAY, unit: "ms", value: await server.loopDelayMs() },
 				] as const;
 			} finally {
 				await server.stop();

@@ -12,6 +12,10 @@ interface Target {
 	readonly unit: Unit;
 }
 
+/** Of the manager benchmark. */
+export const GET_SERVICE_RATIO = "get_service beside a plain call: p50";
+export const LOOP_DELAY = "event loop delay meanwhile: p99";
+
 const TARGETS: readonly Target[] = [
 	call("Kafka", "one at a time: p50", "≤", 4, "ms"),
 	call("Kafka", "1 pair × 64 in flight: calls", "≥", 10_000, "/s"),
@@ -49,6 +53,10 @@ const TARGETS: readonly Target[] = [
 		value: 8,
 		unit: "ms",
 	},
+	...(["embedded (power)", "Kafka"] as const).flatMap((variant): Target[] => [
+		{ benchmark: "manager", variant, metric: GET_SERVICE_RATIO, bound: "≤", value: 2, unit: "times" },
+		{ benchmark: "manager", variant, metric: LOOP_DELAY, bound: "≤", value: 50, unit: "ms" },
+	]),
 	failover("default", "kill -9: first record", 7_000),
 	failover("default", "kill -9: slowest of a round", 10_000),
 	failover("default", "graceful stop: gap of a partition", 1_000),
