@@ -55,11 +55,10 @@ async function until(
 
 /** Straight into a mailbox, past every node. */
 async function writeUnreadable(brokers: string, node: NodeProcess, count: number): Promise<void> {
-	const prefix = node.place[node.place.indexOf("--prefix") + 1] as string;
 	const kafka = new Kafka({ brokers: brokers.split(","), logLevel: logLevel.NOTHING });
 	const producer = kafka.producer({ createPartitioner: Partitioners.DefaultPartitioner });
 	await producer.connect();
-	const topic = `${prefix}.actors`;
+	const topic = `${node.prefix}.actors`;
 	const messages = Array(UNREADABLE_A_REQUEST).fill({ partition: 3, value: "nobody's" });
 	for (let sent = 0; sent < count; sent += messages.length) await producer.send({ topic, messages });
 	await producer.disconnect();

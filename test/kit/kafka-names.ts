@@ -9,7 +9,7 @@ export interface KafkaNames {
 }
 
 export async function kafkaNames(node: NodeProcess): Promise<KafkaNames> {
-	const prefix = node.place[node.place.indexOf("--prefix") + 1] as string;
+	const { prefix } = node;
 	const brokers = inject("kafkaBrokers").split(",");
 	const admin = new Kafka({ brokers, logLevel: logLevel.NOTHING }).admin();
 	await admin.connect();

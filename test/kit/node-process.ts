@@ -57,6 +57,12 @@ export class NodeProcess {
 		this.place = ["--data-dir", dataDir, ...kafka];
 	}
 
+	/** Of its topics and its group; only of a node on Kafka. */
+	get prefix(): string {
+		if (!this.#topics) throw new Error(`a ${this.driver} node has no prefix`);
+		return this.#topics.prefix;
+	}
+
 	/** A new node with nothing in it. Throws with the node's whole output when it does not become ready. */
 	static start(driver: LogDriver, extra: readonly string[] = []): Promise<NodeProcess> {
 		return NodeProcess.#start(driver === "kafka" ? newTopics(inject("kafkaBrokers")) : undefined, extra);

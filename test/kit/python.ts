@@ -5,6 +5,7 @@
 import { execFile } from "node:child_process";
 import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, rename, rm, symlink } from "node:fs/promises";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 
@@ -28,22 +29,32 @@ export function pythonWithClient(): string {
 export async function setup(): Promise<void> {
 	if (existsSync(INTERPRETER)) return;
 	await requirePython();
-	await mkdir(CACHE, { recursive: true });
+	await makeEnvironment(ENVIRONMENT, [CLIENT], INSTALL_MS_MAX);
+}
+
+/** One with these packages of PyPI. Throws what to install when it cannot be made. */
+export async function makeEnvironment(
+	environment: string,
+	packages: readonly string[],
+	withinMs: number,
+): Promise<void> {
+	await mkdir(dirname(environment), { recursive: true });
 	// An environment knows its own path: it is made in its place, and a link to it appears when it is complete,
 	// so that a run that is stopped half-way leaves nothing that looks finished.
-	const place = await mkdtemp(`${ENVIRONMENT}-`);
+	const place = await mkdtemp(`${environment}-`);
 	try {
 		await run("python3", ["-m", "venv", place]);
-		const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", CLIENT];
-		await run(`${place}/bin/python3`, install, { timeout: INSTALL_MS_MAX });
+		const install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...packages];
+		await run(`${place}/bin/python3`, install, { timeout: withinMs });
 	} catch (cause) {
 		await rm(place, { recursive: true, force: true });
 		const { stderr, message } = cause as Error & { stderr?: string };
 		const advice = "Install Python's venv module (Debian: python3-venv) and let pip reach its index.";
-		throw new Error(`no Python environment with ${CLIENT}: ${stderr || message}\n${advice}`, { cause });
+		const text = `no Python environment with ${packages.join(" and ")}: ${stderr || message}\n${advice}`;
+		throw new Error(text, { cause });
 	}
 	await symlink(place, `${place}.link`);
-	await rename(`${place}.link`, ENVIRONMENT);
+	await rename(`${place}.link`, environment);
 }
 
 async function requirePython(): Promise<void> {

