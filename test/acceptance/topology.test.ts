@@ -10,6 +10,8 @@ const TEST_MS_MAX = 180_000;
 const CLIENTS = 6;
 /** Between two tries of a client that comes back after a death, milliseconds. */
 const RETRY_MS = 200;
+/** Deaths are seen, leaders chosen and partitions taken over in a fraction of this, milliseconds. */
+const BACK_MS_MAX = 120_000;
 
 describe("three brokers and three nodes behind a balancer", () => {
 	let topology: Topology;
@@ -30,12 +32,15 @@ describe("three brokers and three nodes behind a balancer", () => {
 
 	/** As published clients do: try again until the cluster has room for it. */
 	const comeBack = async (clientId: string): Promise<RawClient> => {
+		const started = performance.now();
 		for (;;) {
-			try {
-				return await connect(clientId);
-			} catch {
-				await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+			const refused = await connect(clientId).catch((error: Error) => error);
+			if (refused instanceof RawClient) return refused;
+			if (performance.now() - started > BACK_MS_MAX) {
+				const nodes = topology.outputs().join("\n\n");
+				throw new Error(`${clientId} was not let in within ${BACK_MS_MAX} ms: ${refused}\n${nodes}`);
 			}
+			await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
 		}
 	};
 

@@ -30,6 +30,8 @@ export interface Topology {
 	/** Counted from 1, as in the compose file. */
 	killNode(number: number): Promise<void>;
 	killBroker(number: number): Promise<void>;
+	/** What the nodes wrote, as far as it is at hand. */
+	outputs(): readonly string[];
 	remove(): Promise<void>;
 }
 
@@ -66,6 +68,7 @@ async function compose(): Promise<Topology> {
 		url: `http://127.0.0.1:${port}`,
 		killNode: async (number) => void (await run("kill", `node-${number}`)),
 		killBroker: async (number) => void (await run("kill", `kafka-${number}`)),
+		outputs: () => [`docker compose -p ${project} logs`],
 		remove,
 	};
 }
@@ -85,6 +88,7 @@ async function local(): Promise<Topology> {
 		url: balancer.url,
 		killNode: async (number) => nodes[number - 1]?.kill9(),
 		killBroker: async (number) => brokers.each[number - 1]?.kill(),
+		outputs: () => nodes.map((node) => node.output()),
 		async remove() {
 			await balancer.close();
 			await Promise.all(nodes.map((node) => node.remove()));
