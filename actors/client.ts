@@ -193,7 +193,8 @@ const refuseDuplicate = machineSetup.enqueueActions(({ context, event, enqueue }
 	}
 	// If the live socket is dead in truth, its gateway finds out and the next attempt succeeds.
 	if (context.claim) {
-		enqueue({ type: "signal", params: { outlet: context.claim.outlet, signal: { type: "probe" } } });
+		const signal = { type: "probe", address: context.address };
+		enqueue({ type: "signal", params: { outlet: context.claim.outlet, signal } });
 	}
 });
 

@@ -3,8 +3,8 @@
  * Owns the connection's phases; rules live in handshake.ts, router.ts and session.ts.
  */
 import { MARK, POSTED } from "../actors/client.ts";
-import { MycelogError } from "../persistence/errors.ts";
 import type { Event, Message } from "../runtime/message.ts";
+import { reportClient } from "./client-report.ts";
 import { closeReason } from "./close-codes.ts";
 import type { GatewayParts } from "./gateway.ts";
 import {
@@ -159,7 +159,8 @@ export class Connection implements SessionOwner {
 		if (!this.#identity || !session || session.acked <= this.#reported || this.#phase !== "open") return;
 		const { acked, ackedSeen } = session;
 		this.#reported = acked;
-		this.#tellActor({ type: "client.acked", connection: this.id, acked, seen: ackedSeen });
+		const report = { type: "client.acked", connection: this.id, acked, seen: ackedSeen } as const;
+		reportClient(this.#parts, this.#identity.address, report);
 	}
 
 	/**
@@ -207,7 +208,7 @@ export class Connection implements SessionOwner {
 		const type = goodbye && !this.#ended ? "client.left" : "client.cut";
 		if (type === "client.left") this.#parts.outgoing.forget(this.#identity.address);
 		const { acked = -1, ackedSeen: seen } = this.#session ?? {};
-		this.#tellActor({ type, connection: this.id, acked, seen });
+		reportClient(this.#parts, this.#identity.address, { type, connection: this.id, acked, seen });
 	}
 
 	/** Once each: after a move of its partition, a message may be handed out again. */
@@ -234,7 +235,8 @@ export class Connection implements SessionOwner {
 			this.#open(admitted);
 		} catch (error) {
 			if (!(error instanceof HandshakeError)) throw error;
-			this.#identity = undefined;
+			// Of one that could come later nobody knows whether its actor lets it in after all.
+			if (!error.temporary) this.#identity = undefined;
 			this.#refuse(error);
 		} finally {
 			admission.done();
@@ -343,21 +345,5 @@ export class Connection implements SessionOwner {
 		if (this.#phase === "closed" || this.#ended) return;
 		this.#ended = true;
 		this.#socket.close(code, closeReason(reason));
-	}
-
-	#tellActor(event: Event): void {
-		const { node, logger } = this.#parts;
-		const identity = this.#identity as Identity;
-		// How far it got is told again with the next acknowledgement; its end only once.
-		const told =
-			event.type === "client.acked"
-				? node.tell(identity.address, event)
-				: node.report(identity.address, event);
-		told.catch((err) => {
-			// The log is away. Who stops meanwhile is told by the next process to be gone, with all its connections.
-			const isKnown = MycelogError.is(err) && (err.retryable || err.code === "log.closed");
-			const fields = { err, address: identity.address, type: event.type };
-			logger[isKnown ? "debug" : "warn"](fields, "client actor not told");
-		});
 	}
 }

@@ -7,6 +7,7 @@ import type { TemplatedApp, us_listen_socket } from "uWebSockets.js";
 import { randomBytes } from "node:crypto";
 import { type AddressInfo, createServer } from "node:net";
 import { MycelogError } from "../persistence/errors.ts";
+import type { Address } from "../runtime/address.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Event, Message } from "../runtime/message.ts";
@@ -14,6 +15,7 @@ import type { Node } from "../runtime/node.ts";
 import type { LocalOutlets } from "../runtime/partition-effects.ts";
 import { Admission } from "./admission.ts";
 import { ChunkGuards } from "./chunk-guard.ts";
+import { reportClient } from "./client-report.ts";
 import { Connection, MARK_EVERY_MS } from "./connection.ts";
 import type { GatewayOptions, GatewayParts } from "./gateway.ts";
 import { MANAGER_ID } from "./gateway.ts";
@@ -64,13 +66,17 @@ type UwsModule = typeof import("uWebSockets.js");
 /** The runtime's view of this gateway's sockets; made before the node, filled by the server. */
 export class GatewayOutlets implements LocalOutlets {
 	readonly connections = new Map<string, Connection>();
+	/** Told of a client whose connection is asked after and is not here. */
+	onGone: (client: Address, connection: string) => void = () => {};
 
 	deliver(connection: string, message: Message): void {
 		this.connections.get(connection)?.deliver(message);
 	}
 
 	signal(connection: string, signal: Event): void {
-		this.connections.get(connection)?.signal(signal);
+		const here = this.connections.get(connection);
+		if (here) here.signal(signal);
+		else if (signal.type === "probe") this.onGone(String(signal["address"]), connection);
 	}
 }
 
@@ -121,6 +127,9 @@ export class GatewayServer {
 			metrics,
 			post: (to, frame) => manager.post(to, frame),
 		});
+		// What a connection told at its end lies before this in the mailbox.
+		parts.outlets.onGone = (client, connection) =>
+			reportClient(this.#shared, client, { type: "client.cut", connection, acked: -1 });
 		this.#measure = () => {
 			metrics.chunkBytes.set({ of: "clients" }, guards.earlyBytes);
 			metrics.chunkBytes.set({ of: "manager" }, manager.chunkBytes);

@@ -12,6 +12,7 @@ import { GatewayOutlets } from "../../gateway/server.ts";
 import { Tokens } from "../../gateway/tokens.ts";
 import { MycelogError } from "../../persistence/errors.ts";
 import { systemClock } from "../../runtime/clock.ts";
+import { RefusedError } from "../../runtime/node.ts";
 import { message } from "../kit/messages.ts";
 import { frameBytes, readFrame } from "../kit/raw-client.ts";
 
@@ -239,7 +240,31 @@ describe("a client that could be let in later", () => {
 		expect(scene.texts).toEqual([]);
 		expect(scene.closed?.code).toBe(code);
 		expect(await scene.count("handshakes")).toEqual({ [outcome]: 1 });
+		// It may have been let in all the same, late: its actor must not keep its place for a socket that is gone.
+		scene.connection.closed(true);
+		expect(scene.told).toMatchObject([{ type: "client.cut", connection: "c" }]);
 	});
+
+	test("and one that was refused by its actor has no place that could be given back", async () => {
+		const scene = await new Scene(() => Promise.reject(new RefusedError("no"))).hello();
+		scene.connection.closed(true);
+		expect(scene.told).toEqual([]);
+	});
+});
+
+test("a connection that is asked after and is not there is told to its client's actor as gone", async () => {
+	const outlets = new GatewayOutlets();
+	const scene = await new Scene().hello();
+	outlets.connections.set("here", scene.connection);
+	const gone: string[] = [];
+	outlets.onGone = (address, connection) => gone.push(`${address} ${connection}`);
+	const probe = { type: "probe", address: "client/ws/me" };
+	outlets.signal("here", probe);
+	outlets.signal("elsewhere", { type: "superseded" });
+	expect(gone).toEqual([]);
+	outlets.signal("elsewhere", probe);
+	expect(gone).toEqual(["client/ws/me elsewhere"]);
+	scene.connection.closed(false);
 });
 
 test("a connection whose claim was told lost is sent away, to come back at once", async () => {
