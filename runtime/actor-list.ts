@@ -20,6 +20,10 @@ export interface ActorsFilter {
 	readonly prefix?: string;
 	/** Only actors of this type. */
 	readonly type?: string;
+	/** Only addresses with this in them. */
+	readonly search?: string;
+	/** Only addresses behind this one: the last of a page. */
+	readonly after?: Address;
 	readonly onProgress?: (progress: ScanProgress) => void;
 }
 
@@ -31,6 +35,8 @@ export interface ListedActor {
 	readonly offset: number | undefined;
 	/** The stored snapshot cannot be read; `verify` shows more. */
 	readonly problem?: "corrupt" | "version" | "unknown-type";
+	/** It takes no messages at present. */
+	readonly paused?: true;
 }
 
 /**
@@ -38,13 +44,16 @@ export interface ListedActor {
  * without snapshots that is every actor of the log.
  */
 export async function* actors(parts: OperatorParts, filter: ActorsFilter = {}): AsyncGenerator<ListedActor> {
-	const { prefix = "", type } = filter;
+	const { prefix = "", type, search = "", after = "" } = filter;
 	const wanted = (address: Address) =>
-		address.startsWith(prefix) && (type === undefined || address.startsWith(`${type}/`));
+		address.startsWith(prefix) &&
+		(type === undefined || address.startsWith(`${type}/`)) &&
+		address.includes(search) &&
+		byCodePoint(address, after) > 0;
 	const recent = await foldTails(parts, wanted, filter.onProgress);
 	const tail = [...recent.keys()].sort(byCodePoint);
 	let next = 0;
-	for (const address of storedAddresses(parts, prefix)) {
+	for (const address of storedAddresses(parts, prefix || (type ? `${type}/` : ""), after)) {
 		if (!wanted(address)) continue;
 		while (next < tail.length && byCodePoint(tail[next] as Address, address) < 0) {
 			yield recent.get(tail[next++] as Address) as ListedActor;
@@ -55,14 +64,12 @@ export async function* actors(parts: OperatorParts, filter: ActorsFilter = {}): 
 	while (next < tail.length) yield recent.get(tail[next++] as Address) as ListedActor;
 }
 
-function* storedAddresses({ snapshots }: OperatorParts, prefix: string): Generator<Address> {
-	let after: Address | undefined;
+function* storedAddresses({ snapshots }: OperatorParts, prefix: string, after: Address): Generator<Address> {
 	for (;;) {
-		const options = { prefix, limit: PAGE_ADDRESSES, ...(after === undefined ? undefined : { after }) };
-		const page = snapshots?.addresses(options) ?? [];
+		const page = snapshots?.addresses({ prefix, after, limit: PAGE_ADDRESSES }) ?? [];
 		yield* page;
-		after = page.at(-1);
 		if (page.length < PAGE_ADDRESSES) return;
+		after = page.at(-1) as Address;
 	}
 }
 
@@ -125,7 +132,8 @@ function listed(parts: OperatorParts, address: Address): ListedActor {
 }
 
 function entry({ address, behaviour, state, offset }: Actor): ListedActor {
-	return { address, state: behaviour.describe(state), offset };
+	const paused = behaviour.hold?.(state) ? ({ paused: true } as const) : undefined;
+	return { address, state: behaviour.describe(state), offset, ...paused };
 }
 
 function load(parts: OperatorParts, address: Address): Actor | ListedActor {

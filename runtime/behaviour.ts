@@ -2,9 +2,11 @@
  * What an actor type is to the runtime: pure functions from state and message to state and effects.
  * Owns the interface; machine-behaviour.ts makes one from an XState machine.
  */
+import type { AnyStateMachine, StateValue } from "xstate";
 import { MycelogError } from "../persistence/errors.ts";
 import type { Address } from "./address.ts";
 import type { Effect, ReplyResult } from "./effect.ts";
+import type { Hold } from "./hold.ts";
 import type { Message } from "./message.ts";
 import type { WorkToRun } from "./work.ts";
 
@@ -52,6 +54,12 @@ export interface Behaviour<State = any> {
 	readonly snapshotEvery?: number;
 	/** Without a message this long, milliseconds, an actor leaves memory. Default: PASSIVATE_AFTER_MS. */
 	readonly passivateAfterMs?: number;
+	/** What its states are of, for those who look. */
+	readonly machine?: AnyStateMachine;
+	/** Where in its machine it is, read from a state's plain form (`encode`); undefined: before its first message. */
+	place?(plain: unknown): StateValue | undefined;
+	/** Why it takes no messages at present; types without it cannot be paused. */
+	hold?(state: State): Hold | undefined;
 }
 
 export type Behaviours = ReadonlyMap<string, Behaviour>;

@@ -14,6 +14,7 @@ import {
 	decodeState,
 	encodeState,
 	formOf,
+	placeOf,
 	type SnapshotForm,
 	type StoredMachine,
 	UNBORN,
@@ -192,6 +193,9 @@ export function durableBehaviour(options: DurableOptions): Behaviour<DurableStat
 		describe: ({ tree, hold }) => `${tree ? describeTree(tree) : "new"}${hold ? " (paused)" : ""}`,
 		encode: (state) => encodeState(state, form),
 		decode: (text) => decodeState(text, machine),
+		machine,
+		place: placeOf,
+		hold: ({ hold }) => hold,
 		restore(text) {
 			const found = formOf(text);
 			if (found.version === version && found.hash === form.hash) return decodeState(text, machine);

@@ -2,7 +2,7 @@
  * The whole state of an actor made with `defineActor`, and its stored form. Owns what a snapshot carries beside the
  * machine: type, version and structural hash, so that no other machine takes it for its own.
  */
-import type { AnyMachineSnapshot, AnyStateMachine } from "xstate";
+import type { AnyMachineSnapshot, AnyStateMachine, StateValue } from "xstate";
 import type { Answers } from "./answers.ts";
 import { type Calendar, EMPTY_CALENDAR } from "./calendar.ts";
 import type { Hold } from "./hold.ts";
@@ -69,6 +69,11 @@ export function encodeState({ tree, answers, calendar, hold }: DurableState, for
 export function formOf(text: string): SnapshotForm {
 	const { type, version, hash } = JSON.parse(text) as Stored;
 	return { type, version, hash };
+}
+
+/** Of the stored form, parsed: where the machine is; undefined before the first message. */
+export function placeOf(plain: unknown): StateValue | undefined {
+	return (plain as Stored).machine?.value as StateValue | undefined;
 }
 
 export function decodeState(

@@ -2,7 +2,7 @@
  * Makes a Behaviour from an XState machine: events in, next snapshot and effects out, nothing executed.
  * Owns the mapping of XState actions to effects; refuses machines with features that cannot be durable.
  */
-import type { AnyMachineSnapshot, AnyStateMachine, ExecutableActionObject } from "xstate";
+import type { AnyMachineSnapshot, AnyStateMachine, ExecutableActionObject, StateValue } from "xstate";
 import type { Behaviour, Step } from "./behaviour.ts";
 import type { Effect, ReplyResult } from "./effect.ts";
 import { collectingScope } from "./machine-scope.ts";
@@ -88,6 +88,8 @@ export function machineBehaviour(options: MachineBehaviourOptions): Behaviour<An
 			const { value, context } = JSON.parse(text);
 			return machine.resolveState({ value, context }) as AnyMachineSnapshot;
 		},
+		machine,
+		place: (plain) => (plain as { readonly value: StateValue }).value,
 	};
 }
 

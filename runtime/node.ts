@@ -24,11 +24,12 @@ import { newRuntimeMetrics, type RuntimeMetrics } from "./metrics.ts";
 import { NodeChannel } from "./node-channel.ts";
 import { NodeName, nodeIdOf } from "./node-name.ts";
 import { NodeTopics } from "./node-topics.ts";
+import type { OperatorParts } from "./operator.ts";
 import { Outbox } from "./outbox.ts";
 import { Ownership } from "./ownership.ts";
 import { Partition, type PartitionParts } from "./partition.ts";
 import { type LocalOutlets, PartitionEffects } from "./partition-effects.ts";
-import { Progress } from "./progress.ts";
+import { Progress, type Stall } from "./progress.ts";
 import { Standby } from "./standby.ts";
 import { CLIENTS_RETENTION_MS_DEFAULT, MAILBOX_TOPICS, mailboxTopics, nodeTopic } from "./topics.ts";
 
@@ -301,20 +302,31 @@ export class Node implements PartitionOwner {
 
 	/** Records of owned partitions that are known to be in the log and are not folded. */
 	get lag(): number {
-		let lag = 0;
-		for (const { id, next, recoveredTo } of this.#owned.values()) {
-			const end = Math.max(this.appender.end(id), this.log.end?.(id) ?? 0, recoveredTo);
-			lag += Math.max(0, end - next);
-		}
-		return lag;
+		return this.partitions.reduce((lag, one) => lag + Math.max(0, this.endOf(one) - one.next), 0);
 	}
 
-	/** Owned partitions, by name, that have records to fold and do not get on with them. */
+	/** An owned partition's log is known to reach up to here. */
+	endOf({ id, recoveredTo }: Partition): number {
+		return Math.max(this.appender.end(id), this.log.end?.(id) ?? 0, recoveredTo);
+	}
+
+	/** What questions about actors need. */
+	get operator(): OperatorParts & { readonly snapshots: SnapshotStore } {
+		const { snapshots, partitions } = this.#options;
+		return { log: this.log, snapshots, behaviours: this.behaviours, partitions };
+	}
+
+	/** Names of the owned partitions that stand still. */
 	get stalled(): readonly string[] {
+		return this.stalls.map(({ name }) => name);
+	}
+
+	/** Owned partitions that have records to fold and do not get on with them. */
+	get stalls(): readonly Stall[] {
 		const positions = [...this.#owned].map(([name, { id, next }]) => {
 			return { name, next, end: this.appender.end(id) };
 		});
-		return this.#progress.stalled(positions, this.#clock.now());
+		return this.#progress.stalls(positions, this.#clock.now());
 	}
 
 	/**

@@ -15,26 +15,30 @@ export interface Position {
 	readonly end: number;
 }
 
-interface Seen {
-	readonly next: number;
+export interface Stall {
+	/** `topic/partition`. */
+	readonly name: string;
+	/** Of the record it stands on, or of the next one after a gap. */
+	readonly offset: number;
+	/** Since when it was seen there, milliseconds since 1970. */
 	readonly since: number;
 }
 
 export class Progress {
-	#seen = new Map<string, Seen>();
+	#seen = new Map<string, Stall>();
 
-	/** Names of those that have had the same record to fold for STALLED_AFTER_MS. */
-	stalled(positions: readonly Position[], now: number): string[] {
+	/** Those that have had the same record to fold for STALLED_AFTER_MS. */
+	stalls(positions: readonly Position[], now: number): Stall[] {
 		const before = this.#seen;
 		this.#seen = new Map();
-		const stalled: string[] = [];
+		const stalls: Stall[] = [];
 		for (const { name, next, end } of positions) {
 			if (next >= end) continue;
 			const known = before.get(name);
-			const seen = known?.next === next ? known : { next, since: now };
+			const seen = known?.offset === next ? known : { name, offset: next, since: now };
 			this.#seen.set(name, seen);
-			if (now - seen.since >= STALLED_AFTER_MS) stalled.push(name);
+			if (now - seen.since >= STALLED_AFTER_MS) stalls.push(seen);
 		}
-		return stalled;
+		return stalls;
 	}
 }

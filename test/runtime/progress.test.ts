@@ -7,7 +7,8 @@ import { startNode, temporaryDirectory } from "../kit/runtime-node.ts";
 
 test("a partition that has stood still for the whole time, with records to fold, is stalled", () => {
 	const progress = new Progress();
-	const at = (next: number, end: number, now: number) => progress.stalled([{ name: "p", next, end }], now);
+	const at = (next: number, end: number, now: number) =>
+		progress.stalls([{ name: "p", next, end }], now).map(({ name }) => name);
 	expect(at(5, 9, 0)).toEqual([]);
 	expect(at(5, 9, STALLED_AFTER_MS - 1)).toEqual([]);
 	expect(at(5, 9, STALLED_AFTER_MS)).toEqual(["p"]);
@@ -15,7 +16,8 @@ test("a partition that has stood still for the whole time, with records to fold,
 
 test("a partition that moves, or has nothing to fold, is not, however long ago it was looked at", () => {
 	const progress = new Progress();
-	const at = (next: number, end: number, now: number) => progress.stalled([{ name: "p", next, end }], now);
+	const at = (next: number, end: number, now: number) =>
+		progress.stalls([{ name: "p", next, end }], now).map(({ name }) => name);
 	for (let i = 0; i < 5; i++) expect(at(i, 9, i * STALLED_AFTER_MS)).toEqual([]);
 	expect(at(9, 9, 6 * STALLED_AFTER_MS)).toEqual([]);
 	// Records that came after a long quiet time are new.
