@@ -7,6 +7,7 @@ import { userBehaviour } from "../actors/user-connections.ts";
 import { workspaceBehaviour } from "../actors/workspace.ts";
 import type { Behaviour, Behaviours } from "../runtime/behaviour.ts";
 import { EVENT_BEHAVIOURS } from "../runtime/event-actors.ts";
+import { positionBehaviour } from "../runtime/projection-positions.ts";
 
 export const BEHAVIOURS: readonly Behaviour[] = [
 	workspaceBehaviour,
@@ -16,6 +17,7 @@ export const BEHAVIOURS: readonly Behaviour[] = [
 	accountBehaviour,
 	loginBehaviour,
 	...EVENT_BEHAVIOURS,
+	positionBehaviour,
 ];
 
 export const BEHAVIOURS_BY_TYPE: Behaviours = new Map(

@@ -3,16 +3,15 @@
  * Owns the order of start and stop; signals, exit codes and the banner are start.ts.
  */
 import { randomBytes } from "node:crypto";
-import type { AnyStateMachine } from "xstate";
 import { GatewayOutlets, GatewayServer } from "../gateway/server.ts";
 import { rootTokenProblem, Tokens } from "../gateway/tokens.ts";
 import { endsWithin } from "../persistence/deadline.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import { SqliteSnapshots } from "../persistence/snapshots-sqlite.ts";
 import { lockDirectory } from "../persistence/sqlite-database.ts";
-import { ActorRef } from "../runtime/actor-ref.ts";
-import { addressOf } from "../runtime/address.ts";
+import { systemClock } from "../runtime/clock.ts";
 import type { ActorDefinition } from "../runtime/define-actor.ts";
+import { EmbeddedActors, type EmbeddedActorsParts } from "../runtime/embedded-actors.ts";
 import { EventBus, EventOutlets } from "../runtime/event-bus.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { Node } from "../runtime/node.ts";
@@ -35,8 +34,10 @@ const READY_CHECK_EVERY_MS = 10;
 const STOP_SHARE = 0.9;
 /** Part of it for the hand-over: with a broker that does not answer it would take all. */
 const HAND_OVER_SHARE = 0.25;
+/** Part of it for the handlers of read models that are at work. */
+const PROJECTIONS_SHARE = 0.25;
 
-export interface Surroundings {
+export interface Surroundings<Actors extends readonly ActorDefinition[] = readonly []> {
 	/** Where the secrets are looked up. Default: process.env. */
 	readonly environment?: Readonly<Partial<Record<string, string>>>;
 	/** Default: pino to stderr, as `logLevel` and `logFormat` say. */
@@ -44,14 +45,14 @@ export interface Surroundings {
 	/** This process has lost its node's place for good and has stopped: `node.succeeded`, `node.forgotten`. Default: logged. */
 	readonly onPlaceLost?: (error: MycelogError) => void;
 	/** Actors of the embedder's own, beside those of the gateway. Default: none. */
-	readonly actors?: readonly ActorDefinition[];
+	readonly actors?: Actors;
 }
 
 /** A node that is put together but not started. Options that are left out have their defaults. */
-export async function createMycelog(
+export async function createMycelog<const Actors extends readonly ActorDefinition[] = readonly []>(
 	options: Partial<Config> = {},
-	{ environment = process.env, logger: given, onPlaceLost, actors = [] }: Surroundings = {},
-): Promise<Mycelog> {
+	{ environment = process.env, logger: given, onPlaceLost, actors }: Surroundings<Actors> = {},
+): Promise<Mycelog<Actors>> {
 	const config = withDefaults(options);
 	await requireNativeModule("better-sqlite3");
 	await requireNativeModule("uWebSockets.js");
@@ -59,18 +60,19 @@ export async function createMycelog(
 	const problem = secrets.rootToken && rootTokenProblem(secrets.rootToken);
 	if (problem) throw new MycelogError("config.invalid-value", problem);
 	const logger = given ?? createLogger(config);
-	return Mycelog.create(
+	return Mycelog.create<Actors>(
 		config,
 		secrets,
 		logger,
 		onPlaceLost ?? ((err) => logger.error({ err }, err.message)),
-		actors,
+		actors ?? [],
 	);
 }
 
-export class Mycelog {
+export class Mycelog<
+	const Actors extends readonly ActorDefinition[] = readonly ActorDefinition[],
+> extends EmbeddedActors<Actors> {
 	readonly config: Config;
-	readonly node: Node;
 	/** Between the programs that embed nodes of this cluster; clients have no part in it. */
 	readonly events: EventBus;
 	readonly #gateway: GatewayServer;
@@ -82,27 +84,26 @@ export class Mycelog {
 
 	private constructor(
 		config: Config,
-		node: Node,
+		parts: EmbeddedActorsParts,
 		events: EventBus,
 		gateway: GatewayServer,
-		logger: Logger,
 		unlock: () => void,
 	) {
+		super(parts);
 		this.config = config;
-		this.#logger = logger;
-		this.node = node;
+		this.#logger = parts.logger;
 		this.events = events;
 		this.#gateway = gateway;
 		this.#unlock = unlock;
 	}
 
-	static async create(
+	static async create<Actors extends readonly ActorDefinition[]>(
 		config: Config,
 		secrets: Secrets,
 		logger: Logger,
 		onPlaceLost: (error: MycelogError) => void,
-		actors: readonly ActorDefinition[],
-	): Promise<Mycelog> {
+		actors: Actors | readonly [],
+	): Promise<Mycelog<Actors>> {
 		const id = nodeIdOf(config);
 		const cluster = config.kafkaUri !== undefined;
 		if (cluster && secrets.jwtSecretIsLocal) {
@@ -121,13 +122,15 @@ export class Mycelog {
 		});
 		const outlets = new GatewayOutlets();
 		const eventOutlets = new EventOutlets(outlets);
+		const snapshots = new SqliteSnapshots({ directory: config.dataDir });
+		const { partitions } = config;
 		const node = new Node({
 			id,
 			boot: randomBytes(6).toString("base64url"),
 			log,
-			snapshots: new SqliteSnapshots({ directory: config.dataDir }),
+			snapshots,
 			behaviours: [...BEHAVIOURS, ...actors.map(({ behaviour }) => behaviour)],
-			partitions: config.partitions,
+			partitions,
 			outlets: eventOutlets,
 			logger,
 			cluster,
@@ -158,19 +161,10 @@ export class Mycelog {
 		};
 		const gateway = await GatewayServer.create({ node, outlets, tokens, logger, options: gatewayOptions });
 		const events = new EventBus({ node, outlets: eventOutlets, logger });
-		const mycelog = new Mycelog(config, node, events, gateway, logger, () => lock?.close());
+		const types = actors.map(({ type }) => type);
+		const parts = { node, snapshots, partitions, types, clock: systemClock, logger };
+		const mycelog: Mycelog<Actors> = new Mycelog(config, parts, events, gateway, () => lock?.close());
 		return mycelog;
-	}
-
-	/** An actor of the embedder's own; any id is one. Throws `actor.invalid-address` and `actor.unknown-type`. */
-	ref<Machine extends AnyStateMachine>(
-		{ type }: ActorDefinition<string, Machine>,
-		id: string,
-	): ActorRef<Machine> {
-		const address = addressOf(type, id);
-		this.node.mailbox(address);
-		const { log, behaviours } = this.node;
-		return new ActorRef(address, this.node, { log, behaviours, partitions: this.config.partitions });
 	}
 
 	/** As clients reach it; call after `start`. */
@@ -217,6 +211,7 @@ export class Mycelog {
 		const endsAt = since + deadlineMs * STOP_SHARE;
 		const leftMs = () => Math.max(endsAt - Date.now(), 0);
 		this.#gateway.takeNoMore();
+		await this.stopProjections(leftMs() * PROJECTIONS_SHARE);
 		const handedOver = await endsWithin(leftMs() * HAND_OVER_SHARE, this.node.handOver());
 		const drainMs = Math.min(this.config.drainMs, leftMs() / 2);
 		const fields = { handedOver, afterMs: Date.now() - since, drainMs };

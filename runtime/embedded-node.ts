@@ -1,25 +1,18 @@
 /**
- * `createNode`: the runtime for those who embed it, typed by the actors it is given. Owns defaults and the way to
- * actors; everything else is the Node that the gateway stands on too.
+ * `createNode`: the runtime for those who embed it, without a gateway. Owns defaults, start and stop; the way to actors is
+ * embedded-actors.ts, everything else the Node that the gateway stands on too.
  */
 import { randomBytes } from "node:crypto";
-import { MycelogError } from "../persistence/errors.ts";
+import type { MycelogError } from "../persistence/errors.ts";
 import type { Log } from "../persistence/log.ts";
 import type { SnapshotStore } from "../persistence/snapshots.ts";
 import { unlessAborted } from "./abort.ts";
-import { type ActorsFilter, actors, type ListedActor } from "./actor-list.ts";
-import { ActorRef } from "./actor-ref.ts";
-import { addressOf } from "./address.ts";
 import type { Clock } from "./clock.ts";
 import { systemClock } from "./clock.ts";
-import type { DeadLetter } from "./dead-letters.ts";
 import type { ActorDefinition } from "./define-actor.ts";
+import { EmbeddedActors } from "./embedded-actors.ts";
 import type { Logger } from "./logger.ts";
 import { Node } from "./node.ts";
-import type { OperatorParts } from "./operator.ts";
-import { draftOf, type ParkedLetter, type ParkedOptions, parkedLetters } from "./parked.ts";
-import { Projection } from "./projection.ts";
-import type { ProjectionOptions } from "./projection-loop.ts";
 import { positionBehaviour } from "./projection-positions.ts";
 import { PARTITIONS_DEFAULT } from "./topics.ts";
 
@@ -46,11 +39,6 @@ export interface EmbeddedNodeOptions<Actors extends readonly ActorDefinition[]> 
 	readonly onPlaceLost?: (error: MycelogError) => void;
 }
 
-type MachineOf<Actors extends readonly ActorDefinition[], Type> = Extract<
-	Actors[number],
-	{ readonly type: Type }
->["machine"];
-
 /** Not started. */
 export function createNode<const Actors extends readonly ActorDefinition[]>(
 	options: EmbeddedNodeOptions<Actors>,
@@ -58,36 +46,31 @@ export function createNode<const Actors extends readonly ActorDefinition[]>(
 	return new EmbeddedNode(options);
 }
 
-export class EmbeddedNode<const Actors extends readonly ActorDefinition[] = readonly ActorDefinition[]> {
-	/** The runtime below, for metrics, health and operators. */
-	readonly node: Node;
-	readonly #parts: OperatorParts;
+export class EmbeddedNode<
+	const Actors extends readonly ActorDefinition[] = readonly ActorDefinition[],
+> extends EmbeddedActors<Actors> {
 	readonly #clock: Clock;
-	readonly #logger: Logger;
-	readonly #types: readonly string[];
-	readonly #projections = new Map<string, Projection>();
 
 	constructor(options: EmbeddedNodeOptions<Actors>) {
 		const { log, snapshots, partitions = PARTITIONS_DEFAULT, clock = systemClock } = options;
-		this.#clock = clock;
-		this.#logger = options.logger ?? stderrLogger;
-		this.#types = options.actors.map(({ type }) => type);
-		this.node = new Node({
+		const { actors, logger = stderrLogger } = options;
+		const node = new Node({
 			id: options.id ?? "node",
 			boot: randomBytes(6).toString("base64url"),
 			log,
 			snapshots,
-			behaviours: [...options.actors.map(({ behaviour }) => behaviour), positionBehaviour],
+			behaviours: [...actors.map(({ behaviour }) => behaviour), positionBehaviour],
 			partitions,
 			outlets: { deliver: () => {}, signal: () => {} },
-			logger: this.#logger,
+			logger,
 			// Only logs that several processes share have others to hand over to.
 			cluster: log.handOver !== undefined,
 			clock,
 			...(options.standbyReplicas === undefined ? undefined : { standbyReplicas: options.standbyReplicas }),
 			...(options.onPlaceLost ? { onPlaceLost: options.onPlaceLost } : undefined),
 		});
-		this.#parts = { log, snapshots, behaviours: this.node.behaviours, partitions };
+		super({ node, snapshots, partitions, types: actors.map(({ type }) => type), clock, logger });
+		this.#clock = clock;
 	}
 
 	/** Resolves when its share of the actors is served and caught up with the log. */
@@ -102,57 +85,9 @@ export class EmbeddedNode<const Actors extends readonly ActorDefinition[] = read
 	/** Hand over, store everything and close log and snapshots; ends within the deadline, milliseconds. */
 	async stop(deadline = STOP_DEADLINE_MS_DEFAULT): Promise<void> {
 		const endsAt = this.#clock.now() + deadline;
-		// Half of it: a handler that does not end must not take the time of the checkpoints.
-		const { promise, resolve } = Promise.withResolvers<void>();
-		const cancel = this.#clock.after(deadline / 2, resolve);
-		const projections = [...this.#projections.values()];
-		this.#projections.clear();
-		await Promise.race([Promise.all(projections.map((one) => one.stop())), promise]);
-		cancel();
+		// Half of it is left for the checkpoints.
+		await this.stopProjections(deadline / 2);
 		await this.node.stop(Math.max(endsAt - this.#clock.now(), 0));
-	}
-
-	/** Any id is an actor: it needs no making. Throws `actor.invalid-address`. */
-	ref<const Type extends Actors[number]["type"]>(type: Type, id: string): ActorRef<MachineOf<Actors, Type>> {
-		const address = addressOf(type, id);
-		this.node.mailbox(address);
-		return new ActorRef(address, this.node, this.#parts);
-	}
-
-	/** Actors whose partitions' snapshots are on this node, by address, each with its state's name. */
-	actors(filter?: ActorsFilter): AsyncGenerator<ListedActor> {
-		return actors(this.#parts, filter);
-	}
-
-	/** Messages that failed, of all actors: those there are, and with `follow` each one as it is parked, on any node. */
-	deadLetters(options?: ParkedOptions): AsyncGenerator<ParkedLetter> {
-		return parkedLetters(this.#parts, options);
-	}
-
-	/**
-	 * Keep a read model: the messages of the actors whose mailboxes are on this node go to the handler, in order. Runs
-	 * until the node stops. Throws `config.invalid-value`, also where this node has one of that name.
-	 */
-	project(options: ProjectionOptions): Projection {
-		const { name } = options;
-		if (this.#projections.has(name)) {
-			throw new MycelogError("config.invalid-value", `two projections are named "${name}"`);
-		}
-		const parts = { node: this.node, clock: this.#clock, logger: this.#logger, types: this.#types };
-		const projection = new Projection(options, parts);
-		this.#projections.set(name, projection);
-		return projection;
-	}
-
-	/**
-	 * Send the message of a letter to its actor once more, as a new one; resolves to its offset. Rejects with
-	 * `actor.not-found` where the log does not keep it any more.
-	 */
-	async retryLetter(letter: DeadLetter): Promise<number> {
-		const draft = await draftOf(this.#parts.log, letter);
-		if (draft) return this.node.submit(draft);
-		const text = `the log keeps nothing at offset ${letter.offset} of ${letter.topic}/${letter.partition}`;
-		throw new MycelogError("actor.not-found", text, { letter: letter.id });
 	}
 }
 
