@@ -11,6 +11,8 @@ import { flagOf, OPTIONS, SECRETS } from "./options.ts";
 
 const NODE_ID_FILE = "node-id";
 const SECRET_FILE = "jwt-secret";
+/** What a backup takes along: without them a restored node is another one, which refuses the tokens given out before. */
+export const SMALL_FILES = [NODE_ID_FILE, SECRET_FILE] as const;
 const SECRET_BYTES = 48;
 
 export interface Secrets {

@@ -54,6 +54,7 @@ export function mycelogProgram(hooks: ProgramHooks): Command {
 	addVerify(program, hooks);
 	addCheck(program, hooks);
 	addImport(program, hooks);
+	addBackup(program, hooks);
 	return program;
 }
 
@@ -244,6 +245,46 @@ Examples:
 		const { config } = resolve(hooks, flags);
 		const { importHyphaCommand } = await import("./import-command.ts");
 		hooks.exit(await importHyphaCommand(config, flags as never));
+	});
+}
+
+function addBackup(program: Command, hooks: ProgramHooks): void {
+	const backup = program
+		.command("backup")
+		.description("copy a data directory while its node lives, with checksums")
+		.argument("<target-dir>", "directory to copy to: empty, or not there yet")
+		.option("--json", "the manifest as one JSON document");
+	addOptions(backup, ["dataDir", "logLevel"]).addHelpText(
+		"after",
+		`
+Takes the log, snapshots, the node's id and the generated token secret: keep a backup as safe as the data
+directory. A backup that was cut off has no backup.json and is refused by restore.
+
+Examples:
+  mycelog backup /backup/monday --data-dir /var/lib/mycelog`,
+	);
+	backup.action(async (to: string, flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { backupCommand } = await import("./backup-commands.ts");
+		hooks.exit(await backupCommand(config, to, flags as never));
+	});
+	const restore = program
+		.command("restore")
+		.description("make a data directory from a backup, after checking all of it")
+		.argument("<backup-dir>", "what `mycelog backup` made")
+		.option("--json", "the manifest as one JSON document");
+	addOptions(restore, ["dataDir", "logLevel"]).addHelpText(
+		"after",
+		`
+The data directory must be empty or not there yet; it appears at once when everything was checked, or not at all.
+
+Examples:
+  mycelog restore /backup/monday --data-dir /var/lib/mycelog`,
+	);
+	restore.action(async (from: string, flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { restoreCommand } = await import("./backup-commands.ts");
+		hooks.exit(await restoreCommand(config, from, flags as never));
 	});
 }
 

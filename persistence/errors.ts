@@ -119,6 +119,47 @@ export const ERROR_CATALOGUE = {
 		retryable: true,
 		fix: "Check the space and permissions of the data directory. Nothing is lost: the log has it all.",
 	},
+	"backup.target-not-empty": {
+		meaning: "A backup or a restore would write into a directory that holds files.",
+		retryable: false,
+		fix: "Name an empty directory, or one that does not exist. Nothing was written.",
+	},
+	"backup.not-written": {
+		meaning: "A backup could not be made, or a restore could not be put in place.",
+		retryable: true,
+		fix: "Check the space, the paths and the permissions named in the message; remove what is left of an unfinished backup and run the command again.",
+	},
+	"backup.incomplete": {
+		meaning: "A backup lacks its manifest or a file: it was not finished, or something was removed.",
+		retryable: false,
+		fix: "Use another backup. Nothing was put in place.",
+	},
+	"backup.damaged": {
+		meaning: "A file of a backup does not match its checksum, or SQLite finds it damaged.",
+		retryable: false,
+		fix: "Copy the backup again from where it is kept, or use another one. Nothing was put in place.",
+	},
+	"recovery.invalid-edit": {
+		meaning: "An edit of a history cannot be made: no such message, or no event that an actor may get.",
+		retryable: false,
+		fix: "Take offsets from `mycelog history ADDRESS`; the message names what is wrong.",
+	},
+	"recovery.actor-moved": {
+		meaning: "The actor had messages since its history was looked at; nothing was changed.",
+		retryable: false,
+		fix: "Look at the difference again with a new fork, or promote with --accept-newer to keep what came since.",
+	},
+	"recovery.invalid-file": {
+		meaning:
+			"A file of a history or of a fork is damaged, cut off or of another format; nothing was written.",
+		retryable: false,
+		fix: "Make the file again with `mycelog export` or `mycelog fork`; the message names the line.",
+	},
+	"recovery.has-history": {
+		meaning: "The actor to import into has a history of its own already; nothing was written.",
+		retryable: false,
+		fix: "Name another address with --into.",
+	},
 	"actor.unknown-type": {
 		meaning: "No behaviour is registered for this actor type.",
 		retryable: false,

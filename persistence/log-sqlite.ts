@@ -158,7 +158,7 @@ export class SqliteLog implements Log {
 		return this.#closed;
 	}
 
-	/** One bounded step of retention. Returns how many records it deleted; TRIM_STEP_RECORDS_MAX: there are more. */
+	/** One bounded step of retention, never past an owner's checkpoint. Returns how many records it deleted; TRIM_STEP_RECORDS_MAX: there are more. */
 	trim(now: number): number {
 		const table = this.#writable();
 		let left = TRIM_STEP_RECORDS_MAX;
@@ -166,7 +166,9 @@ export class SqliteLog implements Log {
 			for (const spec of this.#specs) {
 				if (spec.retentionMs === undefined) continue;
 				for (const id of partitionsOf([spec])) {
-					if (left > 0) left -= table.trim(id, now - spec.retentionMs, left);
+					if (left <= 0) break;
+					const owner = this.#owned.has(partitionName(id)) ? this.#owner : undefined;
+					left -= table.trim(id, now - spec.retentionMs, left, owner?.uncovered?.(id));
 				}
 			}
 		})();

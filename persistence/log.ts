@@ -79,6 +79,11 @@ export interface PartitionOwner {
 	 * partition is delivered; with `log.fenced` it is assigned anew, if it is still this owner's.
 	 */
 	records(partition: PartitionId, batch: readonly LogRecord[]): Promise<void> | void;
+	/**
+	 * The offset from which on no checkpoint covers an owned partition's records: what must be kept, however old. Asked
+	 * only by drivers that let go of records themselves.
+	 */
+	uncovered?(partition: PartitionId): number;
 	/** Names of all processes that share the log now, told before what the same change assigns; one of them leads. */
 	members?(names: readonly string[], isLeader: boolean): void;
 	/**

@@ -55,6 +55,17 @@ export function lockDirectory(directory: string): Sqlite {
 	});
 }
 
+/** What SQLite finds wrong with the file, in its own words; undefined: nothing. Reads all of it. */
+export function integrityProblem(database: Sqlite): string | undefined {
+	let found: unknown;
+	try {
+		found = database.pragma("integrity_check(1)", { simple: true });
+	} catch (error) {
+		return (error as Error).message;
+	}
+	return found === "ok" ? undefined : String(found);
+}
+
 function opening(directory: string, file: string, open: () => Sqlite): Sqlite {
 	try {
 		return open();

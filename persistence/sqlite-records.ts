@@ -69,6 +69,10 @@ export class SqliteRecords {
 		this.#loadTopics();
 	}
 
+	topics(): { readonly topic: string; readonly partitions: number }[] {
+		return [...this.#topics.values()].map(({ name: topic, partitions }) => ({ topic, partitions }));
+	}
+
 	/** Throws `log.topic-mismatch` where there is no such partition. */
 	check({ topic, partition }: PartitionId): number {
 		const row = this.#topics.get(topic);
@@ -118,16 +122,16 @@ export class SqliteRecords {
 	}
 
 	/**
-	 * Delete records older than `before` from the start on, at most `most`, never the newest one: it holds the
-	 * partition's end, and offsets must not be given twice. Returns how many were deleted.
+	 * Delete records older than `before` and below `keepFrom` from the start on, at most `most`, never the newest one: it
+	 * holds the partition's end, and offsets must not be given twice. Returns how many were deleted.
 	 */
-	trim(id: PartitionId, before: number, most: number): number {
+	trim(id: PartitionId, before: number, most: number, keepFrom = Number.POSITIVE_INFINITY): number {
 		const topic = this.check(id);
 		const newest = this.#last.get(topic, id.partition) as number | null;
 		let cut = -1;
 		for (const row of this.#ages.iterate(topic, id.partition, 0, most)) {
 			const [offset, timestamp] = row as [number, number];
-			if (timestamp >= before || offset === newest) break;
+			if (timestamp >= before || offset >= keepFrom || offset === newest) break;
 			cut = offset;
 		}
 		return cut < 0 ? 0 : this.#trim.run(topic, id.partition, cut).changes;

@@ -352,6 +352,10 @@ export class Node implements PartitionOwner {
 		await partition?.release(how);
 	}
 
+	uncovered(id: PartitionId): number {
+		return this.#options.snapshots.checkpoint(id)?.next ?? 0;
+	}
+
 	members(names: readonly string[], isLeader: boolean): void {
 		const { id, text } = this.name;
 		if (!names.includes(text)) this.#succeeded(names.find((name) => nodeIdOf(name) === id) ?? "unknown");

@@ -296,6 +296,23 @@ test("old records are trimmed in bounded steps, and a read below the start names
 	expect(owner.offsets).toEqual([old.length]);
 });
 
+test("records that no checkpoint of their owner covers are kept, however old they are", async () => {
+	const log = await open({}, [{ name: "actors", partitions: 4, retentionMs: 1_000 }]);
+	await log.append(
+		PARTITION,
+		upTo(10).map((i) => record(String(i), 5_000)),
+	);
+	let covered = 4;
+	const owner = Object.assign(new Collector(0), { uncovered: () => covered });
+	await log.own(["actors"], owner);
+	await owner.until(10);
+	expect(log.trim(60_000)).toBe(4);
+	expect(await log.bounds(PARTITION)).toEqual({ start: 4, end: 10 });
+	expect(log.trim(60_000)).toBe(0);
+	covered = 10;
+	expect(log.trim(60_000)).toBe(5);
+});
+
 test("offsets are never given twice, however much was trimmed before the log was opened again", async () => {
 	const topics = [{ name: "actors", partitions: 4, retentionMs: 1 }];
 	const first = await open({}, topics);
