@@ -123,6 +123,7 @@ describe("a node whose broker does not answer", { timeout: TEST_MS_MAX }, () => 
 
 		await broker.freeze();
 		onTestFinished(() => broker.signal("SIGCONT"));
+		const turnedAway = connect("turned-away").catch((error: Error) => error);
 		const since = performance.now();
 		const failed = call(2).catch((error: Error) => ({ error, afterMs: performance.now() - since }));
 		expect(await until(node, ({ status }) => status === 503, 2 * INTERVAL_MS)).toBeLessThan(
@@ -158,12 +159,16 @@ describe("a node whose broker does not answer", { timeout: TEST_MS_MAX }, () => 
 		const { detail } = await readiness(node);
 		expect(detail).toMatchObject({ log_status: "unavailable", attempts: expect.any(Number) });
 		await expect(RawClient.connect(node.url, { clientId: "late" })).rejects.toThrow("503");
+		expect(await turnedAway).toMatchObject({ close: { code: 1013 } });
 
 		broker.signal("SIGCONT");
 		await until(node, isReady, RECOVERY_MS_MAX);
 		// On the sockets from before.
 		expect(await call(3)).toBe(3);
 		await caller.roundTrip();
+		// Its first hello may have reached its actor after all, when nobody waited for it any more.
+		const comesAgain = () => connect("turned-away").then(() => "let in", String);
+		await expect.poll(comesAgain, { timeout: 10_000 }).toBe("let in");
 		await until(node, ({ detail }) => detail["log_status"] === "healthy", 2 * INTERVAL_MS);
 		expect(await metric(node.url, "mycelog_log_status")).toBe(0);
 		expect(await metric(node.url, "mycelog_log_probe_ms")).toBeGreaterThan(0);
