@@ -32,8 +32,10 @@ export const NEEDS = {
 	upkeep: "a",
 	overwrite: "a",
 	delete: "a",
-	/** `admin-utils`: in the root user's workspace. */
+	/** `admin-utils`, and operators' commands: in the root user's workspace. */
 	administer: "a",
+	/** Operators' questions, there too. Histories hold what was sent, secrets as well. */
+	"operator.read": "rw",
 } as const satisfies Readonly<Record<string, Permission>>;
 
 export type Operation = keyof typeof NEEDS;

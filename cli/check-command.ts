@@ -4,10 +4,11 @@
  */
 import { MycelogError } from "../persistence/errors.ts";
 import { type CheckedActor, type CheckReason, checkHistories } from "../runtime/check.ts";
+import { readableJson } from "../runtime/readable-json.ts";
 import { actorsIn } from "./actor-definitions.ts";
 import { asking, EXIT } from "./operator-commands.ts";
 import type { Config } from "./options.ts";
-import { print, printJson, timeText, toJson } from "./print.ts";
+import { print, printJson, timeText } from "./print.ts";
 
 export interface CheckCommandOptions {
 	readonly machine: string;
@@ -77,7 +78,7 @@ function answer(
 		const place = `offset ${offset} of ${partition} (${type}, ${timeText(timestamp)})`;
 		const what =
 			reason === "differs"
-				? `${path || "the whole"}: before ${toJson(before) ?? "nothing"}, now ${toJson(after) ?? "nothing"}`
+				? `${path || "the whole"}: before ${readableJson(before) ?? "nothing"}, now ${readableJson(after) ?? "nothing"}`
 				: error;
 		return `${address}: ${REASONS[reason]} at ${place}${what === undefined ? "" : `\n  ${what}`}\n`;
 	});

@@ -6,11 +6,12 @@ import type { ListedActor } from "../runtime/actor-list.ts";
 import { actors } from "../runtime/actor-list.ts";
 import { type HistoryEntry, history } from "../runtime/history.ts";
 import type { OperatorParts } from "../runtime/operator.ts";
+import { readableJson } from "../runtime/readable-json.ts";
 import { replay } from "../runtime/replay.ts";
 import { type Mismatch, rebuild, type Verification, verify } from "../runtime/verify.ts";
 import { mustHaveSnapshots, withData } from "./operator-data.ts";
 import type { Config } from "./options.ts";
-import { print, printJson, printJsonArray, table, timeText, toJson } from "./print.ts";
+import { print, printJson, printJsonArray, table, timeText } from "./print.ts";
 import { progressBar } from "./progress.ts";
 
 export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
@@ -104,7 +105,7 @@ export function replayCommand(
 			...timers.map(({ id, at }) => ["timer", `${id} at ${timeText(at)}`]),
 		];
 		await print(`${address}\n${rows.map(([name, text]) => `  ${name?.padEnd(8)} ${text}\n`).join("")}`);
-		await print(`${toJson(value, 2)}\n`);
+		await print(`${readableJson(value, 2)}\n`);
 		return EXIT.ok;
 	});
 }
@@ -152,7 +153,7 @@ function verdict(verification: Verification, rebuilt: boolean): string {
 	const place =
 		path === undefined
 			? ""
-			: `  at ${path || "the whole"}: stored ${toJson(stored) ?? "nothing"}, folded ${toJson(verification.folded) ?? "nothing"}\n`;
+			: `  at ${path || "the whole"}: stored ${readableJson(stored) ?? "nothing"}, folded ${readableJson(verification.folded) ?? "nothing"}\n`;
 	const next = rebuilt
 		? "  rebuilt from the log\n"
 		: "  fix: a running node rebuilds damaged snapshots alone; on stopped data run this with --rebuild\n";

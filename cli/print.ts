@@ -2,6 +2,7 @@
  * Answers on stdout: tables for people, one JSON document a command for programs. Owns form, not content.
  */
 import { once } from "node:events";
+import { readableJson } from "../runtime/readable-json.ts";
 
 /** Characters of one cell of a table; the whole value is in `--json`. */
 const CELL_CHARACTERS_MAX = 72;
@@ -12,36 +13,17 @@ export async function print(text: string): Promise<void> {
 }
 
 export function printJson(value: unknown): Promise<void> {
-	return print(`${toJson(value, 2)}\n`);
+	return print(`${readableJson(value, 2)}\n`);
 }
 
 /** One array, written while its items come. */
 export async function printJsonArray(items: AsyncIterable<unknown>): Promise<void> {
 	let before = "[\n";
 	for await (const item of items) {
-		await print(before + toJson(item));
+		await print(before + readableJson(item));
 		before = ",\n";
 	}
 	await print(before === "[\n" ? "[]\n" : "\n]\n");
-}
-
-/** Bytes become `{"$bytes": base64}`, whole numbers beyond 2^53 text. */
-export function toJson(value: unknown, indent?: number): string {
-	return JSON.stringify(value, (_, item) => plain(item), indent);
-}
-
-function plain(item: unknown): unknown {
-	if (typeof item === "bigint") return item.toString();
-	// Buffers come through their own toJSON, as { type: "Buffer", data }.
-	if (isBufferJson(item)) return { $bytes: Buffer.from(item.data).toString("base64") };
-	if (item instanceof Uint8Array) return { $bytes: Buffer.from(item).toString("base64") };
-	return item;
-}
-
-function isBufferJson(item: unknown): item is { data: number[] } {
-	if (typeof item !== "object" || item === null) return false;
-	const { type, data } = item as { type?: unknown; data?: unknown };
-	return type === "Buffer" && Array.isArray(data);
 }
 
 /** Columns as wide as their widest cell; the last one is not padded. */

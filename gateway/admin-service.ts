@@ -9,7 +9,7 @@ import { readableWorkspace, workspaceMethods } from "./manager-workspaces.ts";
 import { notOffered } from "./method-table.ts";
 import type { OwnService } from "./own-services.ts";
 
-const ROOT_WORKSPACE = "ws-user-root";
+export const ROOT_WORKSPACE = "ws-user-root";
 /** The only close code that keeps a client from coming back at once. */
 const KICKED_CODE = 1008;
 

@@ -10,7 +10,7 @@ import { Exchange, HttpError } from "./http-exchange.ts";
 
 /** A route for those who read about it; the words are OpenAPI's. */
 export interface Operation {
-	readonly tag: "services" | "workspaces" | "connection" | "login" | "node";
+	readonly tag: "services" | "workspaces" | "connection" | "login" | "node" | "operator";
 	readonly summary: string;
 	/** Parameters in the query, with what they say. */
 	readonly query?: Readonly<Record<string, string>>;
@@ -18,8 +18,8 @@ export interface Operation {
 	readonly body?: readonly string[];
 	/** By status: what it means, and the media types of a body. */
 	readonly answers: Readonly<Record<number, { readonly means: string; readonly types?: readonly string[] }>>;
-	/** Whether a token has a say. */
-	readonly token: boolean;
+	/** Whether a token has a say; `needed`: without one there is no answer. */
+	readonly token: boolean | "needed";
 }
 
 export interface Route {

@@ -3,7 +3,6 @@
  * bodies, and which files add the others.
  */
 import type { TemplatedApp } from "uWebSockets.js";
-import type { LogHealth } from "../persistence/log.ts";
 import type { Node } from "../runtime/node.ts";
 import { addAssetRoutes, type HttpAssetsParts } from "./http-assets.ts";
 import { HttpError } from "./http-exchange.ts";
@@ -14,6 +13,8 @@ import { addServiceRoutes, type HttpServicesParts } from "./http-services.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { PATHS_NOT_OFFERED } from "./not-offered.ts";
 import { openApi } from "./openapi.ts";
+import { addOperatorRoutes } from "./operator-api.ts";
+import { readinessOf } from "./readiness.ts";
 
 export interface HttpParts extends HttpServicesParts, HttpRpcParts, HttpLoginParts, HttpAssetsParts {
 	readonly node: Node;
@@ -30,6 +31,7 @@ export function addRoutes(app: TemplatedApp, parts: HttpParts): void {
 	addRpcRoutes(routes, parts);
 	addLoginRoutes(routes, parts);
 	addAssetRoutes(routes, parts);
+	addOperatorRoutes(routes, parts);
 	for (const [name, words] of Object.entries(PATHS_NOT_OFFERED)) {
 		const error = new HttpError(501, `NotImplementedError: ${words} not offered by this server`);
 		for (const path of [`/:workspace/${name}`, `/:workspace/${name}/*`]) routes.refuse(path, error);
@@ -63,7 +65,7 @@ function addNodeRoutes(routes: HttpRoutes, parts: HttpParts): void {
 				token: false,
 			},
 			answer: (exchange) => {
-				const { ready, detail } = readiness(parts);
+				const { ready, detail } = readinessOf(parts.node, parts.draining());
 				exchange.json(ready ? 200 : 503, { status: ready ? "OK" : "DOWN", detail });
 			},
 		});
@@ -91,31 +93,4 @@ function addNodeRoutes(routes: HttpRoutes, parts: HttpParts): void {
 		},
 		answer: (exchange) => exchange.json(200, openApi(routes.all, { version, url: parts.url() })),
 	});
-}
-
-/** Ready means: the log answers, the first partitions have caught up, and none stands still with records to fold. */
-function readiness({ node, draining }: HttpParts): { ready: boolean; detail: Record<string, unknown> } {
-	const { partitions, log } = node;
-	const health = log.health();
-	const detail = {
-		log: log.driver,
-		node: node.name.id,
-		log_status: health.status,
-		...troubleOf(health),
-		partitions_owned: partitions.length,
-		partitions_recovering: partitions.filter((partition) => !partition.live).length,
-		partitions_stalled: node.stalled,
-		draining: draining(),
-	};
-	return { ready: node.ready && !draining(), detail };
-}
-
-function troubleOf(health: LogHealth): Record<string, unknown> {
-	if (health.status === "healthy") return {};
-	const retry = health.status === "unavailable" ? health.retry : undefined;
-	return {
-		cause: health.cause,
-		since_ms: Math.round(health.sinceMs),
-		...(retry ? { attempts: retry.attempts, next_try_ms: Math.round(retry.nextTryMs) } : undefined),
-	};
 }

@@ -57,12 +57,12 @@ function described(path: string, method: string, operation: Operation): Fields {
 			...(token ? OF_TOKENS : undefined),
 		},
 		// Everyone may ask without one, and is then anonymous.
-		...(token ? { security: [{}, { token: [] }] } : undefined),
+		...(token ? { security: [...(token === "needed" ? [] : [{}]), { token: [] }] } : undefined),
 	};
 }
 
 const OF_TOKENS: Fields = {
-	401: { description: "a token that is no good, or was revoked", content: ERROR },
+	401: { description: "a token that is no good, was revoked, or is needed", content: ERROR },
 	429: {
 		description: "too many requests, or too many bad tokens",
 		headers: { "Retry-After": { schema: { type: "integer" }, description: "seconds" } },

@@ -104,7 +104,8 @@ function entryOf({ message, actor, effects, outcome, error }: FoldStep, passes: 
 	};
 }
 
-function readableEvent(message: Message): unknown {
+/** Of a frame its size and the fields of its first part; of what cannot be read, why. */
+export function readableEvent(message: Message): unknown {
 	const bytes = message.body.length;
 	try {
 		if (message.kind !== "frame") return eventOf(message);

@@ -7,6 +7,7 @@ import { pause } from "./abort.ts";
 import type { Address } from "./address.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import { FOLLOW_EVERY_MS, SCAN_PAGE_RECORDS } from "./fold.ts";
+import { isOutcome } from "./letter-outcomes.ts";
 import { type Draft, eventVersionOf, messageOf } from "./message.ts";
 import { DEAD_LETTERS_TOPIC } from "./topics.ts";
 
@@ -46,9 +47,11 @@ export async function* parkedLetters(
 		for (let partition = 0; partition < partitions; partition++) {
 			const id = { topic: DEAD_LETTERS_TOPIC, partition };
 			const limit = { maxRecords: SCAN_PAGE_RECORDS, waitMs: 0 };
-			for (const { offset, value, timestamp } of await log.read(id, next[partition] as number, limit)) {
+			for (const record of await log.read(id, next[partition] as number, limit)) {
+				const { offset, value, timestamp } = record;
 				isNew = true;
 				next[partition] = offset + 1;
+				if (isOutcome(record)) continue;
 				const letter = JSON.parse(Buffer.from(value).toString()) as DeadLetter;
 				if (isRepeat(known[partition] as Set<string>, letter.id)) continue;
 				if (address !== undefined && letter.address !== address) continue;

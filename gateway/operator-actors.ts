@@ -1,0 +1,174 @@
+/**
+ * Operators' questions about actors: which there are, what one is now, was then, and how it came there. Owns the pages and
+ * the view of one actor; folding is the runtime's, and nothing here changes anything.
+ */
+import { partitionName } from "../persistence/log.ts";
+import type { StoredTimer } from "../persistence/snapshots.ts";
+import type { Actor } from "../runtime/actor.ts";
+import { actors } from "../runtime/actor-list.ts";
+import { type Address, typeOf } from "../runtime/address.ts";
+import type { Behaviour } from "../runtime/behaviour.ts";
+import { activeStates, chartOf } from "../runtime/chart.ts";
+import { type HistoryEntry, history } from "../runtime/history.ts";
+import type { Hold } from "../runtime/hold.ts";
+import { mailboxOf } from "../runtime/operator.ts";
+import { replay } from "../runtime/replay.ts";
+import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
+import type { Query } from "./operator-input.ts";
+
+/** Entries of one page, and how many if nobody says. */
+export const PAGE_ENTRIES_MAX = 1_000;
+const PAGE_ENTRIES_DEFAULT = 100;
+/** Messages of a paused actor that are named. */
+const HELD_NAMED_MAX = 100;
+
+const OF_ADDRESS = { address: "the actor: type/id" } as const;
+
+export function addActorQuestions(routes: OperatorRoutes, context: OperatorContext): void {
+	const { reading } = context;
+	routes.question(
+		"actors",
+		"Actors by address, with their states",
+		{
+			type: "only of this type",
+			under: "only addresses that begin so",
+			search: "only addresses with this in them",
+			after: "only addresses behind this one: the last of the page before",
+			limit: `at most so many, up to ${PAGE_ENTRIES_MAX}`,
+		},
+		(query) => actorPage(context, query),
+	);
+	routes.question("actor", "One actor as it is now, with its statechart", OF_ADDRESS, (query) =>
+		actorNow(context, query.needed("address")),
+	);
+	routes.question(
+		"state",
+		"One actor as it was behind an offset",
+		{ ...OF_ADDRESS, offset: "the last offset folded; default: the newest" },
+		async (query) => {
+			const address = query.needed("address");
+			const to = query.whole("offset");
+			const { behaviour } = mailboxOf(reading, address);
+			const { timers, value, ...found } = await replay(reading, address, to === undefined ? {} : { to });
+			return { ...found, value, timers: timers.map(timerView), active: activeIn(behaviour, value) };
+		},
+	);
+	routes.question(
+		"history",
+		"An actor's messages in order, with what each did",
+		{
+			...OF_ADDRESS,
+			from: "first offset shown",
+			to: "last offset shown",
+			before: "the newest entries before this offset, instead of the first ones",
+			limit: `at most so many, up to ${PAGE_ENTRIES_MAX}`,
+			all: "true: also queries and frames, which change nothing",
+		},
+		(query) => historyPage(context, query),
+	);
+}
+
+async function actorPage({ reading }: OperatorContext, query: Query): Promise<unknown> {
+	const limit = query.whole("limit", PAGE_ENTRIES_MAX) ?? PAGE_ENTRIES_DEFAULT;
+	const { type, under, search, after } = Object.fromEntries(
+		["type", "under", "search", "after"].map((name) => [name, query.text(name)]),
+	);
+	const filter = {
+		...(type ? { type } : undefined),
+		...(under ? { prefix: under } : undefined),
+		...(search ? { search } : undefined),
+		...(after ? { after } : undefined),
+	};
+	const found: unknown[] = [];
+	let last: Address | undefined;
+	for await (const actor of actors(reading, filter)) {
+		if (found.length === limit) return { actors: found, next: last };
+		last = actor.address;
+		found.push({ ...actor, type: typeOf(actor.address) });
+	}
+	return { actors: found };
+}
+
+/** From the memory of this node where it has the actor, else folded from the log. */
+async function actorNow({ node, reading }: OperatorContext, address: Address): Promise<unknown> {
+	const { behaviour, partition } = mailboxOf(reading, address);
+	const live = await node.actor(address);
+	const now = live && live.offset >= 0 ? ofLive(live) : await replay(reading, address);
+	const { offset, state, value, timers } = now;
+	const hold = behaviour.hold?.(behaviour.decode(JSON.stringify(value)));
+	return {
+		address,
+		type: behaviour.type,
+		partition: partitionName(partition),
+		offset,
+		state,
+		value,
+		timers: timers.map(timerView),
+		...(hold ? { hold: holdView(hold) } : undefined),
+		pausable: behaviour.hold !== undefined,
+		...chartView(behaviour, value),
+	};
+}
+
+function ofLive({ behaviour, state, offset, timers }: Actor) {
+	const value: unknown = JSON.parse(behaviour.encode(state));
+	return { offset, state: behaviour.describe(state), value, timers: [...timers] };
+}
+
+function chartView(behaviour: Behaviour, value: unknown) {
+	const { machine } = behaviour;
+	return machine && { chart: { ...chartOf(machine), active: activeIn(behaviour, value) } };
+}
+
+/** Ids in the chart of the states that a plain state is in. */
+function activeIn(behaviour: Behaviour, value: unknown): readonly string[] {
+	const place = behaviour.place?.(value);
+	return behaviour.machine && place !== undefined ? activeStates(behaviour.machine, place) : [];
+}
+
+function timerView({ id, at, event, work }: StoredTimer) {
+	return { id, at, event: JSON.parse(event) as unknown, ...(work ? { work } : undefined) };
+}
+
+function holdView({ since, cause, failed, held }: Hold) {
+	const named = held.slice(0, HELD_NAMED_MAX).map(({ offset, timestamp, headers }) => {
+		return { offset, timestamp, type: headers["~t"] ?? "" };
+	});
+	return { since, cause, failed, held: held.length, messages: named };
+}
+
+async function historyPage({ reading }: OperatorContext, query: Query): Promise<unknown> {
+	const address = query.needed("address");
+	const limit = query.whole("limit", PAGE_ENTRIES_MAX) ?? PAGE_ENTRIES_DEFAULT;
+	const [from, to, before] = ["from", "to", "before"].map((name) => query.whole(name));
+	const { behaviour, partition } = mailboxOf(reading, address);
+	const { start, end } = await reading.log.bounds(partition);
+	const last = before === undefined ? to : Math.min(before - 1, to ?? Number.POSITIVE_INFINITY);
+	const found: HistoryEntry[] = [];
+	let more = false;
+	const entries = history(reading, address, {
+		everything: query.flag("all"),
+		...(from === undefined ? undefined : { from }),
+		...(last === undefined ? undefined : { to: last }),
+	});
+	for await (const entry of entries) {
+		if (found.length === limit) {
+			more = true;
+			if (before === undefined) break;
+			found.shift();
+		}
+		found.push(entry);
+	}
+	const edge = before === undefined ? (found.at(-1)?.offset ?? 0) + 1 : found[0]?.offset;
+	return {
+		address,
+		partition: partitionName(partition),
+		start,
+		end,
+		entries: found.map((entry) => {
+			const { value } = entry;
+			return { ...entry, value, active: activeIn(behaviour, value) };
+		}),
+		...(more ? { next: edge } : undefined),
+	};
+}

@@ -1,0 +1,103 @@
+/**
+ * A node with gateway, its operator's routes, and actors that fail: what operators look after. Owns one node a test file;
+ * a basket leaves out what fails, a till waits for help.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { assign, setup } from "xstate";
+import { createMycelog } from "../../cli/node.ts";
+import { defineActor } from "../../runtime/define-actor.ts";
+import { collectingLogger } from "./runtime-node.ts";
+
+/** What fails until it is mended: the world outside, for tests. */
+export const shelf = { closed: new Set<string>() };
+
+function shop(id: string) {
+	return setup({
+		types: {
+			context: {} as { items: string[] },
+			events: {} as { type: "add"; item: string } | { type: "pay" } | { type: "leave" },
+		},
+		guards: { filled: ({ context }) => context.items.length > 0 },
+		delays: { patience: 3_600_000 },
+	}).createMachine({
+		id,
+		context: { items: [] },
+		initial: "open",
+		states: {
+			open: {
+				initial: "filling",
+				states: {
+					filling: {
+						on: {
+							add: {
+								actions: assign({
+									items: ({ context, event }) => {
+										if (shelf.closed.has(event.item)) throw new Error(`no ${event.item} on the shelf`);
+										return [...context.items, event.item];
+									},
+								}),
+							},
+							pay: { guard: "filled", target: "paying" },
+						},
+					},
+					paying: { after: { patience: "filling" }, on: { pay: `#${id}.paid` } },
+				},
+			},
+			paid: { type: "final" },
+		},
+	});
+}
+
+export const basket = defineActor({ type: "basket", version: 1, machine: shop("basket") });
+export const till = defineActor({ type: "till", version: 1, machine: shop("till"), onFailure: "pause" });
+
+export interface Answer {
+	readonly status: number;
+	// biome-ignore lint/suspicious/noExplicitAny: the body is what tests look at
+	readonly body: any;
+	readonly headers: Headers;
+}
+
+export type OperatorStage = Awaited<ReturnType<typeof operatorStage>>;
+
+export async function operatorStage() {
+	const dataDir = mkdtempSync(join(tmpdir(), "mycelog-operator-"));
+	const rootToken = randomBytes(48).toString("hex");
+	const logger = collectingLogger();
+	const environment = { MYCELOG_ROOT_TOKEN: rootToken };
+	const options = { dataDir, port: 0, partitions: 4 };
+	const mycelog = await createMycelog(options, { environment, logger, actors: [basket, till] });
+	await mycelog.start();
+	await mycelog.ready();
+	const at = (path: string) => `${mycelog.url}/operator/api/${path}`;
+	const answerOf = async (response: Response): Promise<Answer> => {
+		const { status, headers } = response;
+		return { status, headers, body: await response.json() };
+	};
+	return {
+		mycelog,
+		rootToken,
+		dataDir,
+		logger,
+		/** A question of the operator's routes, as root if no other token is given. */
+		async get(path: string, parameters: Readonly<Record<string, string | number>> = {}, token = rootToken) {
+			const texts = Object.entries(parameters).map(([name, value]): [string, string] => [
+				name,
+				String(value),
+			]);
+			const headers = { authorization: `Bearer ${token}` };
+			return answerOf(await fetch(`${at(path)}?${new URLSearchParams(texts)}`, { headers }));
+		},
+		async post(path: string, body: unknown, token = rootToken) {
+			const headers = { authorization: `Bearer ${token}`, "content-type": "application/json" };
+			return answerOf(await fetch(at(path), { method: "POST", body: JSON.stringify(body), headers }));
+		},
+		async remove() {
+			await mycelog.stop();
+			rmSync(dataDir, { recursive: true, force: true });
+		},
+	};
+}
