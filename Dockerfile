@@ -11,6 +11,7 @@ COPY actors ./actors
 COPY gateway ./gateway
 COPY cli ./cli
 COPY testing ./testing
+COPY console ./console
 RUN npm run build
 
 FROM node:22-bookworm-slim AS dependencies

@@ -1,0 +1,161 @@
+/** One message of an actor: payload, effects, timers, and the state it led to. Owns how they stand beside each other. */
+import { useEffect, useState } from "preact/hooks";
+import type { Api } from "../api.ts";
+import type { Entry } from "../api-types.ts";
+import { machineValueOf } from "../chart/model.ts";
+import { useLoad } from "../load.ts";
+import { Json } from "../parts/json.tsx";
+import { Badge, Failed, type Tone } from "../parts/states.tsx";
+import { hrefOf } from "../routes.ts";
+import { ago, number, time } from "../words.ts";
+
+export const OUTCOME_TONES: Readonly<Record<Entry["outcome"], Tone>> = {
+	folded: "good",
+	passed: "plain",
+	repeat: "warn",
+	failed: "bad",
+};
+
+/** Milliseconds that a message is looked at before its timers are asked for. */
+const STAYS_MS = 150;
+
+export interface EntryViewProps {
+	readonly api: Api;
+	readonly address: string;
+	readonly entry: Entry;
+	readonly before: Entry | undefined;
+	readonly isNewest: boolean;
+}
+
+export function EntryView({ api, address, entry, before, isNewest }: EntryViewProps) {
+	const { offset, timestamp, kind, type, from, event, outcome, error, state, value, effects } = entry;
+	return (
+		<div class="entry">
+			<h2>
+				<span class="mono">{type}</span> <Badge tone={OUTCOME_TONES[outcome]}>{outcome}</Badge>
+			</h2>
+			<dl class="facts">
+				<dt>Offset</dt>
+				<dd>
+					{number(offset)}
+					{isNewest && " (newest)"}
+				</dd>
+				<dt>Time</dt>
+				<dd>
+					{time(timestamp)} <span class="soft">{ago(timestamp)}</span>
+				</dd>
+				<dt>Kind</dt>
+				<dd>{kind}</dd>
+				<dt>Sender</dt>
+				<dd>
+					{from === undefined ? (
+						<span class="soft">from outside</span>
+					) : (
+						<a class="mono" href={hrefOf("actor", from)}>
+							{from}
+						</a>
+					)}
+				</dd>
+				<dt>State after</dt>
+				<dd>
+					{before && before.state !== state && <span class="soft">{before.state} → </span>}
+					<Badge tone="accent">{state}</Badge>
+				</dd>
+			</dl>
+			{error && (
+				<p class="failed" role="note">
+					<span>{error}</span>
+				</p>
+			)}
+			<Part title="Payload" open>
+				<Json key={offset} value={event} />
+			</Part>
+			<Part title={`Effects (${effects.length})`} open>
+				{effects.length === 0 ? (
+					<p class="soft">None.</p>
+				) : (
+					<ol class="effects">
+						{effects.map((effect, i) => {
+							const { type: name, ...rest } = effect as { type: string };
+							return (
+								<li key={`${offset}.${i}`}>
+									<Badge>{name}</Badge>
+									<Json value={rest} />
+								</li>
+							);
+						})}
+					</ol>
+				)}
+			</Part>
+			<Timers api={api} address={address} offset={offset} />
+			<Part title="State" open>
+				<Json key={offset} value={contextOf(value)} before={before && { value: contextOf(before.value) }} />
+			</Part>
+		</div>
+	);
+}
+
+interface PartProps {
+	readonly title: string;
+	readonly open?: boolean;
+	readonly children: preact.ComponentChildren;
+}
+
+function Part({ title, open, children }: PartProps) {
+	return (
+		<details open={open}>
+			<summary>
+				<h3>{title}</h3>
+			</summary>
+			{children}
+		</details>
+	);
+}
+
+interface Then {
+	readonly timers: readonly { readonly id: string; readonly at: number }[];
+}
+
+function Timers({
+	api,
+	address,
+	offset,
+}: Pick<EntryViewProps, "api" | "address"> & { readonly offset: number }) {
+	const [settled, setSettled] = useState(offset);
+	useEffect(() => {
+		const timer = setTimeout(() => setSettled(offset), STAYS_MS);
+		return () => clearTimeout(timer);
+	}, [offset]);
+	const then = useLoad(`${address}@${settled}`, (signal) =>
+		api.get<Then>("state", { address, offset: settled }, signal),
+	);
+	const timers = settled === offset ? then.value?.timers : undefined;
+	return (
+		<Part title={timers ? `Timers (${timers.length})` : "Timers"} open>
+			{then.error && <Failed error={then.error} what="the timers" />}
+			{timers === undefined ? (
+				!then.error && <p class="soft">…</p>
+			) : timers.length === 0 ? (
+				<p class="soft">None.</p>
+			) : (
+				<ul class="timers">
+					{timers.map(({ id, at }) => (
+						<li key={id}>
+							<span class="mono">{id}</span> <span class="soft">due {time(at)}</span>
+						</li>
+					))}
+				</ul>
+			)}
+		</Part>
+	);
+}
+
+/** Of a machine its data: where it is stands in the chart. */
+function contextOf(value: unknown): unknown {
+	const stored = value as {
+		readonly machine?: { readonly context?: unknown };
+		readonly context?: unknown;
+	} | null;
+	if (machineValueOf(value) === undefined) return value;
+	return stored?.machine ? stored.machine.context : stored?.context;
+}
