@@ -20,6 +20,7 @@ import { machineLine } from "./machine.ts";
 import { manager } from "./manager.ts";
 import { reportOf, tableOf } from "./report.ts";
 import { start } from "./start.ts";
+import { tells } from "./tells.ts";
 
 const BENCHMARKS: readonly Benchmark[] = [
 	calls,
@@ -32,6 +33,7 @@ const BENCHMARKS: readonly Benchmark[] = [
 	cluster,
 	failover,
 	manager,
+	tells,
 ];
 const ROUNDS_DEFAULT = 3;
 const ROUNDS_MAX = 100;

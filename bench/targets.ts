@@ -63,6 +63,15 @@ const TARGETS: readonly Target[] = [
 	failover("takeover after 1.5 s", "kill -9: first record", 2_500),
 	failover("takeover after 1.5 s", "kill -9: slowest of a round", 5_000),
 	failover("warm standby", "kill -9: after detection, 10,000 actors", 500),
+	{ benchmark: "tells", variant: "in-memory log", metric: "messages", bound: "≥", value: 50_000, unit: "/s" },
+	{
+		benchmark: "tells",
+		variant: "embedded (power)",
+		metric: "messages",
+		bound: "≥",
+		value: 20_000,
+		unit: "/s",
+	},
 ];
 
 export function targetOf(benchmark: string, variant: string, metric: string): Target | undefined {

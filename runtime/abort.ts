@@ -13,8 +13,11 @@ export async function pause(ms: number, signal: AbortSignal): Promise<void> {
 }
 
 /** As `work`, or rejected with the signal's reason as soon as it is aborted; the work itself goes on. */
-export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-	if (!signal) return work;
+export function unlessAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+	return signal ? untilAborted(work, signal) : work;
+}
+
+async function untilAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
 	// Told to nobody where the signal came first.
 	work.catch(() => {});
 	signal.throwIfAborted();

@@ -152,8 +152,14 @@ export function restoredSnapshot(
 }
 
 export function withChildren(snapshot: AnyMachineSnapshot, children: readonly Child[]): AnyMachineSnapshot {
+	if (children.length === 0 && hasNone(snapshot.children)) return snapshot;
 	const refs = Object.fromEntries(children.map((child) => [child.id, standIn(child)]));
 	return { ...snapshot, children: refs } as AnyMachineSnapshot;
+}
+
+function hasNone(children: AnyMachineSnapshot["children"]): boolean {
+	for (const _ in children) return false;
+	return true;
 }
 
 /** One word for people: the state's name. */

@@ -7,6 +7,8 @@ import type { AnyActorScope, ExecutableActionObject } from "xstate";
 
 export interface CollectingScope {
 	readonly scope: AnyActorScope;
+	/** From here on it is of this machine in an actor; what a transition that threw has left is forgotten. */
+	enter(of: ScopeOf): void;
 	/** Actions of the transition that ran last; emptied by `take`. */
 	take(): ExecutableActionObject[];
 }
@@ -20,13 +22,14 @@ export interface ScopeOf {
 	readonly nextSession: () => string;
 }
 
-export function collectingScope(id: string, of?: ScopeOf): CollectingScope {
+export function collectingScope(id: string): CollectingScope {
+	let of: ScopeOf | undefined;
 	let actions: ExecutableActionObject[] = [];
 	const inert = () => undefined;
 	const system = {
 		_sendInspectionEvent: inert,
 		_relay: inert,
-		_bookId: of?.nextSession ?? (() => `${id}:1`),
+		_bookId: () => of?.nextSession() ?? `${id}:1`,
 		_register: inert,
 		_unregister: inert,
 		_set: inert,
@@ -40,9 +43,9 @@ export function collectingScope(id: string, of?: ScopeOf): CollectingScope {
 	};
 	const self = {
 		id,
-		sessionId: of?.sessionId ?? `${id}:0`,
+		sessionId: `${id}:0`,
 		system,
-		_parent: of?.parent === undefined ? undefined : { sessionId: of.parent },
+		_parent: undefined as { readonly sessionId: string } | undefined,
 		getSnapshot: inert,
 		send: inert,
 		_send: inert,
@@ -63,6 +66,12 @@ export function collectingScope(id: string, of?: ScopeOf): CollectingScope {
 	};
 	return {
 		scope: scope as unknown as AnyActorScope,
+		enter(next) {
+			of = next;
+			self.sessionId = scope.sessionId = next.sessionId;
+			self._parent = next.parent === undefined ? undefined : { sessionId: next.parent };
+			actions = [];
+		},
 		take() {
 			const taken = actions;
 			actions = [];

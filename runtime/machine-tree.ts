@@ -53,7 +53,9 @@ export class Turn {
 	readonly #parts: TurnParts;
 	readonly #rootSession: string;
 	#root: AnyMachineSnapshot | undefined;
-	readonly #children: Map<string, Child>;
+	/** The tree's own, until one of them changes. */
+	#children: ReadonlyMap<string, Child>;
+	#copied = false;
 	#sessions: number;
 	readonly #jobs: Job[] = [];
 	#actions = 0;
@@ -62,7 +64,7 @@ export class Turn {
 		this.#parts = parts;
 		this.#rootSession = `${parts.address}:${ROOT_SESSION}`;
 		this.#root = tree?.root;
-		this.#children = new Map(tree?.children);
+		this.#children = tree?.children ?? NO_CHILDREN;
 		this.#sessions = tree?.sessions ?? ROOT_SESSION + 1;
 	}
 
@@ -115,7 +117,8 @@ export class Turn {
 		const machine = isRoot ? this.#parts.machine : this.#machineOf(child as ChildMachine);
 		const before = isRoot ? this.#root : (child as ChildMachine).snapshot;
 		if (job.event && before?.status !== "active") return;
-		const collecting = this.#scope(machine, job.to, child?.parent);
+		const collecting = scopeOf(machine);
+		collecting.enter({ sessionId: job.to, parent: child?.parent, nextSession: this.#newSession });
 		const scope = collecting.scope as never;
 		let next: AnyMachineSnapshot;
 		try {
@@ -210,7 +213,7 @@ export class Turn {
 		const logic = logicOf(this.#machineAt(parent), src);
 		if (isMachine(logic)) {
 			// Until its first step it is nowhere; its events come after that one.
-			this.#children.set(base.session, { ...base, kind: "machine", snapshot: undefined as never });
+			this.#set({ ...base, kind: "machine", snapshot: undefined as never });
 			this.#jobs.push({ to: base.session, input });
 			return;
 		}
@@ -220,7 +223,7 @@ export class Turn {
 	#startWork(child: Extract<Child, { kind: "invoked" | "effect" }>): void {
 		const { type, place } = this.#parts;
 		if (child.input !== undefined) mustBePlain(type, child.input, undefined, `the input of ${child.src}`);
-		this.#children.set(child.session, child);
+		this.#set(child);
 		const id = `${WORK_PREFIX}${child.session}`;
 		this.effects.push({ type: "schedule", id, at: place.timestamp, event: { type: child.src }, work: true });
 	}
@@ -244,13 +247,14 @@ export class Turn {
 	}
 
 	/** Effects are nobody's children: no machine sees them or stops them. */
-	#childrenOf(session: string): Child[] {
+	#childrenOf(session: string): readonly Child[] {
+		if (this.#children.size === 0) return NOBODY;
 		return [...this.#children.values()].filter(({ parent, kind }) => parent === session && kind !== "effect");
 	}
 
 	/** It is over; its parent sees it no longer. */
 	forget(child: Child): void {
-		this.#children.delete(child.session);
+		this.#ownChildren().delete(child.session);
 		const parent = this.#snapshotOf(child.parent);
 		if (parent) this.#keep(child.parent, withChildren(parent, this.#childrenOf(child.parent)));
 	}
@@ -268,8 +272,16 @@ export class Turn {
 		return session === this.#rootSession ? id : `${session} ${id}`;
 	}
 
-	#newSession(): string {
-		return `${this.#parts.address}:${this.#sessions++}`;
+	readonly #newSession = (): string => `${this.#parts.address}:${this.#sessions++}`;
+
+	#set(child: Child): void {
+		this.#ownChildren().set(child.session, child);
+	}
+
+	#ownChildren(): Map<string, Child> {
+		if (!this.#copied) this.#children = new Map(this.#children);
+		this.#copied = true;
+		return this.#children as Map<string, Child>;
 	}
 
 	#snapshotOf(session: string): AnyMachineSnapshot | undefined {
@@ -279,9 +291,12 @@ export class Turn {
 	}
 
 	#keep(session: string, snapshot: AnyMachineSnapshot): void {
-		if (session === this.#rootSession) this.#root = snapshot;
+		if (session === this.#rootSession) {
+			this.#root = snapshot;
+			return;
+		}
 		const child = this.#children.get(session);
-		if (child?.kind === "machine") this.#children.set(session, { ...child, snapshot });
+		if (child?.kind === "machine") this.#set({ ...child, snapshot });
 	}
 
 	#machineAt(session: string): AnyStateMachine {
@@ -292,8 +307,19 @@ export class Turn {
 	#machineOf({ parent, src }: Child): AnyStateMachine {
 		return boundedMachine(logicOf(this.#machineAt(parent), src) as AnyStateMachine);
 	}
+}
 
-	#scope(machine: AnyStateMachine, sessionId: string, parent: string | undefined): CollectingScope {
-		return collectingScope(machine.id, { sessionId, parent, nextSession: () => this.#newSession() });
+const NO_CHILDREN: ReadonlyMap<string, Child> = new Map();
+const NOBODY: readonly Child[] = [];
+
+/** One a machine: no step begins before the one before has ended. */
+const scopes = new WeakMap<AnyStateMachine, CollectingScope>();
+
+function scopeOf(machine: AnyStateMachine): CollectingScope {
+	let scope = scopes.get(machine);
+	if (!scope) {
+		scope = collectingScope(machine.id);
+		scopes.set(machine, scope);
 	}
+	return scope;
 }

@@ -2,7 +2,7 @@
  * The envelope: how a message to an actor is written as a log record and read back.
  * Owns header names and the envelope version; bodies are opaque bytes, decoded by who needs them.
  */
-import { decode, encode } from "@msgpack/msgpack";
+import { Decoder, Encoder } from "@msgpack/msgpack";
 import type { LogRecord, NewRecord } from "../persistence/log.ts";
 import type { Address } from "./address.ts";
 
@@ -107,24 +107,29 @@ export function messageOf(record: LogRecord): Message | { readonly unreadable: s
 	}
 	const kind = KIND_OF[headers["~k"] ?? ""];
 	if (!kind || !record.key) return { unreadable: `no known kind or no address` };
-	const reply = headers["~r"];
-	const hash = reply?.lastIndexOf("#") ?? -1;
-	return {
+	const message: { -readonly [Field in keyof Message]: Message[Field] } = {
 		to: record.key,
 		kind,
 		type: headers["~t"] ?? "",
 		body: record.value,
-		...(headers["~f"] ? { from: headers["~f"] } : undefined),
-		...(reply && hash > 0
-			? { replyTo: { node: reply.slice(0, hash), ask: reply.slice(hash + 1) } }
-			: undefined),
-		...(headers["~x"] ? { expiresAt: Number(headers["~x"]) } : undefined),
 		facts: headers,
 		offset: record.offset,
 		timestamp: record.timestamp,
 		origin: originOf(headers["~s"]),
 		record,
 	};
+	const from = headers["~f"];
+	if (from) message.from = from;
+	const replyTo = replyToOf(headers["~r"]);
+	if (replyTo) message.replyTo = replyTo;
+	const expiresAt = headers["~x"];
+	if (expiresAt) message.expiresAt = Number(expiresAt);
+	return message;
+}
+
+function replyToOf(text: string | undefined): ReplyTo | undefined {
+	const hash = text?.lastIndexOf("#") ?? -1;
+	return text && hash > 0 ? { node: text.slice(0, hash), ask: text.slice(hash + 1) } : undefined;
 }
 
 function originOf(text: string | undefined): Origin | undefined {
@@ -145,17 +150,36 @@ export interface Event {
 	readonly [field: string]: unknown;
 }
 
+/** Bytes; an encoder that has grown past it is replaced, so that one large event does not keep its memory for ever. */
+const ENCODER_BYTES_MAX = 64 * 1024;
+const newEncoder = () => new Encoder({ ignoreUndefined: true });
+/** Made once: a new one each time costs more than what it encodes. */
+let encoder = newEncoder();
+const decoder = new Decoder();
+/** A map without fields, in msgpack: many events are a type alone. */
+const NO_FIELDS = 0x80;
+const EMPTY_BODY: Uint8Array = Uint8Array.of(NO_FIELDS);
+
 export function encodeBody(event: Event): Uint8Array {
+	if (isTypeAlone(event)) return EMPTY_BODY;
 	const { type: _, ...fields } = event;
-	return encode(fields, { ignoreUndefined: true });
+	const body = encoder.encode(fields);
+	if (body.length > ENCODER_BYTES_MAX) encoder = newEncoder();
+	return body;
+}
+
+function isTypeAlone(event: Event): boolean {
+	for (const field in event) if (field !== "type") return false;
+	return true;
 }
 
 /** The event in a command, query or timer. Throws where the body is not a msgpack map. */
 export function eventOf(message: Message): Event {
-	if (message.body.length === 0) return { type: message.type };
-	const { buffer, byteOffset, length } = message.body;
+	const { body } = message;
+	if (body.length === 0 || (body.length === 1 && body[0] === NO_FIELDS)) return { type: message.type };
+	const { buffer, byteOffset, length } = body;
 	// Some drivers give Node's Buffer, whose slices are Buffers and become other JSON: a fold must not see which it was.
-	const fields = decode(new Uint8Array(buffer, byteOffset, length));
+	const fields = decoder.decode(new Uint8Array(buffer, byteOffset, length));
 	if (typeof fields !== "object" || fields === null || Array.isArray(fields)) {
 		throw new TypeError(`the body of ${message.type} is not a map`);
 	}

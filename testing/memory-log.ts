@@ -88,7 +88,9 @@ export class MemoryStorage {
 			this.#records.set(name, stored);
 		}
 		const base = stored.length;
-		for (const record of records) stored.push({ ...record, offset: stored.length });
+		for (const { key, value, headers, timestamp } of records) {
+			stored.push({ key, value, headers, timestamp, offset: stored.length });
+		}
 		for (const member of this.#members) member.news(id);
 		return base;
 	}
