@@ -5,6 +5,7 @@
 import type { TemplatedApp } from "uWebSockets.js";
 import type { Node } from "../runtime/node.ts";
 import { addAssetRoutes, type HttpAssetsParts } from "./http-assets.ts";
+import { addConsoleRoutes } from "./http-console.ts";
 import { HttpError } from "./http-exchange.ts";
 import { addLoginRoutes, type HttpLoginParts } from "./http-login.ts";
 import { HttpRoutes } from "./http-routes.ts";
@@ -32,6 +33,7 @@ export function addRoutes(app: TemplatedApp, parts: HttpParts): void {
 	addLoginRoutes(routes, parts);
 	addAssetRoutes(routes, parts);
 	addOperatorRoutes(routes, parts);
+	addConsoleRoutes(routes, parts);
 	for (const [name, words] of Object.entries(PATHS_NOT_OFFERED)) {
 		const error = new HttpError(501, `NotImplementedError: ${words} not offered by this server`);
 		for (const path of [`/:workspace/${name}`, `/:workspace/${name}/*`]) routes.refuse(path, error);
