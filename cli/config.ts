@@ -9,6 +9,7 @@ import {
 	CONFIG_VARIABLE,
 	type Config,
 	flagOf,
+	OPERATOR_TOKEN_VARIABLE,
 	OPTION_KEYS,
 	OPTIONS,
 	type OptionKey,
@@ -102,6 +103,7 @@ function fromEnvironment(variables: ConfigSources["environment"]): GivenOptions 
 function refuseUnknownVariables(names: readonly string[]): void {
 	const known = new Set<string>([
 		CONFIG_VARIABLE,
+		OPERATOR_TOKEN_VARIABLE,
 		...OPTION_KEYS.map(variableOf),
 		...Object.values(SECRETS).flatMap(({ variables }) => variables),
 	]);

@@ -395,6 +395,9 @@ export const SECRETS = {
 	rootToken: { file: "rootTokenFile", variables: ["MYCELOG_ROOT_TOKEN", "HYPHA_ROOT_TOKEN"] },
 } as const satisfies Record<string, { file: OptionKey; variables: readonly string[] }>;
 
+/** Of a node, for commands that ask it: see node-client.ts. */
+export const OPERATOR_TOKEN_VARIABLE = "MYCELOG_OPERATOR_TOKEN";
+
 /** Names the configuration file itself: by flag or environment only. */
 export const CONFIG_FLAG = "config";
 export const CONFIG_VARIABLE = "MYCELOG_CONFIG";

@@ -20,6 +20,7 @@ const AREAS: Readonly<Record<string, string>> = {
 	recovery: "Recovery by operators",
 	projection: "Projections (read models)",
 	event: "Events between embedders",
+	operator: "Commands to a running node",
 	node: "Nodes",
 	gateway: "The gateway",
 };

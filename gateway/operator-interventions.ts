@@ -2,6 +2,8 @@
  * What operators do to one actor: pause, resume, skip, retry. Owns the commands and who is named in them; they are records
  * in the actor's mailbox, so that any node takes them and its history tells them.
  */
+
+import { mustExist } from "../runtime/actor-exists.ts";
 import { INTERVENTIONS, type Intervention } from "../runtime/failures.ts";
 import { mailboxOf } from "../runtime/operator.ts";
 import { HttpError } from "./http-exchange.ts";
@@ -24,6 +26,7 @@ export function addInterventions(routes: OperatorRoutes, { node, reading }: Oper
 			const why = fields.why();
 			const { behaviour } = mailboxOf(reading, address);
 			if (!behaviour.hold) throw new HttpError(409, `actors of type ${behaviour.type} cannot be paused`);
+			await mustExist(reading, address);
 			const event = { type: INTERVENTIONS[name as Intervention], by: by.user.id, why };
 			const answer = await node.ask(address, event, { kind: "command", timeoutMs: ANSWER_MS_MAX });
 			return { address, ...(answer as object) };

@@ -190,6 +190,21 @@ export const ERROR_CATALOGUE = {
 		retryable: true,
 		fix: "Ask again with the same id, or raise the timeout.",
 	},
+	"operator.node-unreachable": {
+		meaning: "The node named with --node did not answer.",
+		retryable: true,
+		fix: "Check the address and that the node runs. Without --node the data directory or the broker is asked.",
+	},
+	"operator.access-refused": {
+		meaning: "The node does not take this token for what was asked.",
+		retryable: false,
+		fix: "Set MYCELOG_OPERATOR_TOKEN or --token-file: the root token, or one with permission in ws-user-root.",
+	},
+	"operator.refused": {
+		meaning: "The node or the actor refused what was asked; nothing was changed.",
+		retryable: false,
+		fix: "Read the message: it says what does not fit.",
+	},
 	"actor.not-found": {
 		meaning: "The actor has no records in the log.",
 		retryable: false,

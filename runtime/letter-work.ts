@@ -14,7 +14,7 @@ export const RETRIES_A_SECOND_DEFAULT = 100;
 
 /** What writes: a node, or a log that no node has open. */
 export interface LetterSink {
-	submit(draft: Draft): Promise<number>;
+	submit(draft: Draft, letter: Letter): Promise<number>;
 	append(to: PartitionId, record: NewRecord): Promise<number>;
 	now(): number;
 	after(ms: number): Promise<void>;
@@ -66,7 +66,7 @@ export async function* workOnLetters(
 			if (!dryRun && typeof draft === "object") {
 				const dueAt = startedAt + (sent++ * 1_000) / rate;
 				if (dueAt > sink.now()) await sink.after(dueAt - sink.now());
-				offset = await sink.submit(draft);
+				offset = await sink.submit(draft, letter);
 			}
 			const done = what === "retry" ? "retried" : "dropped";
 			const told = offset === undefined ? undefined : { offset };

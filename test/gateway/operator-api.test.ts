@@ -243,6 +243,10 @@ describe("commands", () => {
 		]) {
 			expect((await stage.post("actor/pause", body)).status).toBe(400);
 		}
+		expect(await stage.post("actor/pause", { address: "till/t3", why: "misspelt" })).toMatchObject({
+			status: 404,
+			body: { code: "actor.not-found" },
+		});
 		expect((await stage.get("actor", { address: "till/t3" })).status).toBe(404);
 		const built = await stage.post("actor/pause", { address: "workspace/ws-user-root", why: "x" });
 		expect(built).toMatchObject({

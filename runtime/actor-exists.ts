@@ -1,0 +1,18 @@
+/**
+ * Whether an actor has ever been sent anything: any id is an actor, so that a misspelt one would be made by the first
+ * command to it. Owns that question alone.
+ */
+import type { Address } from "./address.ts";
+import { scan } from "./fold.ts";
+import { mailboxOf, notFound, type OperatorParts } from "./operator.ts";
+
+/** Rejects with `actor.not-found` where neither the log nor the snapshots know the actor. */
+export async function mustExist(parts: OperatorParts, address: Address): Promise<void> {
+	const { partition } = mailboxOf(parts, address);
+	if (parts.snapshots?.stored(address)) return;
+	const { start, end } = await parts.log.bounds(partition);
+	for await (const page of scan(parts.log, partition, start, end)) {
+		if (page.some(({ key }) => key === address)) return;
+	}
+	throw notFound(address, partition, start, end);
+}
