@@ -2,9 +2,13 @@
  * What the gateway counts, as Prometheus metrics. Owns names and labels; no label names a client or workspace.
  */
 import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { Latency } from "../runtime/latency.ts";
 import type { Node } from "../runtime/node.ts";
+import { MAILBOX_TOPICS } from "../runtime/topics.ts";
+import { Histogram } from "./latency-histogram.ts";
 
 const LOG_STATUSES = ["healthy", "degraded", "unavailable"] as const;
+const BREAKER_STATES = ["closed", "half-open", "open"] as const;
 const KINDS = ["command", "query", "frame", "timer"] as const;
 
 export type GatewayMetrics = ReturnType<typeof createMetrics>;
@@ -16,8 +20,17 @@ export function createMetrics() {
 		new Counter({ name: `mycelog_${name}`, help, registers: [registry] });
 	const labelled = <Label extends string>(name: string, help: string, label: Label) =>
 		new Counter({ name: `mycelog_${name}`, help, labelNames: [label], registers: [registry] });
+	const delivery = new Latency();
+	new Histogram(
+		"mycelog_delivery_latency_seconds",
+		"From a record's append to its frame being written to a socket",
+		() => delivery,
+		registry,
+	);
 	return {
 		registry,
+		/** Of sessions that are up to date: what a client finds when it comes back has waited for it. */
+		delivery,
 		connections: new Gauge({
 			name: "mycelog_gateway_connections",
 			help: "Open WebSocket connections of this node",
@@ -92,6 +105,12 @@ export function exportRuntime(registry: Registry, node: Node): void {
 			},
 		});
 	};
+	new Histogram(
+		"mycelog_processing_latency_seconds",
+		"From a record's append to its actor having handled it",
+		() => metrics.processing,
+		registry,
+	);
 	readLabelled("records_total", "Records folded or passed on, by kind", "kind", () =>
 		KINDS.map((kind) => [kind, metrics[kind]]),
 	);
@@ -120,6 +139,29 @@ export function exportRuntime(registry: Registry, node: Node): void {
 	});
 	read("actors_in_memory", "Actors in memory", () => sum(node.partitions.map((p) => p.actorsInMemory)));
 	read("partitions_owned", "Partitions owned by this node", () => node.partitions.length);
+	read("rebalances_total", "Times the nodes that share the log changed", () => metrics.rebalances);
+	readLabelled("partition_moves_total", "Partitions got and let go of, by how", "how", () => [
+		["assigned", metrics.partitionsAssigned],
+		["handed-over", metrics.partitionsHandedOver],
+		["lost", metrics.partitionsLost],
+	]);
+	read("actor_activations_total", "Actors loaded into memory", () => metrics.activations);
+	read("actor_passivations_total", "Actors that left memory", () => metrics.passivations);
+	read("recovery_records_left", "Records to fold until recovering partitions have caught up", () => {
+		return sum(node.partitions.map(({ live, next, recoveredTo }) => (live ? 0 : recoveredTo - next)));
+	});
+	new Gauge({
+		name: "mycelog_mailbox_depth_records",
+		help: "Records that wait in the fullest owned partition, by topic",
+		labelNames: ["topic"],
+		registers: [registry],
+		collect() {
+			for (const topic of MAILBOX_TOPICS) {
+				const owned = node.partitions.filter(({ id }) => id.topic === topic);
+				this.set({ topic }, Math.max(0, ...owned.map((one) => node.endOf(one) - one.next)));
+			}
+		},
+	});
 	read("partitions_recovering", "Owned partitions that have not caught up", () => {
 		return node.partitions.filter((partition) => !partition.live).length;
 	});
@@ -130,7 +172,11 @@ export function exportRuntime(registry: Registry, node: Node): void {
 	read("log_status", "Health of the log: 0 healthy, 1 degraded, 2 unavailable", () => {
 		return LOG_STATUSES.indexOf(node.log.health().status);
 	});
-	const probes = () => node.log.probes ?? { succeeded: 0, failed: 0, opened: 0, lastMs: 0 };
+	const noProbes = { breaker: "closed", succeeded: 0, failed: 0, opened: 0, lastMs: 0 } as const;
+	const probes = () => node.log.probes ?? noProbes;
+	read("log_breaker_state", "Whether the log is left alone: 0 closed, 1 half-open, 2 open", () => {
+		return BREAKER_STATES.indexOf(probes().breaker);
+	});
 	readLabelled(
 		"log_probes_total",
 		"Probes that wrote to the log and read back, by outcome",

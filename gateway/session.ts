@@ -148,7 +148,9 @@ export class Session {
 		const bytes = this.#parts.outgoing.bytes(message);
 		if (!bytes || this.#closed) return;
 		if (!this.#wire.send(bytes)) return;
-		this.#parts.metrics.framesOut.inc();
+		const { metrics, clock } = this.#parts;
+		metrics.framesOut.inc();
+		if (this.#live) metrics.delivery.observe(clock.now() - message.timestamp);
 		if (message.facts?.["session"] !== undefined) {
 			this.#load ??= new CallLoad();
 			this.#load.count(this.#parts.clock.now());

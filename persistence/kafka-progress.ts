@@ -41,7 +41,7 @@ const SYSTEM_TIME: ProgressTime = {
 };
 
 export class KafkaProgress {
-	readonly stats: ProbeStats = { succeeded: 0, failed: 0, opened: 0, lastMs: 0 };
+	readonly stats: ProbeStats;
 	readonly #onChange: (health: LogHealth) => void;
 	readonly #time: ProgressTime;
 	readonly #breaker: Breaker;
@@ -64,7 +64,14 @@ export class KafkaProgress {
 	constructor(onChange: (health: LogHealth) => void, time: ProgressTime = SYSTEM_TIME) {
 		this.#onChange = onChange;
 		this.#time = time;
-		this.#breaker = new Breaker(time);
+		const breaker = new Breaker(time);
+		this.#breaker = breaker;
+		this.stats = {
+			...{ succeeded: 0, failed: 0, opened: 0, lastMs: 0 },
+			get breaker() {
+				return breaker.state;
+			},
+		};
 		this.#wroteAt = this.#readAt = time.now();
 	}
 

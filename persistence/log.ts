@@ -2,6 +2,7 @@
  * The log port: what every driver (SQLite, Kafka) promises to the runtime.
  * Owns the contract and its data types; knows no actors, no retries (see appender.ts) and no encoding.
  */
+import type { BreakerState } from "./breaker.ts";
 import { MycelogError } from "./errors.ts";
 
 /** One ordered, durable sequence of records. `topic` is a logical name without the driver's prefix. */
@@ -110,6 +111,8 @@ export type LogHealth =
 
 /** Of probes, which write to a log and read back. */
 export interface ProbeStats {
+	/** Whether the log is left alone after failed ones. */
+	readonly breaker: BreakerState;
 	succeeded: number;
 	failed: number;
 	/** Times the log was left alone after failed ones. */

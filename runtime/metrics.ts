@@ -2,6 +2,7 @@
  * The runtime's counters: plain numbers that the gateway exports. Owns their names and meaning.
  * No label names an actor, client or workspace: their number has no bound.
  */
+import { Latency } from "./latency.ts";
 
 export interface RuntimeMetrics {
 	/** Records folded or passed on, by kind. */
@@ -24,6 +25,13 @@ export interface RuntimeMetrics {
 	checkpoints: number;
 	snapshotsWritten: number;
 	snapshotsRebuilt: number;
+	/** From a record's append to its actor having handled it; of partitions that have caught up. */
+	readonly processing: Latency;
+	/** Times the processes that share the log changed, and partitions got or let go of. */
+	rebalances: number;
+	partitionsAssigned: number;
+	partitionsHandedOver: number;
+	partitionsLost: number;
 	activations: number;
 	passivations: number;
 	/** Outputs appended to other mailboxes. */
@@ -51,6 +59,11 @@ export function newRuntimeMetrics(): RuntimeMetrics {
 		checkpoints: 0,
 		snapshotsWritten: 0,
 		snapshotsRebuilt: 0,
+		processing: new Latency(),
+		rebalances: 0,
+		partitionsAssigned: 0,
+		partitionsHandedOver: 0,
+		partitionsLost: 0,
 		activations: 0,
 		passivations: 0,
 		outputs: 0,

@@ -342,6 +342,7 @@ export class Node implements PartitionOwner {
 	async assigned(id: PartitionId): Promise<number> {
 		const partition = new Partition(id, this.#parts);
 		const next = await partition.restore();
+		this.metrics.partitionsAssigned++;
 		this.#owned.set(partitionName(id), partition);
 		return next;
 	}
@@ -349,6 +350,7 @@ export class Node implements PartitionOwner {
 	async revoked(id: PartitionId, how: Release): Promise<void> {
 		const partition = this.#owned.get(partitionName(id));
 		this.#owned.delete(partitionName(id));
+		if (partition) this.metrics[how === "lost" ? "partitionsLost" : "partitionsHandedOver"]++;
 		await partition?.release(how);
 	}
 
@@ -358,6 +360,7 @@ export class Node implements PartitionOwner {
 
 	members(names: readonly string[], isLeader: boolean): void {
 		const { id, text } = this.name;
+		this.metrics.rebalances++;
 		if (!names.includes(text)) this.#succeeded(names.find((name) => nodeIdOf(name) === id) ?? "unknown");
 		this.nodes.update(names);
 		this.#topics?.update(names, isLeader);

@@ -149,7 +149,9 @@ export class Partition {
 			const waiting = this.#record(batch[i] as LogRecord, now);
 			if (waiting) return waiting.then(() => this.records(batch, i));
 		}
-		if (!this.#live && this.#next >= this.#recoveredTo) this.#goLive();
+		const { metrics, clock } = this.#parts;
+		if (this.#live) metrics.processing.observeSince(batch, clock.now());
+		else if (this.#next >= this.#recoveredTo) this.#goLive();
 		this.#planCheckpoint();
 	}
 
