@@ -124,6 +124,8 @@ describe("a node whose broker does not answer", { timeout: TEST_MS_MAX }, () => 
 		await broker.freeze();
 		onTestFinished(() => broker.signal("SIGCONT"));
 		const turnedAway = connect("turned-away").catch((error: Error) => error);
+		// Its hello is on its way to the broker, and nobody can call it back.
+		await expect.poll(() => metric(node.url, "mycelog_append_queue_records")).toBeGreaterThan(0);
 		const since = performance.now();
 		const failed = call(2).catch((error: Error) => ({ error, afterMs: performance.now() - since }));
 		expect(await until(node, ({ status }) => status === 503, 2 * INTERVAL_MS)).toBeLessThan(
