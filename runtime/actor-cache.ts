@@ -75,6 +75,11 @@ export class ActorCache {
 		return actor;
 	}
 
+	/** In the place of the one that is in memory. */
+	put(actor: Actor, now: number): void {
+		this.#entries.set(actor.address, { actor, usedAt: now });
+	}
+
 	*dirty(): Iterable<Actor> {
 		for (const { actor } of this.#entries.values()) if (actor.dirty) yield actor;
 	}

@@ -8,12 +8,13 @@ import { unlessAborted } from "./abort.ts";
 import type { Address } from "./address.ts";
 import { ID_FACT } from "./answers.ts";
 import type { ActorState, EventOf } from "./define-actor.ts";
-import { OWN_PREFIX, STATE_QUERY } from "./durable-behaviour.ts";
+import { STATE_QUERY } from "./durable-behaviour.ts";
 import { INTERVENTIONS, type Intervention } from "./failures.ts";
 import { type HistoryEntry, history } from "./history.ts";
 import { type Event, encodeBody } from "./message.ts";
 import { type Node, SUBMIT_DEADLINE_MS } from "./node.ts";
 import type { OperatorParts } from "./operator.ts";
+import { OWN_PREFIX } from "./recovery-records.ts";
 
 /** How long `ask` and `state` wait for an answer if they are not told, milliseconds. */
 export const ASK_TIMEOUT_MS_DEFAULT = 30_000;

@@ -7,14 +7,29 @@ import type { Address } from "./address.ts";
 import type { Behaviour } from "./behaviour.ts";
 import type { Effect } from "./effect.ts";
 import type { Event, Message } from "./message.ts";
+import {
+	IMPORTED,
+	importedIn,
+	isHistory,
+	isRecovery,
+	RESTORE,
+	restoredState,
+	restoreIn,
+} from "./recovery-records.ts";
 
 const NO_EFFECTS: readonly Effect[] = [];
+
+/** Why a restore had no effect: messages came after those it was made from. */
+export const RESTORE_REFUSED = "restore-refused";
 
 export class Actor {
 	readonly address: Address;
 	readonly behaviour: Behaviour;
 	state: unknown;
-	/** Offset of the last record that could change the state; -1 before the first. */
+	/**
+	 * Offset of its last command or timer, whatever came of it; -1 before the first. It follows from the log alone: with
+	 * another machine, what failed may be taken and the other way round, and a restore must be judged alike by both.
+	 */
 	offset: number;
 	/** Changed since the last checkpoint. */
 	dirty = false;
@@ -101,7 +116,7 @@ export class Actor {
 			case "timer":
 				return this.#fire(message);
 			case "command":
-				return this.#command(message);
+				return isRecovery(message) ? this.#recover(message) : this.#command(message);
 		}
 	}
 
@@ -111,11 +126,10 @@ export class Actor {
 	 */
 	fail(message: Message): void {
 		this.failedAt = message.offset;
+		if (!isHistory(message.kind)) return;
 		const timer = message.kind === "timer" ? this.#dueTimer(message) : undefined;
-		if (!timer) return;
-		this.#timers = this.#timersAfter(NO_EFFECTS, timer);
-		this.offset = message.offset;
-		this.dirty = true;
+		if (timer) this.#timers = this.#timersAfter(NO_EFFECTS, timer);
+		this.#moved(message);
 	}
 
 	snapshot(): StoredSnapshot {
@@ -139,15 +153,55 @@ export class Actor {
 		this.state = step.state;
 		this.#timers = timers;
 		this.#entering = undefined;
-		this.offset = message.offset;
-		this.dirty = true;
+		this.#moved(message);
 		// Timers are part of the state; only the other effects leave the actor.
 		return scheduling ? effects.filter((effect) => !isTimer(effect)) : effects;
 	}
 
 	#fire(message: Message): readonly Effect[] {
 		const timer = this.#dueTimer(message);
-		return timer ? this.#command(message, timer) : [{ type: "drop", reason: "stale-timer" }];
+		if (timer) return this.#command(message, timer);
+		this.#moved(message);
+		return [{ type: "drop", reason: "stale-timer" }];
+	}
+
+	#moved({ offset }: Message): void {
+		this.offset = offset;
+		this.dirty = true;
+	}
+
+	/** What an operator did: the same in every fold. That an actor was rebuilt only its partition can do. */
+	#recover(message: Message): readonly Effect[] {
+		let refused: string | undefined;
+		if (message.type === RESTORE) refused = this.#restored(message, restoreIn(message).base);
+		else if (message.type === IMPORTED) this.#imported(message);
+		this.#moved(message);
+		if (refused === undefined) return NO_EFFECTS;
+		return [{ type: "drop", reason: refused }];
+	}
+
+	/** Why not, if it was not done. Throws what decoding the state throws, the actor unchanged. */
+	#restored(message: Message, base: number | undefined): string | undefined {
+		if (base !== undefined && this.offset > base) return RESTORE_REFUSED;
+		const record = restoreIn(message);
+		this.state = restoredState(record, this.behaviour);
+		this.#timers =
+			record.timers.length > 0 ? new Map(record.timers.map((timer) => [timer.id, timer])) : undefined;
+		this.#entering = undefined;
+		return undefined;
+	}
+
+	/** Its effects were carried out where it comes from, and so was its failure. */
+	#imported(message: Message): void {
+		const { original, note } = importedIn(message);
+		if (note.inert) return;
+		try {
+			// Offsets there are not to be compared with those here: that it was not refused is known.
+			if (original.type === RESTORE) this.#restored(original, undefined);
+			else this.receive(original);
+		} catch {
+			this.fail(original);
+		}
 	}
 
 	/** Undefined: it was cancelled or replaced meanwhile, or has rung. */

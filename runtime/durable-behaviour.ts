@@ -33,11 +33,10 @@ import { ended, type Place, withMeta } from "./machine-behaviour.ts";
 import { boundedMachine, type ChildWork, describeTree, logicOf, type Tree } from "./machine-children.ts";
 import { INNER_EVENT, Turn, WORK_PREFIX } from "./machine-tree.ts";
 import { type Event, eventOf, eventVersionOf, type Message } from "./message.ts";
+import { OWN_PREFIX } from "./recovery-records.ts";
 import { structureHash } from "./structure-hash.ts";
 import { WORK_FACT, WORK_FAILED, WORK_SENT, type WorkCode } from "./work.ts";
 
-/** Begins the types of events that only the runtime sends. */
-export const OWN_PREFIX = "mycelog.";
 export const STATE_QUERY = "mycelog.state";
 export const WOKEN = "mycelog.woken";
 

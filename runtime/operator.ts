@@ -7,6 +7,7 @@ import type { Log, PartitionId } from "../persistence/log.ts";
 import type { SnapshotStore } from "../persistence/snapshots.ts";
 import { type Address, partitionOf, typeOf } from "./address.ts";
 import type { Behaviour, Behaviours } from "./behaviour.ts";
+import type { Draft } from "./message.ts";
 
 /** Everything an answer is made of. Nothing here carries out effects, and only `rebuild` writes. */
 export interface OperatorParts {
@@ -16,6 +17,12 @@ export interface OperatorParts {
 	readonly behaviours: Behaviours;
 	/** Partitions of the mailbox topics. */
 	readonly partitions: number;
+}
+
+/** For what is done to actors: each of it is a record in a mailbox. */
+export interface WritableParts extends OperatorParts {
+	/** Resolves to the offset once it is durable. */
+	readonly append: (draft: Draft) => Promise<number>;
 }
 
 export interface Mailbox {

@@ -98,11 +98,16 @@ export class PartitionEffects {
 
 	/** A record of this process's own making, such as a timer that is due. */
 	append(draft: Draft): void {
-		this.#parts.outbox.emit(draft).catch((err) => {
+		this.emit(draft).catch((err) => {
 			// Otherwise the node stops while its log is away, and the next owner makes it again.
 			const level = isFinal(err) ? "error" : "debug";
 			this.#parts.logger[level]({ to: draft.to, type: draft.type, err }, "record not appended");
 		});
+	}
+
+	/** The same, for who waits for it: tried until it is in the log. */
+	async emit(draft: Draft): Promise<number> {
+		return this.#parts.outbox.emit(draft);
 	}
 
 	/** `before`: claims that the actor made at this offset or later are not meant. */

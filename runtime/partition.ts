@@ -11,11 +11,13 @@ import { ActorCache, type ActorCacheParts } from "./actor-cache.ts";
 import { type Address, typeOf } from "./address.ts";
 import type { Effect } from "./effect.ts";
 import type { LiveNodes } from "./live-nodes.ts";
-import { encodeBody, type Message, messageOf, newOwnerIn } from "./message.ts";
+import { LiveRebuilds } from "./live-rebuilds.ts";
+import { type Draft, encodeBody, type Message, messageOf, newOwnerIn } from "./message.ts";
 import type { NodeName } from "./node-name.ts";
 import { OutputGroup } from "./output-group.ts";
 import type { Ownership } from "./ownership.ts";
 import type { PartitionEffects } from "./partition-effects.ts";
+import { isRebuild } from "./recovery-records.ts";
 import { Timers } from "./timers.ts";
 import { CLIENTS_TOPIC } from "./topics.ts";
 import { Watermarks } from "./watermarks.ts";
@@ -47,6 +49,7 @@ export class Partition {
 	readonly #actors: ActorCache;
 	readonly #timers: Timers;
 	readonly #work: WorkRunner;
+	readonly #rebuilds: LiveRebuilds;
 	/** Timer records appended but not folded yet, so that a second look does not append them again. */
 	readonly #fired = new Set<string>();
 	#watermarks = new Watermarks();
@@ -77,6 +80,8 @@ export class Partition {
 		this.#actors = new ActorCache(id, parts);
 		this.#timers = new Timers(parts.clock, (address) => this.#due(address));
 		this.#work = new WorkRunner(parts);
+		const append = (draft: Draft) => parts.effects.emit(draft);
+		this.#rebuilds = new LiveRebuilds(id, { ...parts, append, position: () => this.#next });
 	}
 
 	/** The next offset to fold: everything before it is in the actors' states. */
@@ -174,6 +179,7 @@ export class Partition {
 		if (how === "lost") this.#fenced = true;
 		this.#timers.stop();
 		this.#work.stop();
+		this.#rebuilds.close();
 		this.#actors.close();
 		this.#cancelCheckpoint?.();
 		// One under way waits for the log, and ends without a trace.
@@ -212,6 +218,8 @@ export class Partition {
 			}
 		}
 		if (actor instanceof Promise) return actor;
+		const rebuilt = actor && this.#rebuilds.due(actor, message);
+		if (rebuilt) return rebuilt.then((fresh) => this.#actors.put(fresh, now));
 		this.#advance(record);
 		// Only now: what a checkpoint says was seen must be in the states that it covers.
 		if (origin) this.#watermarks.seen(origin, record.offset);
@@ -243,6 +251,7 @@ export class Partition {
 		if (++actor.sinceSnapshot === actor.behaviour.snapshotEvery) this.#snapshotDue = true;
 		if (message.kind === "command" || message.kind === "timer") this.#watch(actor, message);
 		if (!effects) return;
+		if (isRebuild(message)) this.#outputs.add(this.#rebuilds.request(message), () => false);
 		for (let i = 0; i < effects.length; i++) {
 			this.#parts.effects.run(effects[i] as Effect, message, this.id, i, this.#outputs);
 		}

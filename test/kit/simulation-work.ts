@@ -2,8 +2,10 @@
  * What the outside asks of the simulated nodes: notes, asks that are tried again, timers, frames, failures.
  * Owns the record of what was accepted, which simulation-checks.ts holds against the actors' states.
  */
-import { type Event, encodeBody } from "../../runtime/message.ts";
+import { type Draft, type Event, encodeBody } from "../../runtime/message.ts";
 import type { Node } from "../../runtime/node.ts";
+import { promote } from "../../runtime/promote.ts";
+import { REBUILD } from "../../runtime/recovery-records.ts";
 import type { SimulatedProcess } from "../../testing/simulated-process.ts";
 import type { Simulation, SimulationWork } from "../../testing/simulation.ts";
 
@@ -16,6 +18,9 @@ const CELLS = 14;
 const LEAVES = 8;
 const CLIENTS = 4;
 const HOPS_MAX = 5;
+
+/** Who rebuilds and restores, and why. */
+const OPERATOR = { by: "simulation", why: "to see that nothing changes" };
 
 export interface SentNote {
 	readonly to: string;
@@ -69,8 +74,25 @@ export class SimulatedWork implements SimulationWork {
 		else if (what < 84) this.#frame(process, random.pick(this.cells), "broadcast");
 		else if (what < 91) this.#frame(process, random.pick(this.leaves), "frame");
 		else if (what < 95) this.#attach(process);
-		else if (what < 97) this.#submit(process, random.pick(this.addresses), { type: "fail" });
+		else if (what < 96) this.#submit(process, random.pick(this.addresses), { type: "fail" });
+		else if (what < 97) this.#submit(process, random.pick(this.addresses), { type: REBUILD, ...OPERATOR });
+		else if (what < 98) this.#restore(process);
 		else this.#query(process);
+	}
+
+	/** To the state that its history gives: whatever comes in between must be kept, or the restore be refused. */
+	#restore(process: SimulatedProcess): void {
+		const address = this.#simulation.random.pick(this.addresses);
+		const { log, node } = process;
+		const { partitions } = this.#simulation;
+		const parts = {
+			log,
+			partitions,
+			behaviours: node.behaviours,
+			append: (draft: Draft) => node.submit(draft),
+		};
+		const options = { ...OPERATOR, base: -1, acceptNewer: true };
+		this.#track(process, promote(parts, address, { edits: [] }, options));
 	}
 
 	#note(process: SimulatedProcess): void {
