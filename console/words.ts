@@ -38,3 +38,8 @@ export function ago(ms: number, now = Date.now()): string {
 export function plural(count: number, one: string, many = `${one}s`): string {
 	return `${number(count)} ${count === 1 ? one : many}`;
 }
+
+/** A state's name; that the actor waits in it is shown beside it. */
+export function stateWords(state: string): string {
+	return state.replace(/ \(paused\)$/, "");
+}

@@ -2,8 +2,15 @@
 import type { Chart, ChartState, ChartTransition } from "../api-types.ts";
 
 /** Lines at one arrow, and of what a state handles without being left; the rest is told of in a number. */
-const LABEL_LINES_MAX = 5;
-const INNER_LINES_MAX = 6;
+const LINES_MAX = { all: { arrow: 12, inner: 40 }, some: { arrow: 3, inner: 1 } } as const;
+/** Transitions past which a chart is drawn with some of its lines at first. */
+const TRANSITIONS_MAX = 14;
+
+export type Detail = keyof typeof LINES_MAX;
+
+export function detailAtFirst({ transitions }: Chart): Detail {
+	return transitions.length > TRANSITIONS_MAX ? "some" : "all";
+}
 
 export interface Box {
 	readonly id: string;
@@ -30,7 +37,12 @@ export interface Drawing {
 	readonly everywhere: readonly string[];
 }
 
-export function drawingOf({ root, transitions }: Chart): Drawing {
+export function drawingOf({ root, transitions }: Chart, detail: Detail): Drawing {
+	const most = LINES_MAX[detail];
+	const labelOf = (transition: ChartTransition) => {
+		const event = eventTypeOf(transition);
+		return transition.guard && detail === "all" ? `${event} [${transition.guard}]` : event;
+	};
 	const arrows = new Map<string, { from: string; to: string; labels: string[]; events: Set<string> }>();
 	const lines = new Map<string, string[]>();
 	/** States that have ways from wherever one is in them. */
@@ -65,7 +77,7 @@ export function drawingOf({ root, transitions }: Chart): Drawing {
 			id: state.id,
 			label: state.key,
 			kind: state.type,
-			lines: cut([...invokes, ...new Set(lines.get(state.id))], INNER_LINES_MAX),
+			lines: cut([...invokes, ...new Set(lines.get(state.id))], most.inner),
 			inner: [...pseudo(state), ...state.states.map(boxOf)],
 		};
 	};
@@ -84,7 +96,7 @@ export function drawingOf({ root, transitions }: Chart): Drawing {
 			...starts,
 			...[...arrows].map(([id, { from, to, labels, events }]) => ({
 				...{ id, from, to, events: [...events] },
-				lines: cut([...new Set(labels)], LABEL_LINES_MAX),
+				lines: cut([...new Set(labels)], most.arrow),
 			})),
 		],
 		everywhere: root.states.length === 0 ? [] : [...new Set(lines.get(root.id))],
@@ -109,19 +121,15 @@ export function wasTaken({ from, to, events }: Arrow, event: string, before: Act
 
 export type Active = ReadonlySet<string>;
 
-function labelOf(transition: ChartTransition): string {
-	const { guard } = transition;
-	const event = eventTypeOf(transition);
-	return guard ? `${event} [${guard}]` : event;
-}
-
 function eventTypeOf({ event, delay }: ChartTransition): string {
 	if (delay !== undefined) return `after ${delay}`;
 	return event ?? "always";
 }
 
 function cut(lines: readonly string[], max: number): readonly string[] {
-	return lines.length <= max ? lines : [...lines.slice(0, max - 1), `+ ${lines.length - max + 1} more`];
+	if (lines.length <= max) return lines;
+	if (max === 1) return [`takes ${lines.length} events`];
+	return [...lines.slice(0, max - 1), `+ ${lines.length - max + 1} more`];
 }
 
 function parentsOf(root: ChartState): ReadonlyMap<string, string> {

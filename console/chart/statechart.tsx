@@ -3,11 +3,13 @@ import { useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { Chart } from "../api-types.ts";
 import { Failed, Waiting } from "../parts/states.tsx";
 import { type Layout, LINE_HEIGHT, layoutOf, NAME_HEIGHT, type Place } from "./layout.ts";
-import { type Active, drawingOf, wasTaken } from "./model.ts";
+import { type Active, detailAtFirst, drawingOf, wasTaken } from "./model.ts";
 
 /** Below it the texts could not be read; a larger picture is scrolled. */
 const SCALE_MIN = 0.85;
 const SCALE_MAX = 1.15;
+/** Pixels of the view, as in style/chart.css. */
+const HEIGHT_MAX = 512;
 
 export interface StatechartProps {
 	readonly chart: Chart;
@@ -18,7 +20,9 @@ export interface StatechartProps {
 
 export function Statechart({ chart, active, step }: StatechartProps) {
 	const form = JSON.stringify(chart);
-	const drawing = useMemo(() => drawingOf(chart), [form]);
+	const [detail, setDetail] = useState(() => detailAtFirst(chart));
+	const [whole, setWhole] = useState(false);
+	const drawing = useMemo(() => drawingOf(chart, detail), [form, detail]);
 	const [layout, setLayout] = useState<Layout>();
 	const [error, setError] = useState<Error>();
 	const view = useRef<HTMLElement>(null);
@@ -55,11 +59,29 @@ export function Statechart({ chart, active, step }: StatechartProps) {
 			>
 				{error && <Failed error={error} what="the picture of the statechart" />}
 				{!layout && !error && <Waiting what="the picture of the statechart" />}
-				{layout && room > 0 && <Picture layout={layout} room={room} active={active} step={step} />}
+				{layout && room > 0 && <Picture {...{ layout, room, active, step, whole }} />}
 			</section>
-			{drawing.everywhere.length > 0 && (
-				<p class="soft everywhere">In every state: {drawing.everywhere.join(", ")}</p>
-			)}
+			<div class="row chart-options">
+				{drawing.everywhere.length > 0 && (
+					<p class="soft everywhere">In every state: {drawing.everywhere.join(", ")}</p>
+				)}
+				<label class="check">
+					<input
+						type="checkbox"
+						checked={detail === "all"}
+						onChange={(event) => setDetail(event.currentTarget.checked ? "all" : "some")}
+					/>
+					All events
+				</label>
+				<label class="check">
+					<input
+						type="checkbox"
+						checked={whole}
+						onChange={(event) => setWhole(event.currentTarget.checked)}
+					/>
+					Whole chart
+				</label>
+			</div>
 		</div>
 	);
 }
@@ -67,11 +89,14 @@ export function Statechart({ chart, active, step }: StatechartProps) {
 interface PictureProps extends Pick<StatechartProps, "active" | "step"> {
 	readonly layout: Layout;
 	readonly room: number;
+	/** As small as it must be to be seen whole. */
+	readonly whole: boolean;
 }
 
-function Picture({ layout, room, active, step }: PictureProps) {
+function Picture({ layout, room, active, step, whole }: PictureProps) {
 	const { width, height, boxes, arrows } = layout;
-	const scale = Math.min(SCALE_MAX, Math.max(SCALE_MIN, room / width));
+	const fitting = Math.min(room / width, whole ? HEIGHT_MAX / height : SCALE_MAX);
+	const scale = Math.min(SCALE_MAX, whole ? fitting : Math.max(SCALE_MIN, fitting));
 	const names = boxes.filter(({ box }) => active.has(box.id)).map(({ box }) => box.label);
 	return (
 		<svg

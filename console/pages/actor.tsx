@@ -9,7 +9,7 @@ import { useHistory } from "../history-window.ts";
 import { useLoad } from "../load.ts";
 import { Badge, Empty, Failed, LoadedView, Waiting } from "../parts/states.tsx";
 import { go, hrefOf } from "../routes.ts";
-import { number, plural, time } from "../words.ts";
+import { number, plural, stateWords, time } from "../words.ts";
 import { ActorActions } from "./actor-actions.tsx";
 import { EntryView } from "./entry-view.tsx";
 import { HistoryList } from "./history-list.tsx";
@@ -34,7 +34,7 @@ export function ActorPage({ api, route }: PageProps) {
 				{(actor) => (
 					<>
 						<div class="row actor-head">
-							<Badge tone="accent">{actor.state}</Badge>
+							<Badge tone="accent">{stateWords(actor.state)}</Badge>
 							{actor.hold && <Badge tone="warn">paused</Badge>}
 							<span class="soft">
 								{actor.partition}, last changed at offset {number(actor.offset)}
@@ -111,6 +111,7 @@ function Replay({ api, route, actor }: PageProps & { readonly actor: ActorDetail
 		if (to !== undefined) show(await seek(to));
 	};
 
+	const cause = letters.value?.letters.find(({ offset }) => offset === entry?.offset)?.cause;
 	const active = useMemo(() => new Set((entry ?? chart)?.active), [entry, chart]);
 	const step = useMemo(
 		() => entry && before && { event: entry.type, before: new Set(before.active) },
@@ -125,11 +126,18 @@ function Replay({ api, route, actor }: PageProps & { readonly actor: ActorDetail
 					) : (
 						<Empty>This actor is no state machine: there is no chart of it.</Empty>
 					)}
-					<Timeline window={window} entry={entry} failures={failures} onShow={show} onJump={jump} />
+					<Timeline
+						window={window}
+						entry={entry}
+						failures={failures}
+						newestOffset={actor.offset}
+						onShow={show}
+						onJump={jump}
+					/>
 				</section>
 				<section class="card" aria-label="The message and what it did" aria-live="off">
 					{entry ? (
-						<EntryView api={api} address={address} entry={entry} before={before} isNewest={isNewest} />
+						<EntryView {...{ api, address, entry, before, isNewest, cause }} />
 					) : window.error ? (
 						<Failed error={window.error} what="the history" onRetry={newest} />
 					) : (
@@ -140,6 +148,7 @@ function Replay({ api, route, actor }: PageProps & { readonly actor: ActorDetail
 			<HistoryList
 				window={window}
 				entry={entry}
+				failures={failures}
 				everything={everything}
 				onShow={show}
 				onEverything={(all) => go(hrefOf("actor", address, { at, all: all || undefined }), true)}

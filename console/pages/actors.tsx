@@ -5,7 +5,7 @@ import { useLoad } from "../load.ts";
 import { moveByArrows } from "../parts/rows.ts";
 import { Badge, Empty, LoadedView } from "../parts/states.tsx";
 import { go, hrefOf } from "../routes.ts";
-import { number, plural } from "../words.ts";
+import { number, plural, stateWords } from "../words.ts";
 import type { PageProps } from "./pages.tsx";
 
 const PAGE_ACTORS = 50;
@@ -83,7 +83,9 @@ function ActorTable({ actors, onType }: ActorTableProps) {
 				<thead>
 					<tr>
 						<th scope="col">Address</th>
-						<th scope="col">Type</th>
+						<th scope="col" class="type-cell">
+							Type
+						</th>
 						<th scope="col">State</th>
 						<th scope="col" class="right">
 							Offset
@@ -98,7 +100,7 @@ function ActorTable({ actors, onType }: ActorTableProps) {
 									{address}
 								</a>
 							</th>
-							<td>
+							<td class="type-cell">
 								<button
 									type="button"
 									class="chip"
@@ -110,7 +112,7 @@ function ActorTable({ actors, onType }: ActorTableProps) {
 								</button>
 							</td>
 							<td>
-								{state !== undefined && <Badge tone="accent">{state}</Badge>}{" "}
+								{state !== undefined && <Badge tone="accent">{stateWords(state)}</Badge>}{" "}
 								{paused && <Badge tone="warn">paused</Badge>} {problem && <Badge tone="bad">{problem}</Badge>}
 							</td>
 							<td class="right">{offset === undefined ? "" : number(offset)}</td>

@@ -91,6 +91,15 @@ export function DeadLettersPage({ api, route }: PageProps) {
 								<button type="button" disabled={chosen.size === 0} onClick={() => setWork("drop")}>
 									Drop {chosen.size > 0 && number(chosen.size)}
 								</button>
+								<label class="check">
+									<input
+										type="checkbox"
+										disabled={openOf(letters).length === 0}
+										checked={openOf(letters).length > 0 && openOf(letters).every((id) => chosen.has(id))}
+										onChange={(event) => choose(openOf(letters), event.currentTarget.checked)}
+									/>
+									All of this page
+								</label>
 								<span class="soft">
 									{plural(letters.length, "letter")} on this page, {number(chosen.size)} chosen
 								</span>
@@ -121,6 +130,10 @@ export function DeadLettersPage({ api, route }: PageProps) {
 	);
 }
 
+function openOf(letters: readonly Letter[]): readonly string[] {
+	return letters.filter(({ status }) => status === "open").map(({ id }) => id);
+}
+
 interface LetterTableProps {
 	readonly api: Api;
 	readonly letters: readonly Letter[];
@@ -132,21 +145,12 @@ interface LetterTableProps {
 }
 
 function LetterTable({ api, letters, chosen, choose, open, setOpen }: LetterTableProps) {
-	const can = letters.filter(({ status }) => status === "open").map(({ id }) => id);
 	return (
 		<div class="table-wrap">
 			<table class="letters">
 				<thead>
 					<tr>
-						<th scope="col">
-							<input
-								type="checkbox"
-								aria-label="All of this page"
-								disabled={can.length === 0}
-								checked={can.length > 0 && can.every((id) => chosen.has(id))}
-								onChange={(event) => choose(can, event.currentTarget.checked)}
-							/>
-						</th>
+						<td />
 						<th scope="col">Actor</th>
 						<th scope="col">Message</th>
 						<th scope="col">Cause</th>
@@ -173,7 +177,7 @@ function LetterTable({ api, letters, chosen, choose, open, setOpen }: LetterTabl
 										{address}
 									</a>
 								</th>
-								<td>
+								<td class="what">
 									<button
 										type="button"
 										class="chip look"

@@ -16,6 +16,8 @@ export const OUTCOME_TONES: Readonly<Record<Entry["outcome"], Tone>> = {
 	failed: "bad",
 };
 
+/** XState's name for the timer of a delay. */
+const DELAYED = /^xstate\.after\.([^.]+)\.(.*)$/;
 /** Milliseconds that a message is looked at before its timers are asked for. */
 const STAYS_MS = 150;
 
@@ -25,9 +27,11 @@ export interface EntryViewProps {
 	readonly entry: Entry;
 	readonly before: Entry | undefined;
 	readonly isNewest: boolean;
+	/** Why it became a dead letter, if it did. */
+	readonly cause: string | undefined;
 }
 
-export function EntryView({ api, address, entry, before, isNewest }: EntryViewProps) {
+export function EntryView({ api, address, entry, before, isNewest, cause }: EntryViewProps) {
 	const { offset, timestamp, kind, type, from, event, outcome, error, state, value, effects } = entry;
 	return (
 		<div class="entry">
@@ -62,9 +66,9 @@ export function EntryView({ api, address, entry, before, isNewest }: EntryViewPr
 					<Badge tone="accent">{state}</Badge>
 				</dd>
 			</dl>
-			{error && (
+			{(error ?? cause) && (
 				<p class="failed" role="note">
-					<span>{error}</span>
+					<span>{error ?? cause}</span>
 				</p>
 			)}
 			<Part title="Payload" open>
@@ -88,7 +92,7 @@ export function EntryView({ api, address, entry, before, isNewest }: EntryViewPr
 				)}
 			</Part>
 			<Timers api={api} address={address} offset={offset} />
-			<Part title="State" open>
+			<Part title="State data" open>
 				<Json key={offset} value={contextOf(value)} before={before && { value: contextOf(before.value) }} />
 			</Part>
 		</div>
@@ -141,7 +145,8 @@ function Timers({
 				<ul class="timers">
 					{timers.map(({ id, at }) => (
 						<li key={id}>
-							<span class="mono">{id}</span> <span class="soft">due {time(at)}</span>
+							<span class="mono">{id.replace(DELAYED, "after $1 in $2")}</span>{" "}
+							<span class="soft">due {time(at)}</span>
 						</li>
 					))}
 				</ul>

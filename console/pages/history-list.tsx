@@ -9,13 +9,15 @@ import { OUTCOME_TONES } from "./entry-view.tsx";
 export interface HistoryListProps {
 	readonly window: HistoryWindow;
 	readonly entry: Entry | undefined;
+	/** Offsets of messages that failed. */
+	readonly failures: readonly number[];
 	/** Queries and frames too. */
 	readonly everything: boolean;
 	readonly onShow: (entry: Entry, isNewest?: boolean) => void;
 	readonly onEverything: (everything: boolean) => void;
 }
 
-export function HistoryList({ window, entry, everything, onShow, onEverything }: HistoryListProps) {
+export function HistoryList({ window, entry, failures, everything, onShow, onEverything }: HistoryListProps) {
 	const { entries, hasOlder, hasNewer, loading, older, newer } = window;
 	const shown = [...entries].reverse();
 	return (
@@ -51,7 +53,7 @@ export function HistoryList({ window, entry, everything, onShow, onEverything }:
 					<div
 						key={one.offset}
 						role="option"
-						class={`history-row ${one.outcome}`}
+						class={`history-row ${failures.includes(one.offset) ? "failing" : ""}`}
 						aria-selected={one === entry}
 						tabIndex={one === entry ? 0 : -1}
 						onFocus={(event) => {
@@ -70,6 +72,7 @@ export function HistoryList({ window, entry, everything, onShow, onEverything }:
 						<span class="mono type">{one.type}</span>
 						<span class="soft mono from">{one.from ?? "from outside"}</span>
 						<span class="ends">
+							{one.outcome === "folded" && failures.includes(one.offset) && <Badge tone="bad">failed</Badge>}
 							{one.outcome !== "folded" && <Badge tone={OUTCOME_TONES[one.outcome]}>{one.outcome}</Badge>}
 							<span>{one.state}</span>
 						</span>

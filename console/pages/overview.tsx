@@ -9,6 +9,8 @@ import { number, plural, time } from "../words.ts";
 import type { PageProps } from "./pages.tsx";
 
 const EVERY_MS = 2_000;
+/** Partitions past which a topic without trouble is closed at first. */
+const ROWS_OPEN_MAX = 16;
 /** Points of a chart: five minutes of them. */
 const POINTS_MAX = 150;
 
@@ -52,7 +54,7 @@ export function OverviewPage({ api }: PageProps) {
 								{RATES.map(({ counter, ...chart }) => (
 									<LiveChart key={counter} {...chart} times={times} values={rates[counter] ?? []} />
 								))}
-								<LiveChart title="Lag of owned partitions" unit="records" times={times} values={lag} />
+								<LiveChart title="Lag" unit="records" times={times} values={lag} />
 							</div>
 						</section>
 						<Partitions {...value} />
@@ -158,13 +160,14 @@ function Partitions({ nodes, partitions, node }: Overview) {
 
 function Topic({ topic, rows }: { readonly topic: string; readonly rows: readonly PartitionRow[] }) {
 	const lag = rows.reduce((sum, row) => sum + (row.lag ?? 0), 0);
-	const most = Math.max(1, ...rows.map((row) => row.end));
+	const calm = rows.every(({ live, stalledOn }) => live !== false && !stalledOn) && lag === 0;
 	return (
-		<details class="topic" open>
+		<details class="topic" open={!calm || rows.length <= ROWS_OPEN_MAX}>
 			<summary>
 				<span class="mono">{topic}</span>
 				<span class="soft">
 					{plural(rows.length, "partition")}, lag {number(lag)}
+					{calm && ", all well"}
 				</span>
 			</summary>
 			<div class="table-wrap">
@@ -174,10 +177,10 @@ function Topic({ topic, rows }: { readonly topic: string; readonly rows: readonl
 							<th scope="col">Partition</th>
 							<th scope="col">Owner</th>
 							<th scope="col">State</th>
-							<th scope="col" class="right">
+							<th scope="col" class="right wide-only">
 								Next
 							</th>
-							<th scope="col" class="right">
+							<th scope="col" class="right wide-only">
 								End
 							</th>
 							<th scope="col" class="right">
@@ -193,13 +196,8 @@ function Topic({ topic, rows }: { readonly topic: string; readonly rows: readonl
 								<td>
 									<PartitionState {...row} />
 								</td>
-								<td class="right">{row.next === undefined ? "" : number(row.next)}</td>
-								<td class="right">
-									<span class="bar-cell">
-										<meter min={0} max={most} value={row.end} aria-hidden="true" />
-										{number(row.end)}
-									</span>
-								</td>
+								<td class="right wide-only">{row.next === undefined ? "" : number(row.next)}</td>
+								<td class="right wide-only">{number(row.end)}</td>
 								<td class="right">{row.lag ? <strong>{number(row.lag)}</strong> : row.lag}</td>
 							</tr>
 						))}

@@ -15,15 +15,19 @@ export interface TimelineProps {
 	readonly entry: Entry | undefined;
 	/** Offsets of messages that failed, newest first. */
 	readonly failures: readonly number[];
+	/** Of the actor's newest message, as far as it is known. */
+	readonly newestOffset: number;
 	readonly onShow: (entry: Entry | undefined, isNewest?: boolean) => void;
 	readonly onJump: () => void;
 }
 
-export function Timeline({ window, entry, failures, onShow, onJump }: TimelineProps) {
-	const { entries, start, end, hasOlder, hasNewer, seek, older, newer, newest } = window;
+export function Timeline({ window, entry, failures, newestOffset, onShow, onJump }: TimelineProps) {
+	const { entries, hasOlder, hasNewer, seek, older, newer, newest } = window;
 	const [playing, setPlaying] = useState(false);
 	const [dragged, setDragged] = useState<number>();
 	const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
+	const start = hasOlder ? window.start : (entries[0]?.offset ?? window.start);
+	const top = Math.max(start, newestOffset, entries.at(-1)?.offset ?? 0);
 	const index = entry ? entries.indexOf(entry) : -1;
 	const isLast = index === entries.length - 1 && !hasNewer;
 	const isFirst = index <= 0 && !hasOlder;
@@ -81,16 +85,15 @@ export function Timeline({ window, entry, failures, onShow, onJump }: TimelinePr
 			onShow(found, found === latest.current.entries.at(-1) && !latest.current.hasNewer);
 		}, DRAG_MS);
 	};
-	const top = Math.max(end - 1, start);
 	return (
 		<div class="timeline">
 			<div class="row">
 				<fieldset class="buttons" aria-label="Steps">
 					<button type="button" onClick={first} disabled={isFirst} aria-label="First message">
-						⏮
+						<Icon path="M4 3v10M13 3L6 8l7 5z" />
 					</button>
 					<button type="button" onClick={() => step(-1)} disabled={isFirst} aria-label="Message before">
-						◀
+						<Icon path="M11 3L4 8l7 5z" />
 					</button>
 					<button
 						type="button"
@@ -104,10 +107,10 @@ export function Timeline({ window, entry, failures, onShow, onJump }: TimelinePr
 						{playing ? "Stop" : "Play"}
 					</button>
 					<button type="button" onClick={() => step(1)} disabled={isLast} aria-label="Message after">
-						▶
+						<Icon path="M5 3l7 5-7 5z" />
 					</button>
 					<button type="button" onClick={last} disabled={isLast} aria-label="Newest message">
-						⏭
+						<Icon path="M12 3v10M3 3l7 5-7 5z" />
 					</button>
 				</fieldset>
 				<button type="button" class="jump" onClick={onJump} disabled={failures.length === 0}>
@@ -142,6 +145,14 @@ export function Timeline({ window, entry, failures, onShow, onJump }: TimelinePr
 				<span>{number(top)}</span>
 			</p>
 		</div>
+	);
+}
+
+function Icon({ path }: { readonly path: string }) {
+	return (
+		<svg viewBox="0 0 16 16" width="16" height="16" aria-hidden="true" class="icon">
+			<path d={path} />
+		</svg>
 	);
 }
 

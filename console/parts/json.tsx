@@ -44,9 +44,11 @@ function Branch({ value, before, level }: JsonProps & { readonly value: object; 
 	const old = before?.value as Record<string, unknown> | undefined | null;
 	return (
 		<>
-			<button type="button" class="fold" aria-expanded={open} onClick={() => setOpen(!open)}>
-				<span class={changed && !open ? "changed" : ""}>{size}</span>
-			</button>
+			{level > 0 && (
+				<button type="button" class="fold" aria-expanded={open} onClick={() => setOpen(!open)}>
+					<span class={changed && !open ? "changed" : ""}>{size}</span>
+				</button>
+			)}
 			{open && (
 				<ul>
 					{entries.slice(0, shown).map(([key, inner]) => (

@@ -5,7 +5,9 @@ import "uplot/dist/uPlot.min.css";
 import { onThemeChange } from "../theme.ts";
 import { rate } from "../words.ts";
 
-const HEIGHT = 120;
+const HEIGHT = 110;
+/** Seconds that are drawn at least, so that the first minutes do not race by. */
+const SECONDS_MIN = 60;
 
 export interface LiveChartProps {
 	readonly title: string;
@@ -72,11 +74,14 @@ function optionsOf(element: HTMLElement, tone: string): uPlot.Options {
 		height: HEIGHT,
 		legend: { show: false },
 		cursor: { show: false },
-		padding: [8, 4, 0, 0],
-		scales: { y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] } },
+		padding: [8, 26, 0, 0],
+		scales: {
+			x: { range: (_, min, max) => [Math.min(min ?? 0, (max ?? 0) - SECONDS_MIN), max ?? 0] },
+			y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] },
+		},
 		axes: [
-			{ ...axis, size: 22, space: 70, values: (_, splits) => splits.map(clockOf) },
-			{ ...axis, size: 44, space: 28, values: (_, splits) => splits.map((value) => rate(value)) },
+			{ ...axis, size: 22, space: 80, values: (_, splits) => splits.map(clockOf) },
+			{ ...axis, size: 38, space: 28, values: (_, splits) => splits.map((value) => rate(value)) },
 		],
 		series: [
 			{},
