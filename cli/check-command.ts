@@ -6,7 +6,8 @@ import { MycelogError } from "../persistence/errors.ts";
 import { type CheckedActor, type CheckReason, checkHistories } from "../runtime/check.ts";
 import { readableJson } from "../runtime/readable-json.ts";
 import { actorsIn } from "./actor-definitions.ts";
-import { asking, EXIT } from "./operator-commands.ts";
+import { EXIT } from "./exit-codes.ts";
+import { asking } from "./operator-commands.ts";
 import type { Config } from "./options.ts";
 import { print, printJson, timeText } from "./print.ts";
 

@@ -4,6 +4,7 @@
  */
 import { CommanderError } from "commander";
 import { type ErrorCode, MycelogError } from "../persistence/errors.ts";
+import { EXIT } from "./exit-codes.ts";
 import { mycelogProgram } from "./program.ts";
 
 /** Codes that mean the command line was wrong rather than the world. */
@@ -13,6 +14,12 @@ const USAGE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 	"config.invalid-value",
 	"actor.invalid-address",
 	"actor.unknown-type",
+]);
+
+/** Codes that mean nobody was asked. */
+const UNREACHABLE_CODES: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+	"operator.node-unreachable",
+	"operator.access-refused",
 ]);
 
 let showStacks = false;
@@ -43,7 +50,8 @@ function report(error: unknown): number {
 	if (error instanceof CommanderError) return reportUsage(error);
 	if (MycelogError.is(error)) {
 		show(error, error.message, error.fix, error.code);
-		return USAGE_CODES.has(error.code) ? 2 : 1;
+		if (UNREACHABLE_CODES.has(error.code)) return EXIT.unreachable;
+		return USAGE_CODES.has(error.code) ? EXIT.usage : EXIT.failure;
 	}
 	const { message } = error as Error;
 	show(

@@ -7,37 +7,48 @@ import { actors } from "../runtime/actor-list.ts";
 import { type HistoryEntry, history } from "../runtime/history.ts";
 import type { OperatorParts } from "../runtime/operator.ts";
 import { readableJson } from "../runtime/readable-json.ts";
-import { replay } from "../runtime/replay.ts";
+import { type Replay, replay } from "../runtime/replay.ts";
 import { type Mismatch, rebuild, type Verification, verify } from "../runtime/verify.ts";
+import { EXIT } from "./exit-codes.ts";
+import { NodeClient, type NodeFlags } from "./node-client.ts";
 import { mustHaveSnapshots, withData } from "./operator-data.ts";
 import type { Config } from "./options.ts";
-import { print, printJson, printJsonArray, table, timeText } from "./print.ts";
+import { print, printJson, printJsonArray, printTables, timeText } from "./print.ts";
 import { progressBar } from "./progress.ts";
 
-export const EXIT = { ok: 0, failure: 1, usage: 2 } as const;
+/** Items of a list that a node is asked for at once. */
+const NODE_PAGE_ITEMS = 1_000;
+/** Entries of a history come with whole states. */
+const NODE_PAGE_ENTRIES = 100;
 
-/** Rows of a table that are lined up with each other. */
-const TABLE_ROWS = 1_000;
-
-export interface ListOptions {
+export interface ListOptions extends NodeFlags {
 	readonly json?: boolean;
 	readonly limit: number;
 	readonly under?: string;
 	readonly type?: string;
+	readonly search?: string;
 }
 
-export function actorsCommand(config: Config, options: ListOptions): Promise<number> {
-	return asking(config, "partitions", false, async (parts, onProgress) => {
-		const { under, type, limit } = options;
+export async function actorsCommand(config: Config, options: ListOptions): Promise<number> {
+	const { under, type, search, limit, json } = options;
+	const show = async (found: AsyncIterable<ListedActor>) => {
+		if (json) await printJsonArray(found);
+		else await printTables(["ADDRESS", "STATE", "OFFSET"], found, actorRow);
+		return EXIT.ok;
+	};
+	const node = NodeClient.of(options, process.env);
+	if (node) {
+		const page = { items: "actors", on: "after", limit, page: NODE_PAGE_ITEMS };
+		return show(node.list<ListedActor>("actors", { under, type, search }, page));
+	}
+	return asking(config, "partitions", false, (parts, onProgress) => {
 		const filter = {
 			...(under ? { prefix: under } : undefined),
 			...(type ? { type } : undefined),
+			...(search ? { search } : undefined),
 			onProgress,
 		};
-		const found = first(actors(parts, filter), limit);
-		if (options.json) await printJsonArray(found);
-		else await printTables(["ADDRESS", "STATE", "OFFSET"], found, actorRow);
-		return EXIT.ok;
+		return show(first(actors(parts, filter), limit));
 	});
 }
 
@@ -45,7 +56,7 @@ function actorRow({ address, state, offset, problem }: ListedActor): string[] {
 	return [address, state ?? `(${problem})`, offset === undefined ? "-" : String(offset)];
 }
 
-export interface HistoryCommandOptions {
+export interface HistoryCommandOptions extends NodeFlags {
 	readonly json?: boolean;
 	readonly all?: boolean;
 	readonly from?: number;
@@ -53,24 +64,33 @@ export interface HistoryCommandOptions {
 	readonly limit: number;
 }
 
-export function historyCommand(
+export async function historyCommand(
 	config: Config,
 	address: string,
 	options: HistoryCommandOptions,
 ): Promise<number> {
-	return asking(config, "records", false, async (parts, onProgress) => {
-		const { from, to, limit } = options;
-		const entries = history(parts, address, {
-			everything: options.all === true,
-			limit,
-			...(from === undefined ? undefined : { from }),
-			...(to === undefined ? undefined : { to }),
-			onProgress,
-		});
-		if (options.json) await printJsonArray(entries);
+	const { from, to, limit, all, json } = options;
+	const show = async (entries: AsyncIterable<HistoryEntry>) => {
+		if (json) await printJsonArray(entries);
 		else await printTables(["OFFSET", "TIME", "KIND", "TYPE", "FROM", "STATE", "DID"], entries, historyRow);
 		return EXIT.ok;
-	});
+	};
+	const node = NodeClient.of(options, process.env);
+	if (node) {
+		const page = { items: "entries", on: "from", limit, page: NODE_PAGE_ENTRIES };
+		return show(node.list<HistoryEntry>("history", { address, from, to, all }, page));
+	}
+	return asking(config, "records", false, (parts, onProgress) =>
+		show(
+			history(parts, address, {
+				everything: all === true,
+				limit,
+				...(from === undefined ? undefined : { from }),
+				...(to === undefined ? undefined : { to }),
+				onProgress,
+			}),
+		),
+	);
 }
 
 function historyRow(entry: HistoryEntry): string[] {
@@ -79,35 +99,39 @@ function historyRow(entry: HistoryEntry): string[] {
 	return [String(offset), timeText(timestamp), kind, type, from ?? "-", state, did || "-"];
 }
 
-export interface ReplayCommandOptions {
+export interface ReplayCommandOptions extends NodeFlags {
 	readonly json?: boolean;
 	readonly to?: number;
 }
 
-export function replayCommand(
+export async function replayCommand(
 	config: Config,
 	address: string,
 	options: ReplayCommandOptions,
 ): Promise<number> {
-	return asking(config, "records", false, async (parts, onProgress) => {
-		const { to } = options;
-		const answer = await replay(parts, address, { ...(to === undefined ? undefined : { to }), onProgress });
-		if (options.json) {
-			await printJson(answer);
-			return EXIT.ok;
-		}
-		const { state, offset, records, repeats, failed, start, timers, value } = answer;
-		const rows = [
-			["state", state],
-			["changed", `by offset ${offset} of ${answer.partition}`],
-			["folded", `${records} records (${repeats} repeats dropped, ${failed} failed)`],
-			...(start > 0 ? [["history", `begins at offset ${start}: older records are no longer kept`]] : []),
-			...timers.map(({ id, at }) => ["timer", `${id} at ${timeText(at)}`]),
-		];
-		await print(`${address}\n${rows.map(([name, text]) => `  ${name?.padEnd(8)} ${text}\n`).join("")}`);
-		await print(`${readableJson(value, 2)}\n`);
+	const { to, json } = options;
+	const show = async (answer: Replay) => {
+		await (json ? printJson(answer) : print(replayText(answer)));
 		return EXIT.ok;
-	});
+	};
+	const node = NodeClient.of(options, process.env);
+	if (node) return show(await node.get<Replay>("state", { address, offset: to }));
+	return asking(config, "records", false, async (parts, onProgress) =>
+		show(await replay(parts, address, { ...(to === undefined ? undefined : { to }), onProgress })),
+	);
+}
+
+function replayText({ address, partition, ...answer }: Replay): string {
+	const { state, offset, records, repeats, failed, start, timers, value } = answer;
+	const rows = [
+		["state", state],
+		["changed", `by offset ${offset} of ${partition}`],
+		["folded", `${records} records (${repeats} repeats dropped, ${failed} failed)`],
+		...(start > 0 ? [["history", `begins at offset ${start}: older records are no longer kept`]] : []),
+		...timers.map(({ id, at }) => ["timer", `${id} at ${timeText(at)}`]),
+	];
+	const lines = rows.map(([name, text]) => `  ${name?.padEnd(8)} ${text}\n`).join("");
+	return `${address}\n${lines}${readableJson(value, 2)}\n`;
 }
 
 export interface VerifyCommandOptions {
@@ -181,21 +205,4 @@ async function* first<Item>(items: AsyncIterable<Item>, limit: number): AsyncGen
 		if (left-- <= 0) return;
 		yield item;
 	}
-}
-
-/** A table a thousand rows, so that the first rows come early and memory stays small. */
-async function printTables<Item>(
-	head: readonly string[],
-	items: AsyncIterable<Item>,
-	row: (item: Item) => string[],
-): Promise<void> {
-	let rows: string[][] = [];
-	let shown = false;
-	for await (const item of items) {
-		if (rows.push(row(item)) < TABLE_ROWS) continue;
-		await print(table(head, rows));
-		shown = true;
-		rows = [];
-	}
-	if (rows.length > 0 || !shown) await print(table(head, rows));
 }

@@ -20,10 +20,13 @@ const OPERATOR = "mycelog-operator";
 /** Milliseconds to let go of a broker. */
 const CLOSE_MS_MAX = 5_000;
 
-/** Run `ask` on opened data and close it, whatever happens. `write`: snapshots may be written, no node may live. */
+/**
+ * Run `ask` on opened data and close it, whatever happens. `write`: snapshots may be written, no node may live; with
+ * `records` only the log, which a cluster's nodes may have open.
+ */
 export async function withData<Answer>(
 	config: Config,
-	write: boolean,
+	write: boolean | "records",
 	ask: (parts: OperatorParts) => Promise<Answer>,
 ): Promise<Answer> {
 	await requireNativeModule("better-sqlite3");
@@ -32,7 +35,7 @@ export async function withData<Answer>(
 		const text = `there is no embedded log in the data directory ${dataDir}: name it with --data-dir`;
 		throw new MycelogError("config.invalid-value", text, { dataDir });
 	}
-	const lock = write && kafkaUri ? lockDirectory(dataDir) : undefined;
+	const lock = write === true && kafkaUri ? lockDirectory(dataDir) : undefined;
 	const log = logOf(config, {
 		clientId: OPERATOR,
 		readOnly: !write,
@@ -42,7 +45,9 @@ export async function withData<Answer>(
 		await log.open([]);
 		const partitions = await partitionsFound(config, log);
 		const stored = existsSync(join(dataDir, "snapshots.db"));
-		const snapshots = stored ? new SqliteSnapshots({ directory: dataDir, readOnly: !write }) : undefined;
+		const snapshots = stored
+			? new SqliteSnapshots({ directory: dataDir, readOnly: write !== true })
+			: undefined;
 		const found = snapshots ? { snapshots } : undefined;
 		try {
 			return await ask({ log, behaviours: BEHAVIOURS_BY_TYPE, partitions, ...found });

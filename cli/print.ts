@@ -7,6 +7,9 @@ import { readableJson } from "../runtime/readable-json.ts";
 /** Characters of one cell of a table; the whole value is in `--json`. */
 const CELL_CHARACTERS_MAX = 72;
 
+/** Rows of a table that are lined up with each other. */
+const TABLE_ROWS = 1_000;
+
 /** Resolves when stdout has room again, so that long answers do not pile up in memory. */
 export async function print(text: string): Promise<void> {
 	if (!process.stdout.write(text)) await once(process.stdout, "drain");
@@ -35,6 +38,23 @@ export function table(head: readonly string[], rows: readonly (readonly string[]
 			.map((cell, column) => (column < head.length - 1 ? cell.padEnd(widths[column] ?? 0) : cell))
 			.join("  ");
 	return `${all.map((row) => line(row).trimEnd()).join("\n")}\n`;
+}
+
+/** A table a thousand rows, so that the first rows come early and memory stays small. */
+export async function printTables<Item>(
+	head: readonly string[],
+	items: AsyncIterable<Item>,
+	row: (item: Item) => string[],
+): Promise<void> {
+	let rows: string[][] = [];
+	let shown = false;
+	for await (const item of items) {
+		if (rows.push(row(item)) < TABLE_ROWS) continue;
+		await print(table(head, rows));
+		shown = true;
+		rows = [];
+	}
+	if (rows.length > 0 || !shown) await print(table(head, rows));
 }
 
 function shortened(cell: string): string {

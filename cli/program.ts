@@ -2,42 +2,26 @@
  * The `mycelog` command line: commands, flags and help, made from the table of options.
  * Owns words for people; what a command does is start.ts and operator-commands.ts, loaded when it is called.
  */
-import { Argument, Command, InvalidArgumentError, Option } from "commander";
-import { type ResolvedConfig, resolveConfig } from "./config.ts";
-import { integer, timeSince } from "./option-values.ts";
-import { fallbackTextOf, flagOf, OPTION_KEYS, OPTIONS, type OptionKey, variableOf } from "./options.ts";
+import { Command, Option } from "commander";
+import { timeSince } from "./option-values.ts";
+import { OPTION_KEYS, type OptionKey } from "./options.ts";
+import { addNodeCommands } from "./program-node.ts";
+import {
+	addNode,
+	addOptions,
+	addPlace,
+	address,
+	EXIT_CODES,
+	type Flags,
+	limit,
+	offset,
+	PLACE_KEYS,
+	type ProgramHooks,
+	readAs,
+	resolve,
+	wholeNumber,
+} from "./program-options.ts";
 import { VERSION } from "./version.ts";
-
-/** What an operator's command needs to find its data. */
-const PLACE_KEYS: readonly OptionKey[] = [
-	"dataDir",
-	"kafkaUri",
-	"kafkaClient",
-	"kafkaSaslMechanism",
-	"kafkaSaslUsername",
-	"kafkaSaslPasswordFile",
-	"kafkaTls",
-	"kafkaTlsCaFile",
-	"kafkaTlsCertFile",
-	"kafkaTlsKeyFile",
-	"prefix",
-	"logLevel",
-];
-
-const EXIT_CODES = `
-Exit codes:
-  0  it worked (verify: the snapshot is right, or was rebuilt; check: no actor would change)
-  1  it failed (verify: the snapshot is not right; check: an actor would fail or differ)
-  2  the command, an option or an address is wrong`;
-
-type Flags = Readonly<Record<string, string | boolean | number | undefined>>;
-
-export interface ProgramHooks {
-	readonly environment: Readonly<Partial<Record<string, string>>>;
-	/** Told as soon as it is known, so that an error can be shown as configured. */
-	readonly resolved: (config: ResolvedConfig) => void;
-	readonly exit: (code: number) => void;
-}
 
 export function mycelogProgram(hooks: ProgramHooks): Command {
 	const program = new Command("mycelog")
@@ -54,6 +38,7 @@ export function mycelogProgram(hooks: ProgramHooks): Command {
 	addVerify(program, hooks);
 	addCheck(program, hooks);
 	addImport(program, hooks);
+	addNodeCommands(program, hooks);
 	addBackup(program, hooks);
 	return program;
 }
@@ -86,8 +71,9 @@ function addActors(program: Command, hooks: ProgramHooks): void {
 		.description("list actors with their states, of a live node or of stopped data")
 		.option("--type <type>", "only actors of this type (workspace, client, …)")
 		.option("--under <address>", "only addresses that start with this")
+		.option("--search <text>", "only addresses with this in them")
 		.addOption(limit(1_000, "most actors listed"));
-	addPlace(command).addHelpText(
+	addNode(addPlace(command)).addHelpText(
 		"after",
 		`
 Examples:
@@ -110,7 +96,7 @@ function addHistory(program: Command, hooks: ProgramHooks): void {
 		.addOption(offset("--to", "last offset shown"))
 		.addOption(limit(1_000, "most messages shown"))
 		.option("--all", "also queries and frames, which change nothing");
-	addPlace(command).addHelpText(
+	addNode(addPlace(command)).addHelpText(
 		"after",
 		`
 With --json each message comes with its decoded event, the whole state after it and its effects.
@@ -133,7 +119,7 @@ function addReplay(program: Command, hooks: ProgramHooks): void {
 		.description("fold an actor anew from the log and show its state; sends nothing, writes nothing")
 		.addArgument(address())
 		.addOption(offset("--to", "last offset folded (default: the newest)"));
-	addPlace(command).addHelpText(
+	addNode(addPlace(command)).addHelpText(
 		"after",
 		`
 Examples:
@@ -286,52 +272,4 @@ Examples:
 		const { restoreCommand } = await import("./backup-commands.ts");
 		hooks.exit(await restoreCommand(config, from, flags as never));
 	});
-}
-
-function resolve(hooks: ProgramHooks, flags: Flags): ResolvedConfig {
-	const texts = Object.entries(flags).filter((flag): flag is [string, string] => typeof flag[1] === "string");
-	const resolved = resolveConfig({ flags: Object.fromEntries(texts), environment: hooks.environment });
-	hooks.resolved(resolved);
-	return resolved;
-}
-
-function addPlace(command: Command): Command {
-	command.option("--json", "one JSON document for programs");
-	return addOptions(command, PLACE_KEYS);
-}
-
-function addOptions(command: Command, keys: readonly OptionKey[]): Command {
-	for (const key of keys) {
-		const { placeholder, description } = OPTIONS[key];
-		const origin = `(default: ${fallbackTextOf(key)}; env: ${variableOf(key)})`;
-		command.addOption(new Option(`--${flagOf(key)} <${placeholder}>`, `${description} ${origin}`));
-	}
-	return command.option(
-		"--config <file>",
-		"JSON file with options by their names above (env: MYCELOG_CONFIG)",
-	);
-}
-
-function address(): Argument {
-	return new Argument("<address>", "type/id, for example workspace/my-workspace");
-}
-
-function offset(flag: string, description: string): Option {
-	return new Option(`${flag} <offset>`, description).argParser(wholeNumber);
-}
-
-function limit(most: number, description: string): Option {
-	return new Option("--limit <number>", description).default(most).argParser(wholeNumber);
-}
-
-function wholeNumber(text: string): number {
-	return readAs(integer(0, Number.MAX_SAFE_INTEGER), text);
-}
-
-function readAs<Value>(read: (text: string) => Value, text: string): Value {
-	try {
-		return read(text);
-	} catch (error) {
-		throw new InvalidArgumentError(`It must be ${(error as Error).message}.`);
-	}
 }

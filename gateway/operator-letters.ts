@@ -3,7 +3,6 @@
  * what may be done with a letter is runtime/letter-work.ts.
  */
 import { setTimeout } from "node:timers/promises";
-import { readableEvent } from "../runtime/history.ts";
 import { type LetterResult, type LetterSink, workOnLetters } from "../runtime/letter-work.ts";
 import {
 	LETTER_STATUSES,
@@ -12,8 +11,8 @@ import {
 	type LetterStatus,
 	letters,
 } from "../runtime/letters.ts";
-import { messageOf } from "../runtime/message.ts";
 import { SUBMIT_DEADLINE_MS } from "../runtime/node.ts";
+import { letterRecord } from "../runtime/parked.ts";
 import { HttpError } from "./http-exchange.ts";
 import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
 import { Fields, type Query } from "./operator-input.ts";
@@ -47,7 +46,11 @@ export function addLetterRoutes(routes: OperatorRoutes, context: OperatorContext
 		async (query) => {
 			const limit = query.whole("limit", PAGE_LETTERS_MAX) ?? PAGE_LETTERS_DEFAULT;
 			const found: Letter[] = [];
-			for await (const letter of letters(source, filterOf(query), afterOf(query, source.partitions))) {
+			for await (const letter of letters(
+				source,
+				filterOf(query),
+				afterOf(query.text("after"), source.partitions),
+			)) {
 				if (found.length === limit)
 					return { letters: found.map(row), next: found.at(-1)?.position.join(".") };
 				found.push(letter);
@@ -62,7 +65,11 @@ export function addLetterRoutes(routes: OperatorRoutes, context: OperatorContext
 		async (query) => {
 			const id = query.needed("id");
 			for await (const letter of letters(source, { ids: new Set([id]) })) {
-				return { ...row(letter), stack: letter.stack, record: await recordOf(context, letter) };
+				return {
+					...row(letter),
+					stack: letter.stack,
+					record: await letterRecord(context.reading.log, letter),
+				};
 			}
 			throw new HttpError(404, `no dead letter ${id}`);
 		},
@@ -72,11 +79,12 @@ export function addLetterRoutes(routes: OperatorRoutes, context: OperatorContext
 		routes.command(
 			`dead-letters/${what}`,
 			summary,
-			["ids", "filter", "limit", "why", ...(what === "retry" ? ["rate"] : []), "dryRun"],
+			["ids", "filter", "after", "limit", "why", ...(what === "retry" ? ["rate"] : []), "dryRun"],
 			async (fields, { by }) => {
 				const rate = what === "retry" ? fields.whole("rate", RATE_MAX) : undefined;
 				if (rate === 0) throw new HttpError(400, "rate must be above 0");
 				const dryRun = fields.flag("dryRun");
+				const after = afterOf(fields.text("after"), source.partitions);
 				const most =
 					rate === undefined || dryRun
 						? LETTERS_AT_ONCE_MAX
@@ -89,6 +97,7 @@ export function addLetterRoutes(routes: OperatorRoutes, context: OperatorContext
 					filter: selectionOf(fields),
 					limit,
 					dryRun,
+					...(after ? { after } : undefined),
 					...(rate === undefined ? undefined : { rate }),
 				});
 				const done: LetterResult[] = [];
@@ -98,9 +107,9 @@ export function addLetterRoutes(routes: OperatorRoutes, context: OperatorContext
 					dryRun,
 					[what === "retry" ? "retried" : "dropped"]: count(what === "retry" ? "retried" : "dropped"),
 					left: count("left"),
-					/** There may be more of them. */
-					more: done.length >= limit,
-					letters: done,
+					letters: done.map(({ position: _, ...told }) => told),
+					/** Behind the last one: there may be more. */
+					...(done.length >= limit ? { next: done.at(-1)?.position?.join(".") } : undefined),
 				};
 			},
 		);
@@ -142,8 +151,7 @@ function checked(filter: LetterFilter): LetterFilter {
 	throw new HttpError(400, `status must be one of ${LETTER_STATUSES.join(", ")}`);
 }
 
-function afterOf(query: Query, partitions: number): readonly number[] | undefined {
-	const text = query.text("after");
+function afterOf(text: string | undefined, partitions: number): readonly number[] | undefined {
 	if (text === undefined) return undefined;
 	const position = text.split(".").map(Number);
 	if (position.length === partitions && position.every((next) => Number.isSafeInteger(next) && next >= 0))
@@ -154,23 +162,6 @@ function afterOf(query: Query, partitions: number): readonly number[] | undefine
 /** Without its stack, which `dead-letter` gives. */
 function row({ position: _, stack: __, outcome, ...letter }: Letter) {
 	return { ...letter, ...(outcome ? { outcome } : undefined) };
-}
-
-/** The message as far as it can be read; undefined: the log does not keep it any more. */
-async function recordOf(
-	{ reading }: OperatorContext,
-	{ topic, partition, offset }: Letter,
-): Promise<unknown> {
-	const id = { topic, partition };
-	if (offset < (await reading.log.bounds(id)).start) return undefined;
-	const [record] = await reading.log.read(id, offset, { maxRecords: 1, waitMs: 0 });
-	if (record?.offset !== offset) return undefined;
-	const { timestamp, headers, value } = record;
-	const message = messageOf(record);
-	if ("unreadable" in message)
-		return { offset, timestamp, headers, body: value, unreadable: message.unreadable };
-	const { kind, type, from } = message;
-	return { offset, timestamp, kind, type, from, headers, event: readableEvent(message) };
 }
 
 function sinkOf({ node }: OperatorContext): LetterSink {

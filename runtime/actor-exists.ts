@@ -7,8 +7,11 @@ import { scan } from "./fold.ts";
 import { mailboxOf, notFound, type OperatorParts } from "./operator.ts";
 
 /** Rejects with `actor.not-found` where neither the log nor the snapshots know the actor. */
-export async function mustExist(parts: OperatorParts, address: Address): Promise<void> {
-	const { partition } = mailboxOf(parts, address);
+export async function mustExist(
+	parts: OperatorParts,
+	address: Address,
+	partition = mailboxOf(parts, address).partition,
+): Promise<void> {
 	if (parts.snapshots?.stored(address)) return;
 	const { start, end } = await parts.log.bounds(partition);
 	for await (const page of scan(parts.log, partition, start, end)) {

@@ -25,6 +25,8 @@ export interface LetterWork {
 	readonly by: string;
 	readonly why: string;
 	readonly filter: LetterFilter;
+	/** The position of a letter: those behind it. */
+	readonly after?: readonly number[];
 	/** Letters looked at. */
 	readonly limit: number;
 	/** Letters sent in a second. */
@@ -42,25 +44,27 @@ export interface LetterResult {
 	readonly reason?: string;
 	/** Of the message that was sent once more. */
 	readonly offset?: number;
+	/** Behind the letter; undefined: there is none. */
+	readonly position?: readonly number[];
 }
 
 /** Each letter that fits and is open; one that is named by its id is told of in any case. */
 export async function* workOnLetters(
 	source: LetterSource,
 	sink: LetterSink,
-	{ what, by, why, filter, limit, rate = RETRIES_A_SECOND_DEFAULT, dryRun = false }: LetterWork,
+	{ what, by, why, filter, after, limit, rate = RETRIES_A_SECOND_DEFAULT, dryRun = false }: LetterWork,
 ): AsyncGenerator<LetterResult> {
 	const missing = new Set(filter.ids);
 	const wanted: LetterFilter = filter.ids ? filter : { status: "open", ...filter };
 	const startedAt = sink.now();
 	let seen = 0;
 	let sent = 0;
-	for await (const letter of letters(source, wanted)) {
+	for await (const letter of letters(source, wanted, after)) {
 		missing.delete(letter.id);
-		const { id, address, type } = letter;
+		const { id, address, type, position } = letter;
 		const draft = what === "retry" ? await draftFor(source.log, letter) : undefined;
 		const reason = doneWith(letter) ?? (typeof draft === "string" ? draft : undefined);
-		if (reason !== undefined) yield { id, address, type, result: "left", reason };
+		if (reason !== undefined) yield { id, address, type, result: "left", reason, position };
 		else {
 			let offset: number | undefined;
 			if (!dryRun && typeof draft === "object") {
@@ -75,7 +79,7 @@ export async function* workOnLetters(
 				const { to, record } = outcomeRecord(letter, outcome);
 				await sink.append(to, record);
 			}
-			yield { id, address, type, result: done, ...told };
+			yield { id, address, type, result: done, ...told, position };
 		}
 		if (++seen >= limit) return;
 	}

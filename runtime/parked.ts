@@ -7,6 +7,7 @@ import { pause } from "./abort.ts";
 import type { Address } from "./address.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import { FOLLOW_EVERY_MS, SCAN_PAGE_RECORDS } from "./fold.ts";
+import { readableEvent } from "./history.ts";
 import { isOutcome } from "./letter-outcomes.ts";
 import { type Draft, eventVersionOf, messageOf } from "./message.ts";
 import { DEAD_LETTERS_TOPIC } from "./topics.ts";
@@ -81,6 +82,24 @@ export async function draftOf(
 	const eventVersion = kind === "command" ? eventVersionOf(message) : undefined;
 	const sender = from === undefined ? undefined : { from };
 	return { to, kind, type, body, facts: Object.fromEntries(facts), eventVersion, ...sender };
+}
+
+/** The message that a letter is about, as far as it can be read; undefined: the log does not keep it any more. */
+export async function letterRecord(
+	log: Log,
+	{ topic, partition, offset }: DeadLetter,
+): Promise<Readonly<Record<string, unknown>> | undefined> {
+	const id = { topic, partition };
+	if (offset < (await log.bounds(id)).start) return undefined;
+	const [record] = await log.read(id, offset, { maxRecords: 1, waitMs: 0 });
+	if (record?.offset !== offset) return undefined;
+	const { timestamp, headers, value } = record;
+	const message = messageOf(record);
+	if ("unreadable" in message) {
+		return { offset, timestamp, headers, body: value, unreadable: message.unreadable };
+	}
+	const { kind, type, from } = message;
+	return { offset, timestamp, kind, type, from, headers, event: readableEvent(message) };
 }
 
 function isRepeat(known: Set<string>, id: string): boolean {

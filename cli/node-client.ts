@@ -1,0 +1,147 @@
+/**
+ * A running node as operators' commands ask it: over its HTTP routes, with a token that comes by environment or file.
+ * Owns addresses, the token and what an answer that is no answer means; the token is in no argument, URL or message.
+ */
+import { readFileSync } from "node:fs";
+import { ERROR_CATALOGUE, type ErrorCode, MycelogError } from "../persistence/errors.ts";
+import { OPERATOR_TOKEN_VARIABLE } from "./options.ts";
+
+/** A retry at a rate takes its time, milliseconds. */
+const ANSWER_MS_MAX = 60_000;
+
+export interface NodeFlags {
+	/** Address of its HTTP, base path included. */
+	readonly node?: string;
+	readonly tokenFile?: string;
+}
+
+export type Parameters = Readonly<Record<string, string | number | boolean | undefined>>;
+
+interface Refusal {
+	readonly detail?: string;
+	readonly code?: string;
+}
+
+export class NodeClient {
+	readonly url: URL;
+	readonly #token: string;
+
+	private constructor(url: URL, token: string) {
+		this.url = url;
+		this.#token = token;
+	}
+
+	/** Undefined: no node was named. Throws `config.invalid-value`. */
+	static of(
+		{ node, tokenFile }: NodeFlags,
+		environment: Readonly<Partial<Record<string, string>>>,
+	): NodeClient | undefined {
+		if (node === undefined) return undefined;
+		const text = node.includes("://") ? node : `http://${node}`;
+		if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
+			throw invalid(`--node cannot be "${node}": it must be like http://127.0.0.1:9527`);
+		}
+		const token = tokenFile === undefined ? environment[OPERATOR_TOKEN_VARIABLE] : tokenIn(tokenFile);
+		if (!token)
+			throw invalid(`a node is only asked with a token: set ${OPERATOR_TOKEN_VARIABLE} or --token-file`);
+		return new NodeClient(new URL(text), token);
+	}
+
+	get<Answer>(path: string, parameters: Parameters = {}): Promise<Answer> {
+		const given = Object.entries(parameters).flatMap(([name, value]): [string, string][] =>
+			value === undefined ? [] : [[name, String(value)]],
+		);
+		const query = given.length > 0 ? `?${new URLSearchParams(given)}` : "";
+		return this.#ask(`${path}${query}`, { method: "GET" });
+	}
+
+	post<Answer>(path: string, body: Readonly<Record<string, unknown>>): Promise<Answer> {
+		const headers = { "content-type": "application/json" };
+		return this.#ask(path, { method: "POST", body: JSON.stringify(body), headers });
+	}
+
+	/** The items of a list, page by page; `on` names the parameter that `next` of a page goes into. */
+	async *list<Item>(
+		path: string,
+		parameters: Parameters,
+		{ items, on, limit, page }: { items: string; on: string; limit: number; page: number },
+	): AsyncGenerator<Item> {
+		let left = limit;
+		let next: string | number | undefined;
+		while (left > 0) {
+			const asked = {
+				...parameters,
+				limit: Math.min(left, page),
+				...(next === undefined ? undefined : { [on]: next }),
+			};
+			const answer = await this.get<Readonly<Record<string, unknown>>>(path, asked);
+			const found = answer[items] as readonly Item[];
+			yield* found;
+			left -= found.length;
+			next = answer["next"] as typeof next;
+			if (next === undefined) return;
+		}
+	}
+
+	async #ask<Answer>(path: string, request: RequestInit): Promise<Answer> {
+		const url = `${this.url.href.replace(/\/$/, "")}/operator/api/${path}`;
+		let response: Response;
+		let text: string;
+		try {
+			const headers = { ...request.headers, authorization: `Bearer ${this.#token}` };
+			response = await fetch(url, {
+				...request,
+				headers,
+				redirect: "error",
+				signal: AbortSignal.timeout(ANSWER_MS_MAX),
+			});
+			text = await response.text();
+		} catch (cause) {
+			const { message, cause: deeper } = cause as Error;
+			const why =
+				deeper instanceof Error ? deeper.message || (deeper as NodeJS.ErrnoException).code : message;
+			throw new MycelogError(
+				"operator.node-unreachable",
+				`no answer from ${this.url.href}: ${why}`,
+				{ node: this.url.href },
+				{ cause },
+			);
+		}
+		const answer = parsed(text);
+		if (response.ok && answer !== undefined) return answer as Answer;
+		throw this.#refusal(response.status, (answer ?? {}) as Refusal);
+	}
+
+	#refusal(status: number, { detail, code }: Refusal): MycelogError {
+		const node = this.url.href;
+		const words = detail ?? `${node} answered ${status}, and not as a Mycelog node does`;
+		if (code !== undefined && Object.hasOwn(ERROR_CATALOGUE, code)) {
+			return new MycelogError(code as ErrorCode, words, { node });
+		}
+		if (status === 401 || status === 403) return new MycelogError("operator.access-refused", words, { node });
+		if (status >= 502 || status === 429) {
+			return new MycelogError("operator.node-unreachable", `${node}: ${words}`, { node, status });
+		}
+		return new MycelogError("operator.refused", words, { node, status });
+	}
+}
+
+function parsed(text: string): unknown {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return undefined;
+	}
+}
+
+function tokenIn(path: string): string {
+	try {
+		return readFileSync(path, "utf8").trim();
+	} catch (cause) {
+		throw invalid(`cannot read --token-file ${path}: ${(cause as Error).message}`);
+	}
+}
+
+function invalid(text: string): MycelogError {
+	return new MycelogError("config.invalid-value", text);
+}
