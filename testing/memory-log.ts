@@ -233,6 +233,7 @@ export class MemoryLog implements Log {
 	#owner: PartitionOwner | undefined;
 	#news: (() => void)[] = [];
 	readonly #ended = Promise.withResolvers<void>();
+	#isDeaf = false;
 	/** Undefined: it does not take part with others. */
 	memberName: string | undefined;
 	#state: "open" | "closed" | "crashed" = "open";
@@ -327,6 +328,12 @@ export class MemoryLog implements Log {
 		return this.#state === "crashed";
 	}
 
+	/** Records of the partitions it owns do not come to it, for as long as this is so. */
+	set deaf(isDeaf: boolean) {
+		this.#isDeaf = isDeaf;
+		if (!isDeaf) for (const owned of this.#owned.values()) void this.#feed(owned);
+	}
+
 	/** Everything stored in a partition. */
 	all(id: PartitionId): readonly LogRecord[] {
 		return this.storage.all(id);
@@ -401,9 +408,9 @@ export class MemoryLog implements Log {
 	}
 
 	async #feed(owned: OwnedPartition): Promise<void> {
-		if (owned.catchingUp) return;
+		if (owned.catchingUp || this.#isDeaf) return;
 		owned.catchingUp = true;
-		while (this.#owned.get(partitionName(owned.id)) === owned) {
+		while (this.#owned.get(partitionName(owned.id)) === owned && !this.#isDeaf) {
 			const from = Math.max(owned.next, this.storage.bounds(owned.id).start);
 			const page = this.storage.page(owned.id, from, PAGE_RECORDS);
 			if (page.length === 0) break;

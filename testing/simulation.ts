@@ -21,6 +21,8 @@ const QUIET_AFTER_MS_MAX = 600_000;
 /** Longer than any retry, checkpoint or timer. */
 const QUIET_FOR_MS = 45_000;
 const STOP_MS = 20_000;
+/** A node that others have given up on hears of it after so long at most. */
+const DEAF_MS_MAX = 8_000;
 
 export interface SimulationReport {
 	readonly seed: number;
@@ -252,7 +254,7 @@ export class Simulation<Work extends SimulationWork = SimulationWork> {
 		});
 	}
 
-	/** A node that is thought dead goes on for a while beside its successor. */
+	/** A node that is thought dead goes on for a while beside its successor; mostly it hears nothing new meanwhile. */
 	#usurp(): void {
 		const id = this.#anyPartition();
 		const from = this.storage.owner(id);
@@ -262,8 +264,13 @@ export class Simulation<Work extends SimulationWork = SimulationWork> {
 		this.storage.usurp(id, to.log).catch((error: Error) => {
 			if (to.alive) this.problems.push(`${to.name} did not take over: ${error.stack}`);
 		});
-		this.time.after(this.random.between(0, 3_000), () => {
-			if (!from.crashed) void this.storage.retire(id, from);
+		from.deaf = this.random.chance(0.7);
+		this.time.after(this.random.between(0, DEAF_MS_MAX), () => {
+			if (from.crashed) return;
+			// What it says last, it says before it hears of its successor.
+			void this.storage.retire(id, from).finally(() => {
+				from.deaf = false;
+			});
 		});
 	}
 
