@@ -88,16 +88,23 @@ export class ActorCache {
 		for (const { actor } of this.#entries.values()) yield actor;
 	}
 
-	/** Let idle, clean actors go. Call after a checkpoint. */
-	passivate(now: number): void {
+	/** Let idle, clean actors go. Call after a checkpoint. Milliseconds until the next may go; undefined: none is left. */
+	passivate(now: number): number | undefined {
 		let excess = this.#entries.size - ACTORS_IN_MEMORY_MAX;
+		let nextMs: number | undefined;
 		for (const [address, entry] of this.#entries) {
-			const idle = now - entry.usedAt >= (entry.actor.behaviour.passivateAfterMs ?? PASSIVATE_AFTER_MS);
-			if (entry.actor.dirty || !(idle || excess > 0)) continue;
+			if (entry.actor.dirty) continue;
+			const idleMs = entry.actor.behaviour.passivateAfterMs ?? PASSIVATE_AFTER_MS;
+			const leftMs = entry.usedAt + idleMs - now;
+			if (leftMs > 0 && excess <= 0) {
+				if (nextMs === undefined || leftMs < nextMs) nextMs = leftMs;
+				continue;
+			}
 			this.#entries.delete(address);
 			this.#parts.metrics.passivations++;
 			excess--;
 		}
+		return nextMs;
 	}
 
 	/** No rebuild is tried again. */

@@ -67,6 +67,7 @@ export class Partition {
 	#snapshotDue = false;
 	#checkpointing: Promise<void> | undefined;
 	#cancelCheckpoint: (() => void) | undefined;
+	#cancelSweep: (() => void) | undefined;
 	/** The last one failed: the next waits for its time, however much is folded meanwhile. */
 	#checkpointFailed = false;
 	/** An output is not in the log and not on its way: only a new start makes it again, from the last checkpoint. */
@@ -182,6 +183,7 @@ export class Partition {
 		this.#rebuilds.close();
 		this.#actors.close();
 		this.#cancelCheckpoint?.();
+		this.#cancelSweep?.();
 		// One under way waits for the log, and ends without a trace.
 		if (how === "lost") return;
 		await this.#checkpointing;
@@ -374,10 +376,14 @@ export class Partition {
 	}
 
 	async #writeCheckpoint(): Promise<void> {
-		const { snapshots, clock, metrics, logger, ownership } = this.#parts;
+		const { snapshots, metrics, logger, ownership } = this.#parts;
 		const changed = [...this.#actors.dirty()];
 		const folded = this.#foldedSinceCheckpoint;
-		if (this.#fenced || this.#outputLost || (folded === 0 && changed.length === 0)) return;
+		if (this.#fenced || this.#outputLost) return;
+		if (folded === 0 && changed.length === 0) {
+			this.#passivate();
+			return;
+		}
 		this.#foldedSinceCheckpoint = 0;
 		try {
 			const rows = changed.map((actor) => actor.snapshot());
@@ -417,7 +423,18 @@ export class Partition {
 		this.#checkpointFailed = false;
 		metrics.checkpoints++;
 		metrics.snapshotsWritten += changed.length;
-		this.#actors.passivate(clock.now());
+		this.#passivate();
+	}
+
+	/** Here alone, where every actor that is clean is stored; again when the next one may go, should no record come. */
+	#passivate(): void {
+		const { clock } = this.#parts;
+		const nextMs = this.#actors.passivate(clock.now());
+		if (nextMs === undefined || this.#released) return;
+		this.#cancelSweep ??= clock.after(nextMs, () => {
+			this.#cancelSweep = undefined;
+			if (!this.#released) void this.checkpoint();
+		});
 	}
 }
 
