@@ -43,6 +43,13 @@ export function openDatabase(directory: string, file: string, options: OpenOptio
 	});
 }
 
+/** For what need not outlive the process. */
+export function memoryDatabase(schema: string): Sqlite {
+	const database = new Database(":memory:");
+	database.exec(schema);
+	return database;
+}
+
 /**
  * One writer a directory; throws `log.in-use`. SQLite's own file lock is held in an open transaction, so the
  * death of the process frees it, however it dies; a file with a process id would lie after a kill -9.

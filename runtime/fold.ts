@@ -8,7 +8,10 @@ import { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
 import type { Behaviour } from "./behaviour.ts";
 import type { Effect } from "./effect.ts";
+import type { HistoryIndex } from "./history-index.ts";
 import { type Message, messageOf } from "./message.ts";
+import type { ScanProgress } from "./operator.ts";
+import { isHistory } from "./recovery-records.ts";
 import { Watermarks } from "./watermarks.ts";
 
 /** Records a page while scanning a partition. */
@@ -51,34 +54,62 @@ export async function* scan(
 	}
 }
 
+export interface ActorFoldOptions {
+	/** The first offset not folded. */
+	readonly end: number;
+	readonly everything?: boolean | undefined;
+	readonly follow?: AbortSignal | undefined;
+	readonly onScanned?: ((offset: number) => void) | undefined;
+	/** Reads the actor's own records alone. Default: the whole partition is read. */
+	readonly index?: HistoryIndex | undefined;
+	/** With an index: the actor as of an earlier message, to go on from. Default: the first message. */
+	readonly begin?: Actor | undefined;
+}
+
 /** Every message of one actor that belongs to its history (commands and timers; others on request). */
 export async function* foldActor(
 	log: Log,
 	partition: PartitionId,
 	address: Address,
 	behaviour: Behaviour,
-	options: {
-		end: number;
-		everything?: boolean;
-		follow?: AbortSignal | undefined;
-		onScanned?: (offset: number) => void;
-	},
+	options: ActorFoldOptions,
 ): AsyncGenerator<FoldStep> {
-	const { start } = await log.bounds(partition);
-	const actor = Actor.fresh(address, behaviour);
-	const watermarks = new Watermarks();
-	for await (const page of scan(log, partition, start, options.end, options.follow)) {
+	const { end, everything = false, follow, onScanned, index } = options;
+	const { start, end: logEnd } = await log.bounds(partition);
+	const actor = options.begin ?? Actor.fresh(address, behaviour);
+	let watermarks = new Watermarks();
+	let next = start;
+	if (index) {
+		const onProgress = ({ scanned }: ScanProgress) => onScanned?.(start + scanned);
+		const indexed = await index.extend(log, partition, Math.min(end, logEnd), onProgress);
+		const before = follow ? (indexed?.next ?? start) : end;
+		const from = Math.max(actor.offset + 1, start);
+		const keep = index.keyframes(partition);
+		for await (const page of index.messages(log, partition, address, { from, before, everything })) {
+			for (const { message, repeat } of page) {
+				const inHistory = isHistory(message.kind);
+				const step = stepOf(actor, message, repeat, inHistory);
+				if (inHistory && !repeat) keep(actor);
+				yield step;
+			}
+			onScanned?.((page.at(-1)?.message.offset ?? 0) + 1);
+		}
+		if (!follow) return;
+		if (indexed) watermarks = Watermarks.decode(indexed.watermarks);
+		next = before;
+	}
+	for await (const page of scan(log, partition, next, end, follow)) {
 		for (const record of page) {
 			const message = messageOf(record);
 			if ("unreadable" in message) continue;
 			// Repeats are recognised over the whole partition, as the live loop does.
 			const repeat = message.origin !== undefined && watermarks.seen(message.origin, message.offset);
 			if (record.key !== address) continue;
-			const inHistory = message.kind === "command" || message.kind === "timer";
-			if (!inHistory && !options.everything) continue;
+			const inHistory = isHistory(message.kind);
+			if (!inHistory && !everything) continue;
 			yield stepOf(actor, message, repeat, inHistory);
 		}
-		options.onScanned?.((page.at(-1)?.offset ?? options.end - 1) + 1);
+		onScanned?.((page.at(-1)?.offset ?? end - 1) + 1);
 	}
 }
 

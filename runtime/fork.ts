@@ -103,6 +103,7 @@ export async function dryRun(
 	let records = 0;
 	const fold = foldActor(parts.log, partition, address, before.actor.behaviour, {
 		end,
+		index: parts.index,
 		onScanned: (scanned) => onProgress?.({ scanned, total: end }),
 	});
 	for await (const { message, outcome, effects: sent, actor } of fold) {

@@ -3,24 +3,41 @@
  * Owns the readable form of a fold step; the fold itself is fold.ts, and no effect is carried out.
  */
 import { decodeMulti } from "@msgpack/msgpack";
+import { HistoryIndexStore } from "../persistence/history-index.ts";
+import type { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
 import type { Effect } from "./effect.ts";
 import { type FoldStep, foldActor } from "./fold.ts";
+import { type EntryFilter, HistoryIndex } from "./history-index.ts";
 import { eventOf, type Message, type MessageKind } from "./message.ts";
-import { mailboxOf, notFound, type OperatorParts, type ScanProgress } from "./operator.ts";
+import { mailboxOf, mustBeKept, notFound, type OperatorParts, type ScanProgress } from "./operator.ts";
+import { isHistory } from "./recovery-records.ts";
 
-export interface HistoryOptions {
-	/** First offset shown (inclusive). Default: the first kept. */
-	readonly from?: number;
-	/** Last offset folded and shown (inclusive). Default: the newest at the time of the call. */
-	readonly to?: number;
-	/** Most entries. Default: no limit. */
-	readonly limit?: number;
+export interface HistoryFilter {
 	/** Queries and frames too, which pass through without changing the actor. Default: false. */
-	readonly everything?: boolean;
-	readonly onProgress?: (progress: ScanProgress) => void;
+	readonly everything?: boolean | undefined;
+	readonly kind?: MessageKind | undefined;
+	readonly type?: string | undefined;
+	/** Address of the sender; "": from outside. */
+	readonly sender?: Address | undefined;
+	/** Milliseconds since 1970 at which it was appended, inclusive. */
+	readonly since?: number | undefined;
+	readonly until?: number | undefined;
+	readonly outcome?: HistoryOutcome | undefined;
+}
+
+export interface HistoryOptions extends HistoryFilter {
+	/** First offset shown (inclusive). Default: the first kept. */
+	readonly from?: number | undefined;
+	/** Last offset folded and shown (inclusive). Default: the newest at the time of the call. */
+	readonly to?: number | undefined;
+	/** The newest entry first, down to `from`. Default: in mailbox order. */
+	readonly newestFirst?: boolean | undefined;
+	/** Most entries. Default: no limit. */
+	readonly limit?: number | undefined;
+	readonly onProgress?: ((progress: ScanProgress) => void) | undefined;
 	/** Go on with each entry as it comes, instead of ending with the newest; aborted, it rejects with the reason. */
-	readonly follow?: AbortSignal;
+	readonly follow?: AbortSignal | undefined;
 }
 
 /**
@@ -51,40 +68,131 @@ export interface HistoryEntry {
 	readonly effects: readonly Effect[];
 }
 
-/** In mailbox order. Rejects with `actor.not-found` where the log keeps no record of the actor at all. */
+/**
+ * Rejects with `actor.not-found` where the log keeps no record of the actor at all, with `log.offset-trimmed` for a first
+ * offset before what is kept or past its end.
+ */
 export async function* history(
 	parts: OperatorParts,
 	address: Address,
 	options: HistoryOptions = {},
 ): AsyncGenerator<HistoryEntry> {
+	const { partition } = mailboxOf(parts, address);
+	const { start, end } = await parts.log.bounds(partition);
+	const { from, to, limit = Number.POSITIVE_INFINITY } = options;
+	// The end itself is where a reader who has had everything asks again.
+	if (from !== undefined && from !== end) mustBeKept(partition, from, start, end);
+	if (to !== undefined && to < start) mustBeKept(partition, to, start, end);
+	const way = { from: from ?? start, end: Math.min(end, (to ?? Number.POSITIVE_INFINITY) + 1) };
+	if (limit <= 0) return;
+	let left = limit;
+	for await (const entry of options.newestFirst
+		? backwards(parts, address, way, options)
+		: forwards(parts, address, way, options)) {
+		yield entry;
+		if (--left <= 0) return;
+	}
+}
+
+interface Way {
+	readonly from: number;
+	readonly end: number;
+}
+
+async function* forwards(
+	parts: OperatorParts,
+	address: Address,
+	{ from, end }: Way,
+	options: HistoryOptions,
+): AsyncGenerator<HistoryEntry> {
+	const { log, index } = parts;
 	const { partition, behaviour } = mailboxOf(parts, address);
-	const { start, end: logEnd } = await parts.log.bounds(partition);
-	const { from = start, limit = Number.POSITIVE_INFINITY, onProgress, follow } = options;
-	const end = Math.min(
-		follow ? Number.POSITIVE_INFINITY : logEnd,
-		(options.to ?? Number.POSITIVE_INFINITY) + 1,
-	);
+	const { follow } = options;
+	const { start } = await log.bounds(partition);
+	const onScanned = (offset: number) => options.onProgress?.({ scanned: offset - start, total: end - start });
+	let begin: Actor | undefined;
 	let found = false;
-	let shown = 0;
-	const fold = foldActor(parts.log, partition, address, behaviour, {
-		end,
-		everything: true,
-		follow,
-		onScanned: (offset) => onProgress?.({ scanned: offset - start, total: end - start }),
-	});
-	for await (const step of fold) {
+	if (index) {
+		await index.extend(log, partition, end, options.onProgress);
+		if (!follow) mustHaveEntries(index, parts, address, end);
 		found = true;
-		const { message } = step;
-		const passes = message.kind === "query" || message.kind === "frame";
-		if (message.offset < from || (passes && !options.everything)) continue;
-		if (shown === limit) return;
-		shown++;
-		yield entryOf(step, passes);
+		// What comes before the first one that is shown only moves the actor: a kept state has it.
+		const [first] = index.entries(partition, address, { from, before: end, limit: 1 }, indexFilter(options));
+		if (!first && !follow) return;
+		begin = index.keyframe(partition, address, behaviour, first?.offset ?? from);
+	}
+	const last = follow ? Number.POSITIVE_INFINITY : end;
+	// By the index what is not shown is not even read; without it, it shows that there is such an actor.
+	const everything = options.everything === true || index === undefined;
+	const fold = { end: last, everything, follow, onScanned, index, begin };
+	for await (const step of foldActor(log, partition, address, behaviour, fold)) {
+		found = true;
+		if (step.message.offset < from) continue;
+		const entry = entryOf(step);
+		if (isShown(entry, options)) yield entry;
 	}
 	if (!found) throw notFound(address, partition, start, end);
 }
 
-function entryOf({ message, actor, effects, outcome, error }: FoldStep, passes: boolean): HistoryEntry {
+/** A page of offsets by the index, then what is folded in between. */
+async function* backwards(
+	parts: OperatorParts,
+	address: Address,
+	{ from, end }: Way,
+	options: HistoryOptions,
+): AsyncGenerator<HistoryEntry> {
+	const { log } = parts;
+	const { partition, behaviour } = mailboxOf(parts, address);
+	const index = parts.index ?? new HistoryIndex(new HistoryIndexStore(), "");
+	await index.extend(log, partition, end, options.onProgress);
+	mustHaveEntries(index, parts, address, end);
+	for (let before = end; ; ) {
+		const range = { from, before, newestFirst: true, limit: Math.min(options.limit ?? PAGE, PAGE) };
+		const offsets = index
+			.entries(partition, address, range, indexFilter(options))
+			.map(({ offset }) => offset);
+		const [last, first] = [offsets[0], offsets.at(-1)];
+		if (last === undefined || first === undefined) return;
+		const wanted = new Set(offsets);
+		const begin = index.keyframe(partition, address, behaviour, first);
+		const fold = { end: last + 1, everything: options.everything, index, begin };
+		const page: HistoryEntry[] = [];
+		for await (const step of foldActor(log, partition, address, behaviour, fold)) {
+			if (wanted.has(step.message.offset)) page.push(entryOf(step));
+		}
+		for (const entry of page.reverse()) if (isShown(entry, options)) yield entry;
+		before = first;
+	}
+}
+
+/** Entries of one page backwards: their states are in memory together. */
+const PAGE = 100;
+
+function mustHaveEntries(index: HistoryIndex, parts: OperatorParts, address: Address, end: number): void {
+	const { partition } = mailboxOf(parts, address);
+	const [any] = index.entries(partition, address, { from: 0, before: end, limit: 1 }, { everything: true });
+	if (!any) throw notFound(address, partition, 0, end);
+}
+
+/** What the index can tell; the rest is looked at by `isShown`. */
+function indexFilter({ everything, type, since, until, outcome }: HistoryFilter): EntryFilter {
+	const repeats = outcome === undefined ? undefined : outcome === "repeat";
+	return { everything, type, since, until, repeats };
+}
+
+function isShown(entry: HistoryEntry, filter: HistoryFilter): boolean {
+	const { everything = false, kind, type, sender, since, until, outcome } = filter;
+	if (!everything && !isHistory(entry.kind)) return false;
+	if (kind !== undefined && entry.kind !== kind) return false;
+	if (type !== undefined && entry.type !== type) return false;
+	if (sender !== undefined && (entry.from ?? "") !== sender) return false;
+	if (since !== undefined && entry.timestamp < since) return false;
+	if (until !== undefined && entry.timestamp > until) return false;
+	return outcome === undefined || entry.outcome === outcome;
+}
+
+function entryOf({ message, actor, effects, outcome, error }: FoldStep): HistoryEntry {
+	const passes = !isHistory(message.kind);
 	// The actor moves on while the reader looks at the entry; states themselves never change.
 	const { behaviour, state } = actor;
 	return {

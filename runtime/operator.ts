@@ -3,10 +3,11 @@
  * Owns finding an actor's mailbox; the questions are history.ts, replay.ts, verify.ts and actor-list.ts.
  */
 import { MycelogError } from "../persistence/errors.ts";
-import type { Log, PartitionId } from "../persistence/log.ts";
+import { type Log, type PartitionId, partitionName } from "../persistence/log.ts";
 import type { SnapshotStore } from "../persistence/snapshots.ts";
 import { type Address, partitionOf, typeOf } from "./address.ts";
 import type { Behaviour, Behaviours } from "./behaviour.ts";
+import type { HistoryIndex } from "./history-index.ts";
 import type { Draft } from "./message.ts";
 
 /** Everything an answer is made of. Nothing here carries out effects, and only `rebuild` writes. */
@@ -15,6 +16,8 @@ export interface OperatorParts {
 	/** Undefined: answers come from the log alone. */
 	readonly snapshots?: SnapshotStore;
 	readonly behaviours: Behaviours;
+	/** Undefined: an actor's history is found by reading its whole partition. */
+	readonly index?: HistoryIndex;
 	/** Partitions of the mailbox topics. */
 	readonly partitions: number;
 }
@@ -59,4 +62,13 @@ export function notFound(address: Address, partition: PartitionId, start: number
 		`no records of ${address} in its mailbox (partition ${where}, offsets ${start} to ${end})`,
 		{ address, partition: where, start, end },
 	);
+}
+
+/** Throws `log.offset-trimmed` for an offset that the log does not keep any more, or does not reach. */
+export function mustBeKept(partition: PartitionId, offset: number, start: number, end: number): void {
+	if (offset >= start && offset < end) return;
+	const where = partitionName(partition);
+	const kept = start === end ? "it is empty" : `it keeps ${start} to ${end - 1}`;
+	const text = `offset ${offset} is not in partition ${where}: ${kept}`;
+	throw new MycelogError("log.offset-trimmed", text, { partition: where, offset, start, end });
 }

@@ -1,16 +1,27 @@
 /**
  * Folds one actor anew, up to any offset: what it was then. Owns the answer's shape; writes nothing, sends nothing.
  */
+import { HistoryIndexStore } from "../persistence/history-index.ts";
 import { partitionName } from "../persistence/log.ts";
 import type { StoredTimer } from "../persistence/snapshots.ts";
 import { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
-import { foldActor } from "./fold.ts";
-import { type Mailbox, mailboxOf, notFound, type OperatorParts, type ScanProgress } from "./operator.ts";
+import { type ActorFoldOptions, foldActor } from "./fold.ts";
+import { HistoryIndex } from "./history-index.ts";
+import {
+	type Mailbox,
+	mailboxOf,
+	mustBeKept,
+	notFound,
+	type OperatorParts,
+	type ScanProgress,
+} from "./operator.ts";
 
 export interface ReplayOptions {
 	/** Last offset folded (inclusive). Default: the newest at the time of the call. */
-	readonly to?: number;
+	readonly to?: number | undefined;
+	/** Milliseconds since 1970: the last message folded is the newest one appended until then. */
+	readonly at?: number | undefined;
 	readonly onProgress?: (progress: ScanProgress) => void;
 }
 
@@ -22,6 +33,8 @@ export interface Replay {
 	readonly start: number;
 	/** Offset of the last record that changed the actor; -1: none did. */
 	readonly offset: number;
+	/** Offset of the message whose kept state the fold went on from; undefined: it began with the first message. */
+	readonly begun: number | undefined;
 	/** Commands and timers folded, of which `repeats` were dropped and `failed` threw. */
 	readonly records: number;
 	readonly repeats: number;
@@ -33,28 +46,42 @@ export interface Replay {
 	readonly timers: readonly StoredTimer[];
 }
 
-/** Rejects with `actor.not-found` where no command or timer lies before the offset asked for. */
+/**
+ * Rejects with `actor.not-found` where no command or timer lies before the offset or time asked for, with
+ * `log.offset-trimmed` for an offset that the log does not have.
+ */
 export async function replay(
 	parts: OperatorParts,
 	address: Address,
-	options: ReplayOptions = {},
+	{ to, at, onProgress }: ReplayOptions = {},
 ): Promise<Replay> {
 	const mailbox = mailboxOf(parts, address);
-	const bounds = await parts.log.bounds(mailbox.partition);
-	const end = Math.min(bounds.end, (options.to ?? Number.POSITIVE_INFINITY) + 1);
-	const fold = await foldTo(parts, address, mailbox, end, options.onProgress);
-	if (fold.records === 0) throw notFound(address, mailbox.partition, bounds.start, end);
+	const { partition, behaviour } = mailbox;
+	const bounds = await parts.log.bounds(partition);
+	if (to !== undefined) mustBeKept(partition, to, bounds.start, bounds.end);
+	let end = Math.min(bounds.end, (to ?? Number.POSITIVE_INFINITY) + 1);
+	const index = parts.index ?? (at === undefined ? undefined : new HistoryIndex(new HistoryIndexStore(), ""));
+	if (index) await index.extend(parts.log, partition, end, onProgress);
+	if (index && at !== undefined) {
+		const newest = { from: bounds.start, before: end, newestFirst: true, limit: 1 };
+		end = (index.entries(partition, address, newest, { until: at })[0]?.offset ?? -1) + 1;
+	}
+	const begin = index?.keyframe(partition, address, behaviour, end);
+	const begun = begin?.offset;
+	const fold = await foldTo(parts, address, mailbox, end, onProgress, { index, begin });
+	if (fold.records === 0 && begun === undefined) throw notFound(address, partition, bounds.start, end);
 	const { actor, start, records, repeats, failed } = fold;
 	return {
 		address,
-		partition: partitionName(mailbox.partition),
+		partition: partitionName(partition),
 		start,
 		offset: actor.offset,
+		begun,
 		records,
 		repeats,
 		failed,
-		state: mailbox.behaviour.describe(actor.state),
-		value: JSON.parse(mailbox.behaviour.encode(actor.state)),
+		state: behaviour.describe(actor.state),
+		value: JSON.parse(behaviour.encode(actor.state)),
 		timers: [...actor.timers],
 	};
 }
@@ -74,15 +101,16 @@ export async function foldTo(
 	{ partition, behaviour }: Mailbox,
 	end: number,
 	onProgress?: (progress: ScanProgress) => void,
+	from: Pick<ActorFoldOptions, "index" | "begin"> = {},
 ): Promise<Fold> {
 	const { start } = await parts.log.bounds(partition);
 	const total = Math.max(end - start, 0);
 	const onScanned = (offset: number) => onProgress?.({ scanned: offset - start, total });
-	let actor = Actor.fresh(address, behaviour);
+	let actor = from.begin ?? Actor.fresh(address, behaviour);
 	let records = 0;
 	let repeats = 0;
 	let failed = 0;
-	for await (const step of foldActor(parts.log, partition, address, behaviour, { end, onScanned })) {
+	for await (const step of foldActor(parts.log, partition, address, behaviour, { ...from, end, onScanned })) {
 		actor = step.actor;
 		records++;
 		if (step.outcome === "repeat") repeats++;
