@@ -2,9 +2,10 @@
  * `mycelog status` and `partitions`: how a node is, of which partitions it has, and on which record one stands still.
  * Owns how that reads; a running node says it, of stopped data there are the log's ends and the checkpoints.
  */
-import type { PartitionView, StalledOn } from "../gateway/operator-overview.ts";
+import type { PartitionView } from "../gateway/operator-overview.ts";
 import { LetterOutcomes } from "../runtime/letter-outcomes.ts";
 import type { OperatorParts } from "../runtime/operator.ts";
+import type { StalledOn } from "../runtime/stall-watch.ts";
 import { MAILBOX_TOPICS } from "../runtime/topics.ts";
 import { EXIT } from "./exit-codes.ts";
 import { NodeClient, type NodeFlags } from "./node-client.ts";

@@ -15,6 +15,7 @@ import { EmbeddedActors, type EmbeddedActorsParts } from "../runtime/embedded-ac
 import { EventBus, EventOutlets } from "../runtime/event-bus.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { Node } from "../runtime/node.ts";
+import { StallWatch } from "../runtime/stall-watch.ts";
 import { BEHAVIOURS } from "./behaviours.ts";
 import { nodeIdOf, type Secrets, secretsOf } from "./data-directory.ts";
 import { logOf } from "./log-driver.ts";
@@ -78,6 +79,7 @@ export class Mycelog<
 	readonly #gateway: GatewayServer;
 	readonly #logger: Logger;
 	readonly #unlock: () => void;
+	readonly #stallWatch: StallWatch;
 	#stopped: Promise<void> | undefined;
 	/** It listens, so that there may be clients. */
 	#serving = false;
@@ -95,6 +97,7 @@ export class Mycelog<
 		this.events = events;
 		this.#gateway = gateway;
 		this.#unlock = unlock;
+		this.#stallWatch = new StallWatch(parts.node, parts.logger);
 	}
 
 	static async create<Actors extends readonly ActorDefinition[]>(
@@ -183,6 +186,7 @@ export class Mycelog<
 			await this.node.start();
 			await this.#gateway.listen();
 			this.#serving = true;
+			this.#stallWatch.start();
 		} catch (error) {
 			await this.stop();
 			throw error;
@@ -211,6 +215,7 @@ export class Mycelog<
 		const endsAt = since + deadlineMs * STOP_SHARE;
 		const leftMs = () => Math.max(endsAt - Date.now(), 0);
 		this.#gateway.takeNoMore();
+		this.#stallWatch.stop();
 		await this.stopProjections(leftMs() * PROJECTIONS_SHARE);
 		const handedOver = await endsWithin(leftMs() * HAND_OVER_SHARE, this.node.handOver());
 		const drainMs = Math.min(this.config.drainMs, leftMs() / 2);

@@ -15,7 +15,7 @@ import type { GatewayMetrics } from "./metrics.ts";
 import { PATHS_NOT_OFFERED } from "./not-offered.ts";
 import { openApi } from "./openapi.ts";
 import { addOperatorRoutes } from "./operator-api.ts";
-import { readinessOf } from "./readiness.ts";
+import { healthOf } from "./readiness.ts";
 
 export interface HttpParts extends HttpServicesParts, HttpRpcParts, HttpLoginParts, HttpAssetsParts {
 	readonly node: Node;
@@ -66,8 +66,8 @@ function addNodeRoutes(routes: HttpRoutes, parts: HttpParts): void {
 				answers: { 200: { means: "it does", types: json }, 503: { means: "it does not", types: json } },
 				token: false,
 			},
-			answer: (exchange) => {
-				const { ready, detail } = readinessOf(parts.node, parts.draining());
+			answer: async (exchange) => {
+				const { ready, detail } = await healthOf(parts.node, parts.draining());
 				exchange.json(ready ? 200 : 503, { status: ready ? "OK" : "DOWN", detail });
 			},
 		});

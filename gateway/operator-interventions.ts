@@ -10,7 +10,7 @@ import { HttpError } from "./http-exchange.ts";
 import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
 
 /** How long the actor may take to answer, milliseconds. */
-const ANSWER_MS_MAX = 10_000;
+const ANSWER_MS_MAX = 5_000;
 
 const SUMMARIES: Readonly<Record<Intervention, string>> = {
 	pause: "Let an actor take no messages from here on; they are kept in order",

@@ -3,8 +3,7 @@
  * for it, and how often: partitions of other nodes are known by their ends alone.
  */
 import { type PartitionId, partitionName } from "../persistence/log.ts";
-import { messageOf } from "../runtime/message.ts";
-import type { Stall } from "../runtime/progress.ts";
+import { type StalledOn, stalledOn } from "../runtime/stall-watch.ts";
 import { MAILBOX_TOPICS } from "../runtime/topics.ts";
 import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
 import { readinessOf } from "./readiness.ts";
@@ -26,16 +25,6 @@ export interface PartitionView {
 	/** Records in the log that are not folded. */
 	readonly lag?: number;
 	readonly stalledOn?: StalledOn;
-}
-
-/** The record that a partition does not get past. */
-export interface StalledOn {
-	readonly offset: number;
-	/** Milliseconds since 1970. */
-	readonly since: number;
-	readonly address?: string;
-	readonly kind?: string;
-	readonly type?: string;
 }
 
 interface Kept {
@@ -73,7 +62,7 @@ export function addOverview(routes: OperatorRoutes, context: OperatorContext): v
 				const end = node.endOf(own);
 				const stall = stalls.get(name);
 				const view = { ...id, owner: node.name.id, live, next, end, lag: Math.max(end - next, 0) };
-				return stall ? { ...view, stalledOn: await stalledOn(context, id, stall) } : view;
+				return stall ? { ...view, stalledOn: await stalledOn(reading.log, stall) } : view;
 			}),
 		);
 	}
@@ -108,17 +97,6 @@ export function addOverview(routes: OperatorRoutes, context: OperatorContext): v
 			return { partitions: await partitions() };
 		},
 	);
-}
-
-/** The record may be unreadable by now, or be no message: its place is told in any case. */
-async function stalledOn({ reading }: OperatorContext, id: PartitionId, stall: Stall): Promise<StalledOn> {
-	const { offset, since } = stall;
-	const [record] = await reading.log.read(id, offset, { maxRecords: 1, waitMs: 0 });
-	if (!record) return { offset, since };
-	const message = messageOf(record);
-	if ("unreadable" in message) return { offset: record.offset, since, address: record.key };
-	const { to: address, kind, type } = message;
-	return { offset: record.offset, since, address, kind, type };
 }
 
 function mailboxes(partitions: number): PartitionId[] {

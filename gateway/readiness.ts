@@ -5,6 +5,7 @@
 import type { LogHealth } from "../persistence/log.ts";
 import { takesNewWork } from "../persistence/log-health.ts";
 import type { Node } from "../runtime/node.ts";
+import { stalledOn } from "../runtime/stall-watch.ts";
 
 export interface Readiness {
 	readonly ready: boolean;
@@ -26,7 +27,6 @@ export function readinessOf(node: Node, draining: boolean): Readiness {
 		partitions_owned: partitions.length,
 		partitions_recovering: recovering,
 		partitions_stalled: stalls.map(({ name }) => name),
-		...(stalls.length > 0 ? { stalled_on: stalls.map(stallOf) } : undefined),
 		draining,
 	};
 	const reasons = [
@@ -41,8 +41,15 @@ export function readinessOf(node: Node, draining: boolean): Readiness {
 	return { ready: node.ready && !draining, reasons, detail };
 }
 
-function stallOf({ name, offset, since }: Node["stalls"][number]): Readonly<Record<string, unknown>> {
-	return { partition: name, offset, since };
+/** With the records that partitions stand on: read from the log, within a bound. */
+export async function healthOf(node: Node, draining: boolean): Promise<Readiness> {
+	const { stalls } = node;
+	const judged = readinessOf(node, draining);
+	if (stalls.length === 0) return judged;
+	const stalled = await Promise.all(
+		stalls.map(async (stall) => ({ partition: stall.name, ...(await stalledOn(node.log, stall)) })),
+	);
+	return { ...judged, detail: { ...judged.detail, stalled_on: stalled } };
 }
 
 function troubleOf(health: LogHealth): Record<string, unknown> {
