@@ -7,6 +7,7 @@ import type { Logger } from "../runtime/logger.ts";
 import type { Node } from "../runtime/node.ts";
 import type { Admission } from "./admission.ts";
 import type { Connection } from "./connection.ts";
+import type { FrameTraces } from "./frame-traces.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { Outgoing } from "./outgoing.ts";
 import type { Router } from "./router.ts";
@@ -17,6 +18,8 @@ export interface GatewayParts {
 	readonly tokens: Tokens;
 	readonly router: Router;
 	readonly outgoing: Outgoing;
+	/** Undefined: nobody looks at traces. */
+	readonly traces: FrameTraces | undefined;
 	readonly metrics: GatewayMetrics;
 	readonly clock: Clock;
 	readonly logger: Logger;

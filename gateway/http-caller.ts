@@ -24,7 +24,7 @@ const COOKIE = "access_token";
 const TOKEN_MS_MAX = 10_000;
 
 export interface HttpCallerParts {
-	readonly node: Pick<Node, "ask">;
+	readonly node: Pick<Node, "ask" | "tracing">;
 	readonly tokens: Tokens;
 	readonly limits: HttpLimits;
 }

@@ -3,6 +3,8 @@
  * a service, permissions and the call itself are those of every transport.
  */
 import { encode } from "@msgpack/msgpack";
+import { SpanKind } from "@opentelemetry/api";
+import { traceIn } from "../runtime/tracing.ts";
 import {
 	bodyArguments,
 	encodeResult,
@@ -118,8 +120,27 @@ export function addServiceRoutes(routes: HttpRoutes, parts: HttpServicesParts): 
 			},
 			token: true,
 		},
-		answer: (exchange, names, body) => call(exchange, names, body, parts),
+		answer: (exchange, names, body) =>
+			traced(exchange, names, parts, () => call(exchange, names, body, parts)),
 	});
+}
+
+/** Part of the trace that the request names, or the beginning of one. */
+function traced(
+	exchange: Exchange,
+	[workspace = "", service = "", path = ""]: readonly string[],
+	{ node }: HttpServicesParts,
+	answer: () => Promise<void>,
+): Promise<void> {
+	if (!node.tracing) return answer();
+	const parent = traceIn(exchange.header("traceparent"), exchange.header("tracestate"));
+	const attributes = {
+		"http.request.method": exchange.method,
+		"mycelog.workspace": workspace,
+		"mycelog.service": service,
+		"mycelog.method": path,
+	};
+	return node.tracing.around({ name: "http call", kind: SpanKind.SERVER, attributes, parent }, answer);
 }
 
 async function call(

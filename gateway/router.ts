@@ -12,6 +12,7 @@ import type { Node } from "../runtime/node.ts";
 import { Border } from "./border.ts";
 import { BUILT_IN_FACT, BUILT_IN_PREFIX } from "./built-in-calls.ts";
 import { type Frame, type Main, readFrame, stampedFrame } from "./frame.ts";
+import type { FrameTraces } from "./frame-traces.ts";
 import { clientAddress, type Identity } from "./identity.ts";
 import type { Manager } from "./manager-service.ts";
 import type { GatewayMetrics } from "./metrics.ts";
@@ -29,6 +30,7 @@ export interface RouterParts {
 	readonly node: Node;
 	readonly manager: Manager;
 	readonly metrics: GatewayMetrics;
+	readonly traces?: FrameTraces | undefined;
 	readonly clock: Clock;
 	readonly logger: Logger;
 }
@@ -66,12 +68,18 @@ export class Router {
 			this.#reject(from, main, to, `PermissionError: the second segment must not hold "${forged}"`);
 			return undefined;
 		}
-		if (to.startsWith("*/")) return this.#parts.manager.receive(from, main, to, frame.rest);
-		if (to === "*" || to.endsWith("/*")) return this.#broadcast(from, frame, to);
-		return this.#direct(from, frame, to);
+		const { traces } = this.#parts;
+		if (!traces) return this.#take(from, frame, to);
+		return traces.received(from.address, main, to, (trace) => this.#take(from, frame, to, trace));
 	}
 
-	#direct(from: Identity, frame: Frame, to: string): Promise<void> | undefined {
+	#take(from: Identity, frame: Frame, to: string, trace?: string): Promise<void> | undefined {
+		if (to.startsWith("*/")) return this.#parts.manager.receive(from, frame.main, to, frame.rest);
+		if (to === "*" || to.endsWith("/*")) return this.#broadcast(from, frame, to, trace);
+		return this.#direct(from, frame, to, trace);
+	}
+
+	#direct(from: Identity, frame: Frame, to: string, trace?: string): Promise<void> | undefined {
 		const { main } = frame;
 		const absolute = to.includes("/") ? to : `${from.workspace}/${to}`;
 		const slash = absolute.indexOf("/");
@@ -99,6 +107,7 @@ export class Router {
 			from: from.address,
 			body: stampedFrame(frame, absolute, from.stamp),
 			...factsOf(main, session, to),
+			...(trace ? { trace } : undefined),
 			...(session ? { expiresAt: this.#expiry(frame) } : undefined),
 		};
 		if (workspace === from.workspace) return this.#submit(from, main, draft);
@@ -118,7 +127,7 @@ export class Router {
 		return this.#parts.node.submit(draft).then(ignore, failed);
 	}
 
-	#broadcast(from: Identity, frame: Frame, to: string): Promise<void> | undefined {
+	#broadcast(from: Identity, frame: Frame, to: string, trace?: string): Promise<void> | undefined {
 		const { main } = frame;
 		const workspace = to === "*" ? from.workspace : to.slice(0, -2);
 		if (workspace !== from.workspace || !suffices(from.permission, "broadcast")) {
@@ -133,6 +142,7 @@ export class Router {
 			from: from.address,
 			body: stampedFrame(frame, `${workspace}/*`, from.stamp),
 			facts: { event: String(main["type"]) },
+			...(trace ? { trace } : undefined),
 		});
 	}
 

@@ -17,6 +17,7 @@ import { Admission } from "./admission.ts";
 import { ChunkGuards } from "./chunk-guard.ts";
 import { reportClient } from "./client-report.ts";
 import { Connection, MARK_EVERY_MS } from "./connection.ts";
+import { FrameTraces } from "./frame-traces.ts";
 import type { GatewayOptions, GatewayParts } from "./gateway.ts";
 import { MANAGER_ID } from "./gateway.ts";
 import { addRoutes } from "./http.ts";
@@ -119,7 +120,8 @@ export class GatewayServer {
 			seal: (text) => tokens.seal(text),
 			context: (caller, clients) => this.#context(caller, clients),
 		});
-		const router = new Router({ node, manager, metrics, clock, logger });
+		const traces = node.tracing && new FrameTraces(node.tracing);
+		const router = new Router({ node, manager, metrics, traces, clock, logger });
 		const guards = new ChunkGuards(() => clock.now());
 		const outgoing = new Outgoing({
 			node,
@@ -141,6 +143,7 @@ export class GatewayServer {
 			router,
 			outgoing,
 			metrics,
+			traces,
 			clock,
 			logger,
 			admission: new Admission(),

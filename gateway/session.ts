@@ -9,6 +9,7 @@ import type { Address } from "../runtime/address.ts";
 import { type Message, messageOf } from "../runtime/message.ts";
 import { NOTHING_SEEN, Watermarks } from "../runtime/watermarks.ts";
 import { CallLoad } from "./call-load.ts";
+import type { FrameTraces } from "./frame-traces.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import type { Outgoing } from "./outgoing.ts";
 
@@ -33,6 +34,7 @@ export interface SessionParts {
 	readonly node: { readonly log: Log; mailbox(address: Address): PartitionId };
 	readonly outgoing: Outgoing;
 	readonly metrics: GatewayMetrics;
+	readonly traces?: FrameTraces | undefined;
 	readonly clock: { now(): number };
 }
 
@@ -148,7 +150,8 @@ export class Session {
 		const bytes = this.#parts.outgoing.bytes(message);
 		if (!bytes || this.#closed) return;
 		if (!this.#wire.send(bytes)) return;
-		const { metrics, clock } = this.#parts;
+		const { metrics, clock, traces } = this.#parts;
+		traces?.delivered(message);
 		metrics.framesOut.inc();
 		if (this.#live) metrics.delivery.observe(clock.now() - message.timestamp);
 		if (message.facts?.["session"] !== undefined) {

@@ -78,7 +78,7 @@ export class ActorRef<Machine extends AnyStateMachine = AnyStateMachine> {
 			...(expiry === undefined ? undefined : { expiresAt: expiry }),
 			...(id === undefined ? undefined : { facts: idFact(id) }),
 		} as const;
-		return unlessAborted(this.#node.submit(draft, Math.min(deadlineMs, SUBMIT_DEADLINE_MS)), signal);
+		return unlessAborted(this.#node.send(draft, Math.min(deadlineMs, SUBMIT_DEADLINE_MS)), signal);
 	}
 
 	/** The actor's answer. Rejects with RefusedError (its words), `actor.ask-timeout` or the signal's reason. */

@@ -61,6 +61,8 @@ export interface Draft {
 	readonly expiresAt?: number;
 	/** Small facts that must be readable without decoding the body. Keys must not start with `~`. */
 	readonly facts?: Readonly<Record<string, string>>;
+	/** The trace that it is part of (tracing.ts). */
+	readonly trace?: string | undefined;
 	/** Of its actor type, whose form the event has. Default: that of the type as the sender knows it. */
 	readonly eventVersion?: number | undefined;
 }
@@ -82,6 +84,7 @@ export function recordOf(draft: Draft, origin: Origin, timestamp: number): NewRe
 	if (draft.from) headers["~f"] = draft.from;
 	if (draft.replyTo) headers["~r"] = `${draft.replyTo.node}#${draft.replyTo.ask}`;
 	if (draft.expiresAt !== undefined) headers["~x"] = String(draft.expiresAt);
+	if (draft.trace !== undefined) headers["~p"] = draft.trace;
 	if (draft.eventVersion !== undefined) headers[VERSION_HEADER] = String(draft.eventVersion);
 	return { key: draft.to, value: draft.body, headers, timestamp };
 }
@@ -124,6 +127,8 @@ export function messageOf(record: LogRecord): Message | { readonly unreadable: s
 	if (replyTo) message.replyTo = replyTo;
 	const expiresAt = headers["~x"];
 	if (expiresAt) message.expiresAt = Number(expiresAt);
+	const trace = headers["~p"];
+	if (trace) message.trace = trace;
 	return message;
 }
 

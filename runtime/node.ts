@@ -32,6 +32,7 @@ import { type LocalOutlets, PartitionEffects } from "./partition-effects.ts";
 import { Progress, type Stall } from "./progress.ts";
 import { Standby } from "./standby.ts";
 import { CLIENTS_RETENTION_MS_DEFAULT, MAILBOX_TOPICS, mailboxTopics, nodeTopic } from "./topics.ts";
+import { Tracing } from "./tracing.ts";
 
 /** How long a message from outside may wait for the log's acknowledgement, milliseconds. */
 export const SUBMIT_DEADLINE_MS = 10_000;
@@ -88,6 +89,8 @@ export class Node implements PartitionOwner {
 	readonly metrics: RuntimeMetrics = newRuntimeMetrics();
 	readonly nodes: LiveNodes;
 	readonly appender: Appender;
+	/** Undefined: no OpenTelemetry SDK was there when the node was made. */
+	readonly tracing: Tracing | undefined;
 	readonly #options: NodeOptions;
 	readonly #clock: Clock;
 	readonly #asks: Asks;
@@ -120,7 +123,8 @@ export class Node implements PartitionOwner {
 			random: () => random(),
 			turn: setImmediate,
 		});
-		const { appender, name: node, behaviours, metrics } = this;
+		this.tracing = Tracing.find(this.name.id);
+		const { appender, name: node, behaviours, metrics, tracing } = this;
 		this.#asks = new Asks(clock, metrics);
 		this.#outbox = new Outbox({ appender, behaviours, partitions: options.partitions, clock, node });
 		this.#channel = options.cluster ? new NodeChannel({ log, appender, node, clock, logger }) : undefined;
@@ -140,6 +144,7 @@ export class Node implements PartitionOwner {
 			deadLetters,
 			metrics,
 			logger,
+			tracing,
 		});
 		const { snapshots } = options;
 		let ownership: Ownership | undefined;
@@ -153,7 +158,7 @@ export class Node implements PartitionOwner {
 		}
 		const { acceptLostRecords = false } = options;
 		const shared = { log, snapshots, behaviours, metrics, logger, clock, node, nodes };
-		this.#parts = { ...shared, ownership, effects, acceptLostRecords };
+		this.#parts = { ...shared, ownership, effects, acceptLostRecords, tracing };
 	}
 
 	/** Resolves when the first partitions are restored; `ready` tells when they caught up. */
@@ -217,7 +222,8 @@ export class Node implements PartitionOwner {
 			return Promise.reject(refusal);
 		}
 		try {
-			return this.#outbox.submit(draft, deadlineMs);
+			const trace = draft.trace ?? this.tracing?.active();
+			return this.#outbox.submit(trace ? { ...draft, trace } : draft, deadlineMs);
 		} catch (error) {
 			// No such mailbox: told as everything else is, so that one handler hears of it all.
 			return Promise.reject(error);
@@ -233,8 +239,20 @@ export class Node implements PartitionOwner {
 		return this.#outbox.emit({ to, kind: "command", type: event.type, body: encodeBody(event) });
 	}
 
+	/** As `submit`, in a span of its own where there are traces. */
+	send(draft: Draft, deadlineMs?: number): Promise<number> {
+		if (!this.tracing) return this.submit(draft, deadlineMs);
+		const submit = (trace: string) => this.submit({ ...draft, trace }, deadlineMs);
+		return this.tracing.call("tell", draft.to, draft.type, submit);
+	}
+
 	/** The actor's reply. Rejects with RefusedError (its words), `actor.ask-timeout` or why it was not sent. */
-	async ask(to: Address, event: Event, options: AskOptions): Promise<unknown> {
+	ask(to: Address, event: Event, options: AskOptions): Promise<unknown> {
+		if (!this.tracing) return this.#ask(to, event, options);
+		return this.tracing.call("ask", to, event.type, (trace) => this.#ask(to, event, options, trace));
+	}
+
+	async #ask(to: Address, event: Event, options: AskOptions, trace?: string): Promise<unknown> {
 		const { ask, result } = this.#asks.open(`${event.type} to ${to}`, options.timeoutMs);
 		const draft: Draft = {
 			to,
@@ -242,6 +260,7 @@ export class Node implements PartitionOwner {
 			type: event.type,
 			body: encodeBody(event),
 			replyTo: { node: this.name.text, ask },
+			trace,
 			...(options.from ? { from: options.from } : undefined),
 			...(options.facts ? { facts: options.facts } : undefined),
 			...(options.kind === "query" ? { expiresAt: this.#clock.now() + options.timeoutMs } : undefined),

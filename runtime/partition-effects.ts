@@ -19,6 +19,7 @@ import type { NodeChannel } from "./node-channel.ts";
 import type { NodeName } from "./node-name.ts";
 import type { Outbox } from "./outbox.ts";
 import type { OutputGroup } from "./output-group.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** Sockets of this process, as far as the runtime knows them. The gateway implements it. */
 export interface LocalOutlets {
@@ -38,6 +39,7 @@ export interface PartitionEffectsParts {
 	readonly deadLetters: DeadLetters;
 	readonly metrics: RuntimeMetrics;
 	readonly logger: Logger;
+	readonly tracing: Tracing | undefined;
 }
 
 export class PartitionEffects {
@@ -128,14 +130,18 @@ export class PartitionEffects {
 	}
 
 	#output(effect: Output, cause: Message, partition: PartitionId, index: number, outputs: OutputGroup): void {
-		const { outbox, metrics, logger } = this.#parts;
+		const { outbox, metrics, logger, tracing } = this.#parts;
 		metrics.outputs++;
 		const origin = { source: partitionName(partition), major: cause.offset, minor: index };
 		const refused = (error: Error) =>
 			this.park(partition, cause.record, { cause: error, attempts: 1, output: index }, outputs);
 		let output: Promise<number>;
 		try {
-			output = outbox.emit(draftOf(effect, cause), origin);
+			const draft = draftOf(effect, cause);
+			const span = tracing?.output(draft.to, draft.type);
+			const trace = span?.trace ?? cause.trace;
+			output = outbox.emit(trace === undefined ? draft : { ...draft, trace }, origin);
+			if (span) output.then(() => span.end(), span.end);
 		} catch (error) {
 			// No such mailbox, or nothing msgpack can carry: every fold finds the same, so the partition goes on.
 			refused(error as Error);

@@ -20,6 +20,7 @@ import type { PartitionEffects } from "./partition-effects.ts";
 import { isRebuild } from "./recovery-records.ts";
 import { Timers } from "./timers.ts";
 import { CLIENTS_TOPIC } from "./topics.ts";
+import type { Tracing } from "./tracing.ts";
 import { Watermarks } from "./watermarks.ts";
 import { WorkRunner } from "./work.ts";
 
@@ -40,6 +41,7 @@ export interface PartitionParts extends ActorCacheParts {
 	/** Go on with states that miss what the log dropped before it was folded, rather than not at all. */
 	readonly acceptLostRecords: boolean;
 	readonly effects: PartitionEffects;
+	readonly tracing: Tracing | undefined;
 }
 
 export class Partition {
@@ -225,7 +227,11 @@ export class Partition {
 		this.#advance(record);
 		// Only now: what a checkpoint says was seen must be in the states that it covers.
 		if (origin) this.#watermarks.seen(origin, record.offset);
-		if (actor) this.#fold(actor, message);
+		if (!actor) return undefined;
+		// What is folded again has been in its trace before.
+		const span = this.#live ? this.#parts.tracing?.process(message, this.id) : undefined;
+		this.#fold(actor, message);
+		span?.end(actor.failedAt === message.offset ? "the actor failed on it" : undefined);
 		return undefined;
 	}
 
