@@ -183,7 +183,7 @@ export class Simulation<Work extends SimulationWork = SimulationWork> {
 		at(random.chance(0.3) ? 1 : 0, () => this.#restartGently(random.pick(this.hosts)));
 		if (this.hosts.length < 2) return;
 		at(random.between(0, 8), () => this.#handOver());
-		at(random.between(0, 2), () => this.#usurp());
+		at(random.between(0, 4), () => this.#usurp());
 		at(random.between(0, 3), () => {
 			this.count("compaction");
 			for (const id of this.partitionsOf(SNAPSHOTS_TOPIC)) this.storage.compact(id);
