@@ -342,8 +342,8 @@ export class Node implements PartitionOwner {
 
 	/** Owned partitions that have records to fold and do not get on with them. */
 	get stalls(): readonly Stall[] {
-		const positions = [...this.#owned].map(([name, { id, next }]) => {
-			return { name, next, end: this.appender.end(id) };
+		const positions = [...this.#owned].map(([name, partition]) => {
+			return { name, next: partition.next, end: this.endOf(partition) };
 		});
 		return this.#progress.stalls(positions, this.#clock.now());
 	}
