@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 import { MycelogError } from "../persistence/errors.ts";
 import { type Behaviours, behavioursByType } from "../runtime/behaviour.ts";
 import type { ActorDefinition } from "../runtime/define-actor.ts";
+import { BEHAVIOURS } from "./behaviours.ts";
 
 /** Exported one by one or in arrays, under any name. Rejects with `config.invalid-value`. */
 export async function actorsIn(file: string, option: string): Promise<Behaviours> {
@@ -23,6 +24,11 @@ export async function actorsIn(file: string, option: string): Promise<Behaviours
 		throw new MycelogError("config.invalid-value", text, { file });
 	}
 	return behavioursByType([...definitions].map(({ behaviour }) => behaviour));
+}
+
+/** The actors of the file beside those that every node has. Rejects with `config.invalid-value`. */
+export async function behavioursWith(file: string): Promise<Behaviours> {
+	return behavioursByType([...BEHAVIOURS, ...(await actorsIn(file, "--actors")).values()]);
 }
 
 /** By its form: the file may have its own copy of the package. */

@@ -12,7 +12,9 @@ import type { Config } from "./options.ts";
 import { print, printJson, timeText } from "./print.ts";
 
 export interface CheckCommandOptions {
-	readonly machine: string;
+	/** This one or `actors`. */
+	readonly machine?: string;
+	readonly actors?: string;
 	readonly against?: string;
 	/** Milliseconds since 1970. */
 	readonly since?: number;
@@ -26,14 +28,18 @@ type Found = CheckedActor & { readonly finding: NonNullable<CheckedActor["findin
 /** Exit code 1: an actor would fail, or be another one. */
 export async function checkCommand(config: Config, options: CheckCommandOptions): Promise<number> {
 	const { since, limit, json } = options;
-	const behaviours = await actorsIn(options.machine, "--machine");
+	const { machine, actors: file = machine } = options;
+	if (file === undefined) {
+		throw new MycelogError("config.invalid-value", "which actors? Name their module with --machine <file>");
+	}
+	const behaviours = await actorsIn(file, machine === undefined ? "--actors" : "--machine");
 	const against = options.against === undefined ? undefined : await actorsIn(options.against, "--against");
 	const missing = against && [...behaviours.keys()].find((type) => !against.has(type));
 	if (missing !== undefined) {
 		const text = `--against ${options.against} has no actor type "${missing}" to compare with`;
 		throw new MycelogError("config.invalid-value", text);
 	}
-	return asking(config, "records", false, async (parts, onProgress) => {
+	return asking(config, { unit: "records" }, async (parts, onProgress) => {
 		const counts = { checked: 0, records: 0, compared: 0, found: 0 };
 		const named: Found[] = [];
 		const range = {

@@ -9,6 +9,7 @@ import type { OperatorParts } from "../runtime/operator.ts";
 import { readableJson } from "../runtime/readable-json.ts";
 import { type Replay, replay } from "../runtime/replay.ts";
 import { type Mismatch, rebuild, type Verification, verify } from "../runtime/verify.ts";
+import { behavioursWith } from "./actor-definitions.ts";
 import { EXIT } from "./exit-codes.ts";
 import { NodeClient, type NodeFlags } from "./node-client.ts";
 import { mustHaveSnapshots, withData } from "./operator-data.ts";
@@ -21,7 +22,13 @@ const NODE_PAGE_ITEMS = 1_000;
 /** Entries of a history come with whole states. */
 const NODE_PAGE_ENTRIES = 100;
 
-export interface ListOptions extends NodeFlags {
+/** Of those that fold actors. */
+export interface ActorsFileFlag {
+	/** Module with the embedder's own actors. */
+	readonly actors?: string | undefined;
+}
+
+export interface ListOptions extends NodeFlags, ActorsFileFlag {
 	readonly json?: boolean;
 	readonly limit: number;
 	readonly under?: string;
@@ -41,7 +48,7 @@ export async function actorsCommand(config: Config, options: ListOptions): Promi
 		const page = { items: "actors", on: "after", limit, page: NODE_PAGE_ITEMS };
 		return show(node.list<ListedActor>("actors", { under, type, search }, page));
 	}
-	return asking(config, "partitions", false, (parts, onProgress) => {
+	return asking(config, { unit: "partitions", actors: options.actors }, (parts, onProgress) => {
 		const filter = {
 			...(under ? { prefix: under } : undefined),
 			...(type ? { type } : undefined),
@@ -56,7 +63,7 @@ function actorRow({ address, state, offset, problem }: ListedActor): string[] {
 	return [address, state ?? `(${problem})`, offset === undefined ? "-" : String(offset)];
 }
 
-export interface HistoryCommandOptions extends NodeFlags {
+export interface HistoryCommandOptions extends NodeFlags, ActorsFileFlag {
 	readonly json?: boolean;
 	readonly all?: boolean;
 	readonly from?: number;
@@ -80,7 +87,7 @@ export async function historyCommand(
 		const page = { items: "entries", on: "from", limit, page: NODE_PAGE_ENTRIES };
 		return show(node.list<HistoryEntry>("history", { address, from, to, all }, page));
 	}
-	return asking(config, "records", false, (parts, onProgress) =>
+	return asking(config, { unit: "records", actors: options.actors }, (parts, onProgress) =>
 		show(
 			history(parts, address, {
 				everything: all === true,
@@ -99,7 +106,7 @@ function historyRow(entry: HistoryEntry): string[] {
 	return [String(offset), timeText(timestamp), kind, type, from ?? "-", state, did || "-"];
 }
 
-export interface ReplayCommandOptions extends NodeFlags {
+export interface ReplayCommandOptions extends NodeFlags, ActorsFileFlag {
 	readonly json?: boolean;
 	readonly to?: number;
 }
@@ -116,7 +123,7 @@ export async function replayCommand(
 	};
 	const node = NodeClient.of(options, process.env);
 	if (node) return show(await node.get<Replay>("state", { address, offset: to }));
-	return asking(config, "records", false, async (parts, onProgress) =>
+	return asking(config, { unit: "records", actors: options.actors }, async (parts, onProgress) =>
 		show(await replay(parts, address, { ...(to === undefined ? undefined : { to }), onProgress })),
 	);
 }
@@ -134,7 +141,7 @@ function replayText({ address, partition, ...answer }: Replay): string {
 	return `${address}\n${lines}${readableJson(value, 2)}\n`;
 }
 
-export interface VerifyCommandOptions {
+export interface VerifyCommandOptions extends ActorsFileFlag {
 	readonly json?: boolean;
 	readonly rebuild?: boolean;
 }
@@ -146,7 +153,7 @@ export function verifyCommand(
 	options: VerifyCommandOptions,
 ): Promise<number> {
 	const write = options.rebuild === true;
-	return asking(config, "records", write, async (found, onProgress) => {
+	return asking(config, { unit: "records", write, actors: options.actors }, async (found, onProgress) => {
 		const parts = mustHaveSnapshots(found, config);
 		const verification = await verify(parts, address, { onProgress });
 		const rebuilt = write && !verification.ok ? await rebuild(parts, address, { onProgress }) : undefined;
@@ -184,16 +191,25 @@ function verdict(verification: Verification, rebuilt: boolean): string {
 	return `${reason}: ${address}: ${REASONS[reason]}\n  ${folded}\n${place}${next}`;
 }
 
+export interface Asking extends ActorsFileFlag {
+	/** What the progress counts. */
+	readonly unit: string;
+	/** Snapshots may be written. Default: false. */
+	readonly write?: boolean;
+}
+
 /** Open the data, show progress, and close it. */
 export async function asking(
 	config: Config,
-	unit: string,
-	write: boolean,
+	{ unit, write = false, actors: file }: Asking,
 	ask: (parts: OperatorParts, onProgress: ReturnType<typeof progressBar>["onProgress"]) => Promise<number>,
 ): Promise<number> {
+	const behaviours = file === undefined ? undefined : await behavioursWith(file);
 	const bar = progressBar(unit);
 	try {
-		return await withData(config, write, (parts) => ask(parts, bar.onProgress));
+		return await withData(config, write, (parts) =>
+			ask({ ...parts, ...(behaviours ? { behaviours } : undefined) }, bar.onProgress),
+		);
 	} finally {
 		bar.stop();
 	}

@@ -94,6 +94,14 @@ export function readAs<Value>(read: (text: string) => Value, text: string): Valu
 	}
 }
 
+/** For commands that fold actors out of the data. */
+export function addActorsFile(command: Command): Command {
+	return command.option(
+		"--actors <file>",
+		"module that exports the embedder's own actors, as defineActor gives them (with --node: it knows them)",
+	);
+}
+
 /** For commands that a running node answers too. */
 export function addNode(command: Command): Command {
 	return command

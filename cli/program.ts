@@ -7,6 +7,7 @@ import { timeSince } from "./option-values.ts";
 import { OPTION_KEYS, type OptionKey } from "./options.ts";
 import { addNodeCommands } from "./program-node.ts";
 import {
+	addActorsFile,
 	addNode,
 	addOptions,
 	addPlace,
@@ -73,12 +74,13 @@ function addActors(program: Command, hooks: ProgramHooks): void {
 		.option("--under <address>", "only addresses that start with this")
 		.option("--search <text>", "only addresses with this in them")
 		.addOption(limit(1_000, "most actors listed"));
-	addNode(addPlace(command)).addHelpText(
+	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`
 Examples:
   mycelog actors --type workspace
-  mycelog actors --under client/my-workspace/ --json`,
+  mycelog actors --under client/my-workspace/ --json
+  mycelog actors --type order --actors ./my-actors.ts`,
 	);
 	command.action(async (flags: Flags) => {
 		const { config } = resolve(hooks, flags);
@@ -96,7 +98,7 @@ function addHistory(program: Command, hooks: ProgramHooks): void {
 		.addOption(offset("--to", "last offset shown"))
 		.addOption(limit(1_000, "most messages shown"))
 		.option("--all", "also queries and frames, which change nothing");
-	addNode(addPlace(command)).addHelpText(
+	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`
 With --json each message comes with its decoded event, the whole state after it and its effects.
@@ -104,7 +106,8 @@ With --json each message comes with its decoded event, the whole state after it 
 Examples:
   mycelog history workspace/my-workspace
   mycelog history client/my-workspace/alice --all --from 1200 --limit 50
-  mycelog history workspace/my-workspace --json --kafka-uri kafka-1:9092`,
+  mycelog history workspace/my-workspace --json --kafka-uri kafka-1:9092
+  mycelog history order/17 --actors ./my-actors.ts`,
 	);
 	command.action(async (of: string, flags: Flags) => {
 		const { config } = resolve(hooks, flags);
@@ -119,7 +122,7 @@ function addReplay(program: Command, hooks: ProgramHooks): void {
 		.description("fold an actor anew from the log and show its state; sends nothing, writes nothing")
 		.addArgument(address())
 		.addOption(offset("--to", "last offset folded (default: the newest)"));
-	addNode(addPlace(command)).addHelpText(
+	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`
 Examples:
@@ -139,7 +142,7 @@ function addVerify(program: Command, hooks: ProgramHooks): void {
 		.description("compare an actor's stored snapshot with a fresh fold of the log")
 		.addArgument(address())
 		.option("--rebuild", "write a fresh snapshot if it is not right (only on stopped data)");
-	addPlace(command).addHelpText(
+	addPlace(addActorsFile(command)).addHelpText(
 		"after",
 		`${EXIT_CODES}
 
@@ -158,7 +161,10 @@ function addCheck(program: Command, hooks: ProgramHooks): void {
 	const command = program
 		.command("check")
 		.description("fold stored histories with new machines and name the actors that would fail or differ")
-		.requiredOption("--machine <file>", "module that exports the new actors, as defineActor gives them")
+		.option("--machine <file>", "module that exports the new actors, as defineActor gives them")
+		.addOption(
+			new Option("--actors <file>", "the same by the name that the other commands know").conflicts("machine"),
+		)
 		.option("--against <file>", "module with the machines of now: compare after every message")
 		.addOption(
 			new Option(
