@@ -7,12 +7,14 @@ import { GatewayOutlets, GatewayServer } from "../gateway/server.ts";
 import { rootTokenProblem, Tokens } from "../gateway/tokens.ts";
 import { endsWithin } from "../persistence/deadline.ts";
 import { MycelogError } from "../persistence/errors.ts";
+import { HistoryIndexStore } from "../persistence/history-index.ts";
 import { SqliteSnapshots } from "../persistence/snapshots-sqlite.ts";
 import { lockDirectory } from "../persistence/sqlite-database.ts";
 import { systemClock } from "../runtime/clock.ts";
 import type { ActorDefinition } from "../runtime/define-actor.ts";
 import { EmbeddedActors, type EmbeddedActorsParts } from "../runtime/embedded-actors.ts";
 import { EventBus, EventOutlets } from "../runtime/event-bus.ts";
+import { HistoryIndex } from "../runtime/history-index.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { Node } from "../runtime/node.ts";
 import { StallWatch } from "../runtime/stall-watch.ts";
@@ -127,9 +129,10 @@ export class Mycelog<
 		const eventOutlets = new EventOutlets(outlets);
 		const snapshots = new SqliteSnapshots({ directory: config.dataDir });
 		const { partitions } = config;
+		const boot = randomBytes(6).toString("base64url");
 		const node = new Node({
 			id,
-			boot: randomBytes(6).toString("base64url"),
+			boot,
 			log,
 			snapshots,
 			behaviours: [...BEHAVIOURS, ...actors.map(({ behaviour }) => behaviour)],
@@ -162,11 +165,17 @@ export class Mycelog<
 			resumeWindowMs,
 			version: VERSION,
 		};
-		const gateway = await GatewayServer.create({ node, outlets, tokens, logger, options: gatewayOptions });
+		// States on the way are of use to this process alone: the next one may have other actors' code.
+		const historyIndex = new HistoryIndex(new HistoryIndexStore(config.dataDir), boot);
+		const gatewayParts = { node, outlets, tokens, historyIndex, logger, options: gatewayOptions };
+		const gateway = await GatewayServer.create(gatewayParts);
 		const events = new EventBus({ node, outlets: eventOutlets, logger });
 		const types = actors.map(({ type }) => type);
 		const parts = { node, snapshots, partitions, types, clock: systemClock, logger };
-		const mycelog: Mycelog<Actors> = new Mycelog(config, parts, events, gateway, () => lock?.close());
+		const mycelog: Mycelog<Actors> = new Mycelog(config, parts, events, gateway, () => {
+			historyIndex.close();
+			lock?.close();
+		});
 		return mycelog;
 	}
 

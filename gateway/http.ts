@@ -14,10 +14,15 @@ import { addServiceRoutes, type HttpServicesParts } from "./http-services.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { PATHS_NOT_OFFERED } from "./not-offered.ts";
 import { openApi } from "./openapi.ts";
-import { addOperatorRoutes } from "./operator-api.ts";
+import { addOperatorRoutes, type OperatorApiParts } from "./operator-api.ts";
 import { healthOf } from "./readiness.ts";
 
-export interface HttpParts extends HttpServicesParts, HttpRpcParts, HttpLoginParts, HttpAssetsParts {
+export interface HttpParts
+	extends HttpServicesParts,
+		HttpRpcParts,
+		HttpLoginParts,
+		HttpAssetsParts,
+		OperatorApiParts {
 	readonly node: Node;
 	readonly metrics: GatewayMetrics;
 	/** Being shut down: alive, but not to be sent new clients. */

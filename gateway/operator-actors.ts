@@ -11,6 +11,7 @@ import type { Behaviour } from "../runtime/behaviour.ts";
 import { activeStates, chartOf } from "../runtime/chart.ts";
 import { type HistoryEntry, history } from "../runtime/history.ts";
 import type { Hold } from "../runtime/hold.ts";
+import { newestMessages } from "../runtime/message-list.ts";
 import { mailboxOf } from "../runtime/operator.ts";
 import { replay } from "../runtime/replay.ts";
 import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
@@ -63,6 +64,7 @@ export function addActorQuestions(routes: OperatorRoutes, context: OperatorConte
 			before: "the newest entries before this offset, instead of the first ones",
 			limit: `at most so many, up to ${PAGE_ENTRIES_MAX}`,
 			all: "true: also queries and frames, which change nothing",
+			states: "false: with `before`, the messages alone, which takes no fold of a long history",
 		},
 		(query) => historyPage(context, query),
 	);
@@ -144,27 +146,34 @@ async function historyPage({ reading }: OperatorContext, query: Query): Promise<
 	const { behaviour, partition } = mailboxOf(reading, address);
 	const { start, end } = await reading.log.bounds(partition);
 	const last = before === undefined ? to : Math.min(before - 1, to ?? Number.POSITIVE_INFINITY);
+	const everything = query.flag("all");
+	const place = { address, partition: partitionName(partition), start, end };
+	if (before !== undefined && query.text("states") === "false") {
+		const entries = await newestMessages(reading, address, { before, limit: limit + 1, everything });
+		const shown = entries.slice(-limit);
+		return {
+			...place,
+			entries: shown,
+			...(shown.length < entries.length ? { next: shown[0]?.offset } : undefined),
+		};
+	}
 	const found: HistoryEntry[] = [];
-	let more = false;
-	const entries = history(reading, address, {
-		everything: query.flag("all"),
-		...(from === undefined ? undefined : { from }),
-		...(last === undefined ? undefined : { to: last }),
-	});
-	for await (const entry of entries) {
-		if (found.length === limit) {
-			more = true;
-			if (before === undefined) break;
-			found.shift();
-		}
+	const newestFirst = before !== undefined;
+	for await (const entry of history(reading, address, {
+		everything,
+		from,
+		to: last,
+		newestFirst,
+		limit: limit + 1,
+	})) {
 		found.push(entry);
 	}
+	const more = found.length > limit;
+	if (more) found.pop();
+	if (newestFirst) found.reverse();
 	const edge = before === undefined ? (found.at(-1)?.offset ?? 0) + 1 : found[0]?.offset;
 	return {
-		address,
-		partition: partitionName(partition),
-		start,
-		end,
+		...place,
 		entries: found.map((entry) => {
 			const { value } = entry;
 			return { ...entry, value, active: activeIn(behaviour, value) };

@@ -4,6 +4,7 @@
  */
 import { type ErrorCode, MycelogError } from "../persistence/errors.ts";
 import type { Log } from "../persistence/log.ts";
+import type { HistoryIndex } from "../runtime/history-index.ts";
 import { LetterOutcomes } from "../runtime/letter-outcomes.ts";
 import { type Node, RefusedError } from "../runtime/node.ts";
 import type { OperatorParts } from "../runtime/operator.ts";
@@ -27,6 +28,7 @@ export const OPERATOR_REQUESTS_AT_ONCE_MAX = 16;
 
 export interface OperatorApiParts extends HttpCallerParts {
 	readonly node: Node;
+	readonly historyIndex: HistoryIndex;
 	readonly manager: Manager;
 	readonly metrics: GatewayMetrics;
 	readonly version: string;
@@ -41,7 +43,7 @@ export interface Asked {
 /** What the routes ask with. */
 export interface OperatorContext extends OperatorApiParts {
 	/** Reading it lets sockets and partitions have their turn between two pages. */
-	readonly reading: OperatorParts;
+	readonly reading: OperatorParts & { readonly index: HistoryIndex };
 	readonly outcomes: LetterOutcomes;
 }
 
@@ -56,7 +58,7 @@ const STATUS_OF: Readonly<Partial<Record<ErrorCode, number>>> = {
 
 export function addOperatorRoutes(routes: HttpRoutes, parts: OperatorApiParts): void {
 	const { log, ...rest } = parts.node.operator;
-	const reading = { ...rest, log: inTurns(log) };
+	const reading = { ...rest, log: inTurns(log), index: parts.historyIndex };
 	const context = { ...parts, reading, outcomes: new LetterOutcomes(reading) };
 	const own = new OperatorRoutes(routes, parts);
 	addOverview(own, context);

@@ -9,6 +9,7 @@ import { type AddressInfo, createServer } from "node:net";
 import { MycelogError } from "../persistence/errors.ts";
 import type { Address } from "../runtime/address.ts";
 import { type Clock, systemClock } from "../runtime/clock.ts";
+import type { HistoryIndex } from "../runtime/history-index.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Event, Message } from "../runtime/message.ts";
 import type { Node } from "../runtime/node.ts";
@@ -85,6 +86,8 @@ export interface GatewayServerParts {
 	readonly node: Node;
 	readonly outlets: GatewayOutlets;
 	readonly tokens: Tokens;
+	/** For operators' questions about histories. */
+	readonly historyIndex: HistoryIndex;
 	readonly logger: Logger;
 	readonly options: GatewayOptions;
 	readonly clock?: Clock;
@@ -160,6 +163,7 @@ export class GatewayServer {
 		addRoutes(this.#app, {
 			...{ basePath, version, node, tokens, manager, metrics, limits },
 			clock,
+			historyIndex: parts.historyIndex,
 			url: () => this.url,
 			draining: () => this.#draining,
 			refusal: () => this.#refusal(),

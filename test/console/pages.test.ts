@@ -66,26 +66,26 @@ describe("login", () => {
 		await page.click("button[type=submit]");
 		await page.waitForSelector("text=The node refuses this token");
 		await picture(page, "login");
-		expect(await page.evaluate(() => sessionStorage.length)).toBe(0);
+		expect(await page.evaluate("sessionStorage.length")).toBe(0);
 		await page.fill("#token", stage.operator.rootToken);
 		await page.keyboard.press("Enter");
 		await page.waitForSelector("h1:text('Overview')");
-		expect(await page.evaluate(() => Object.values(sessionStorage))).toEqual([stage.operator.rootToken]);
-		expect(await page.evaluate(() => Object.values(localStorage))).not.toContain(stage.operator.rootToken);
+		expect(await page.evaluate("Object.values(sessionStorage)")).toEqual([stage.operator.rootToken]);
+		expect(await page.evaluate("Object.values(localStorage)")).not.toContain(stage.operator.rootToken);
 		await page.reload();
 		await page.waitForSelector("h1:text('Overview')");
 		await page.click("text=Log out");
 		await page.waitForSelector("#token");
-		expect(await page.evaluate(() => sessionStorage.length)).toBe(0);
+		expect(await page.evaluate("sessionStorage.length")).toBe(0);
 	});
 
 	test("a token that is not good any more leads back to the login, which says so", async () => {
 		expected = /401/;
 		const page = await stage.open();
-		await page.evaluate(() => sessionStorage.setItem("mycelog.operator-token", "revoked"));
+		await page.evaluate("sessionStorage.setItem('mycelog.operator-token', 'revoked')");
 		await page.reload();
 		await page.waitForSelector("text=The node does not take the token any more");
-		expect(await page.evaluate(() => sessionStorage.length)).toBe(0);
+		expect(await page.evaluate("sessionStorage.length")).toBe(0);
 	});
 });
 
@@ -118,7 +118,7 @@ describe("actors", () => {
 		await page.waitForSelector("a:text('client/ws-user-root/bench')");
 		await picture(page, "actors");
 		await page.fill("input[type=search]", "bob");
-		await page.waitForFunction(() => document.querySelectorAll(".actors tbody tr").length === 1);
+		await page.waitForFunction("document.querySelectorAll('.actors tbody tr').length === 1");
 		expect(page.url()).toContain("search=bob");
 		await page.fill("input[type=search]", "");
 		await page.waitForSelector("[aria-label='Only client']");
@@ -156,9 +156,7 @@ describe("dead letters", () => {
 		await page.click("text=Stack");
 		await picture(page, "dead-letters");
 		await page.fill("input[placeholder='type/id, or type/']", "basket/ann");
-		await page.waitForFunction(
-			() => document.querySelectorAll(".letters tbody tr:not(.detail)").length === 1,
-		);
+		await page.waitForFunction("document.querySelectorAll('.letters tbody tr:not(.detail)').length === 1");
 		await page.check("[aria-label^='Choose ']");
 		await page.click("button:has-text('Retry')");
 		await page.click("dialog button[type=submit]");
@@ -188,7 +186,7 @@ describe("for everybody", () => {
 	test("pages fit a window of 390 pixels, in the dark and in the light", async () => {
 		const page = await stage.open("#/overview", { viewport: NARROW, colorScheme: "dark" });
 		await page.waitForSelector(".topic");
-		const colour = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
+		const colour = () => page.evaluate("getComputedStyle(document.documentElement).backgroundColor");
 		const dark = await colour();
 		for (const [hash, ready] of [
 			["#/overview", ".topic"],
@@ -210,12 +208,11 @@ describe("for everybody", () => {
 	test("the keyboard reaches all: first the way past the head, then the pages, and a new page takes the focus", async () => {
 		const page = await stage.open();
 		await page.waitForSelector(".topic");
-		await page.evaluate(() => (document.activeElement as HTMLElement).blur());
-		const focused = () => page.evaluate(() => document.activeElement?.textContent?.trim());
+		await page.evaluate("document.activeElement.blur()");
+		const focused = () => page.evaluate("document.activeElement.textContent.trim()");
 		await page.keyboard.press("Tab");
 		expect(await focused()).toBe("Skip to the page");
-		const outline = () =>
-			page.evaluate(() => getComputedStyle(document.activeElement as Element).outlineStyle);
+		const outline = () => page.evaluate("getComputedStyle(document.activeElement).outlineStyle");
 		for (const name of ["Mycelog", "Overview", "Actors"]) {
 			await page.keyboard.press("Tab");
 			expect(await focused()).toBe(name);
@@ -223,7 +220,7 @@ describe("for everybody", () => {
 		}
 		await page.keyboard.press("Enter");
 		await page.waitForSelector("h1:text('Actors')");
-		await page.waitForFunction(() => document.activeElement?.id === "main");
+		await page.waitForFunction("document.activeElement.id === 'main'");
 		expect(await page.title()).toBe("Actors · Mycelog");
 	});
 

@@ -80,9 +80,7 @@ export class ConsoleStage {
 	}
 
 	async go(page: Page, hash: string): Promise<void> {
-		await page.evaluate((to) => {
-			location.hash = to;
-		}, hash);
+		await page.evaluate(`location.hash = ${JSON.stringify(hash)}`);
 	}
 
 	/** After each test: nothing happened that may not, beside what the browser itself says of answers `expected`. */
@@ -100,10 +98,8 @@ export class ConsoleStage {
 
 /** The page can be read without scrolling sideways. */
 export async function fitsIts(page: Page): Promise<void> {
-	const { wide, room } = await page.evaluate(() => {
-		const { scrollWidth, clientWidth } = document.documentElement;
-		return { wide: scrollWidth, room: clientWidth };
-	});
+	const root = "document.documentElement";
+	const [wide, room] = await page.evaluate<[number, number]>(`[${root}.scrollWidth, ${root}.clientWidth]`);
 	expect(wide, `${page.url()} is wider than the window`).toBeLessThanOrEqual(room);
 }
 
