@@ -2,9 +2,10 @@
  * Commands that a running node answers, or that change what one does: status, partitions, dead letters, pausing actors.
  * Owns their flags and help; what they do is loaded when they are called.
  */
-import { type Command, Option } from "commander";
+import { Argument, type Command, Option } from "commander";
 import type { Intervention } from "../runtime/failures.ts";
 import { LETTER_STATUSES } from "../runtime/letters.ts";
+import { completionScript, SHELLS, type Shell } from "./completion.ts";
 import { integer, timeSince } from "./option-values.ts";
 import {
 	addNode,
@@ -23,12 +24,32 @@ const WHY_CHARACTERS_MAX = 500;
 const RATE_MAX = 10_000;
 
 export function addNodeCommands(program: Command, hooks: ProgramHooks): void {
+	addCompletion(program);
 	addStatus(program, hooks);
 	addPartitions(program, hooks);
 	addLetters(program, hooks);
 	for (const [name, words] of Object.entries(INTERVENTION_WORDS)) {
 		addIntervention(program, hooks, name as Intervention, words);
 	}
+}
+
+function addCompletion(program: Command): void {
+	const shell = new Argument("<shell>", "whose").choices(SHELLS);
+	const command = program
+		.command("completion")
+		.description("print a script that completes commands and flags");
+	command.addArgument(shell).addHelpText(
+		"after",
+		`
+Examples:
+  source <(mycelog completion bash)
+  mycelog completion zsh > "\${fpath[1]}/_mycelog"
+  mycelog completion fish > ~/.config/fish/completions/mycelog.fish`,
+	);
+	command.action(async (of: Shell) => {
+		const { print } = await import("./print.ts");
+		await print(completionScript(program, of));
+	});
 }
 
 function addStatus(program: Command, hooks: ProgramHooks): void {
