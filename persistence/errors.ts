@@ -155,6 +155,12 @@ export const ERROR_CATALOGUE = {
 		retryable: false,
 		fix: "Make the file again with `mycelog export` or `mycelog fork`; the message names the line.",
 	},
+	"recovery.incompatible-machine": {
+		meaning:
+			"The machines here make another state of a history than those where it was exported; nothing was written.",
+		retryable: false,
+		fix: "Compare the versions of both sides; import with --accept-different to have the state that these machines make.",
+	},
 	"recovery.has-history": {
 		meaning: "The actor to import into has a history of its own already; nothing was written.",
 		retryable: false,

@@ -24,6 +24,9 @@ const SCHEMA = `
 		actor INTEGER NOT NULL, "offset" INTEGER NOT NULL, timestamp INTEGER NOT NULL, kind INTEGER NOT NULL,
 		repeat INTEGER NOT NULL, type INTEGER NOT NULL, PRIMARY KEY (actor, "offset")
 	) WITHOUT ROWID;
+	CREATE TABLE IF NOT EXISTS marks (
+		partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, PRIMARY KEY (partition, "offset")
+	) WITHOUT ROWID;
 	CREATE TABLE IF NOT EXISTS keyframes (
 		actor INTEGER NOT NULL, code TEXT NOT NULL, "offset" INTEGER NOT NULL, version INTEGER NOT NULL,
 		state TEXT NOT NULL, timers TEXT NOT NULL, PRIMARY KEY (actor, code, "offset")
@@ -31,7 +34,7 @@ const SCHEMA = `
 `;
 /** Ids of actors and types, each, that are kept in memory. */
 const IDS_KNOWN_MAX = 10_000;
-const TABLES = ["partitions", "actors", "types", "entries", "keyframes"];
+const TABLES = ["partitions", "actors", "types", "entries", "marks", "keyframes"];
 
 export interface IndexEntry {
 	readonly offset: number;
@@ -44,6 +47,8 @@ export interface IndexEntry {
 
 export interface IndexedRecord extends IndexEntry {
 	readonly address: string;
+	/** To be found again without its actor: what operators did. */
+	readonly marked: boolean;
 }
 
 /** Up to where a partition is indexed. */
@@ -95,6 +100,7 @@ export class HistoryIndexStore {
 	readonly #ids = new Map<string, number>();
 	readonly #types = new Map<string, number>();
 	readonly #insert: Statement;
+	readonly #mark: Statement;
 	readonly #state: Statement;
 	readonly #actor: Statement;
 
@@ -112,6 +118,7 @@ export class HistoryIndexStore {
 					});
 		this.#empty();
 		this.#insert = this.#database.prepare("INSERT OR IGNORE INTO entries VALUES (?, ?, ?, ?, ?, ?)");
+		this.#mark = this.#database.prepare("INSERT OR IGNORE INTO marks VALUES (?, ?)");
 		this.#state = this.#database.prepare("SELECT * FROM partitions WHERE topic = ? AND partition = ?");
 		this.#actor = this.#database.prepare("SELECT id FROM actors WHERE partition = ? AND address = ?").pluck();
 	}
@@ -140,7 +147,8 @@ export class HistoryIndexStore {
 					)
 					.run(topic, partition, start, end, tip, watermarks);
 				const row = this.#partition(id);
-				for (const { address, offset, timestamp, kind, repeat, type } of records) {
+				for (const { address, offset, timestamp, kind, repeat, type, marked } of records) {
+					if (marked) this.#mark.run(row, offset);
 					const actor = this.#idOf(row, address);
 					this.#insert.run(actor, offset, timestamp, kind, repeat ? 1 : 0, this.#typeOf(type));
 				}
@@ -171,6 +179,13 @@ export class HistoryIndexStore {
 			)
 			.all(...values, limit) as EntryRow[];
 		return rows.map((row) => ({ ...row, repeat: row.repeat === 1 }));
+	}
+
+	/** Offsets of marked records, ascending. */
+	marks(id: PartitionId): number[] {
+		if (!this.state(id)) return [];
+		const select = 'SELECT "offset" FROM marks WHERE partition = ? ORDER BY "offset"';
+		return this.#database.prepare(select).pluck().all(this.#partition(id)) as number[];
 	}
 
 	/** The newest one before `before` that was made by this code. */
@@ -204,6 +219,7 @@ export class HistoryIndexStore {
 		this.#database.transaction(() => {
 			this.#database.prepare(`DELETE FROM entries WHERE ${inPartition} AND "offset" < ?`).run(row, start);
 			this.#database.prepare(`DELETE FROM keyframes WHERE ${inPartition} AND "offset" < ?`).run(row, start);
+			this.#database.prepare('DELETE FROM marks WHERE partition = ? AND "offset" < ?').run(row, start);
 			this.#database.prepare("UPDATE partitions SET start = ? WHERE id = ?").run(start, row);
 		})();
 	}
@@ -216,6 +232,7 @@ export class HistoryIndexStore {
 		this.#database.transaction(() => {
 			this.#database.prepare(`DELETE FROM entries WHERE ${inPartition}`).run(row);
 			this.#database.prepare(`DELETE FROM keyframes WHERE ${inPartition}`).run(row);
+			this.#database.prepare("DELETE FROM marks WHERE partition = ?").run(row);
 			this.#database.prepare("DELETE FROM actors WHERE partition = ?").run(row);
 			this.#database.prepare("DELETE FROM partitions WHERE id = ?").run(row);
 		})();

@@ -9,6 +9,7 @@ import type { Address } from "./address.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { type Message, type MessageKind, messageOf } from "./message.ts";
 import type { ScanProgress } from "./operator.ts";
+import { isIntervention } from "./recovery-records.ts";
 import { Watermarks } from "./watermarks.ts";
 
 /** Records indexed in one transaction: between two, whoever shares the process has its turn. */
@@ -110,6 +111,14 @@ export class HistoryIndex {
 		return this.#store.entries(id, address, { ...range, ...filter, kinds });
 	}
 
+	/** What operators did to the actors of a partition, in order. */
+	async *interventions(log: Log, id: PartitionId): AsyncGenerator<Message> {
+		for await (const record of recordsAt(log, id, this.#store.marks(id))) {
+			const message = messageOf(record);
+			if (!("unreadable" in message)) yield message;
+		}
+	}
+
 	/** In order, those that are in the index, page by page. */
 	async *messages(
 		log: Log,
@@ -162,7 +171,8 @@ function indexed(record: LogRecord, watermarks: Watermarks): IndexedRecord[] {
 	if ("unreadable" in message) return [];
 	const { to: address, offset, timestamp, type, origin } = message;
 	const repeat = origin !== undefined && watermarks.seen(origin, offset);
-	return [{ address, offset, timestamp, kind: KINDS.indexOf(message.kind), repeat, type }];
+	const marked = !repeat && isIntervention(message);
+	return [{ address, offset, timestamp, kind: KINDS.indexOf(message.kind), repeat, type, marked }];
 }
 
 /** No two logs have a record with the same origin and time at one offset. */

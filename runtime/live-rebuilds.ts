@@ -91,6 +91,7 @@ export class LiveRebuilds {
 		await this.#untilRead(() => fold.to(before));
 		const actor = fold.take(address) ?? Actor.fresh(address, behaviour);
 		actor.dirty = true;
+		actor.sinceSnapshot = 0;
 		this.#folds.delete(address);
 		this.#settle(address, answers);
 		this.#done = before;

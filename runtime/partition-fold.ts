@@ -16,7 +16,7 @@ export const FOLD_PAGE_RECORDS = 1_000;
 
 export interface PartitionFoldOptions {
 	/** Which actors. Default: all. */
-	readonly wanted?: Set<Address>;
+	readonly wanted?: { has(address: Address): boolean; delete?(address: Address): void };
 	/** Told after each page: records looked at since the last one. */
 	readonly onRecords?: (records: number) => void;
 }
@@ -51,7 +51,7 @@ export class PartitionFold {
 	take(address: Address): Actor | undefined {
 		const actor = this.actors.get(address);
 		this.actors.delete(address);
-		this.#options.wanted?.delete(address);
+		this.#options.wanted?.delete?.(address);
 		return actor;
 	}
 
@@ -99,6 +99,7 @@ export class PartitionFold {
 			this.actors.set(message.to, actor);
 		}
 		this.folded++;
+		actor.sinceSnapshot++;
 		try {
 			actor.receive(message);
 		} catch {

@@ -7,6 +7,7 @@ import { MycelogError } from "../persistence/errors.ts";
 import type { StoredTimer } from "../persistence/snapshots.ts";
 import type { Address } from "./address.ts";
 import type { Behaviour } from "./behaviour.ts";
+import { INTERVENTIONS } from "./failures.ts";
 import { type Draft, eventOf, type Message, type MessageKind, messageOf } from "./message.ts";
 
 /** Begins the types of events that only the runtime and operators send. */
@@ -21,6 +22,7 @@ export const RESTORE = "mycelog.restore";
 export const IMPORTED = "mycelog.imported";
 
 const TYPES: ReadonlySet<string> = new Set([REBUILD, REBUILT, RESTORE, IMPORTED]);
+const PAUSES: ReadonlySet<string> = new Set(Object.values(INTERVENTIONS));
 
 /** Characters of who and why, each. */
 export const WHO_WHY_CHARACTERS_MAX = 1_000;
@@ -152,6 +154,18 @@ export function importedIn(message: Message): { readonly original: Message; read
 	if ("unreadable" in original)
 		throw new TypeError(`the imported message is unreadable: ${original.unreadable}`);
 	return { original, note };
+}
+
+/** What operators do to actors: for those who ask later who did what. Of an import only its beginning. */
+export function isIntervention(message: Message): boolean {
+	const { kind, type, from } = message;
+	if (kind !== "command" || from !== undefined || !type.startsWith(OWN_PREFIX)) return false;
+	if (type !== IMPORTED) return TYPES.has(type) || PAUSES.has(type);
+	try {
+		return importedIn(message).note.line === 1;
+	} catch {
+		return false;
+	}
 }
 
 /** Kinds that are part of an actor's history. */

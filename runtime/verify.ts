@@ -64,18 +64,34 @@ export async function verify(
 	options: VerifyOptions = {},
 ): Promise<Verification> {
 	const mailbox = mailboxOf(parts, address);
-	const { partition, behaviour } = mailbox;
+	const { partition } = mailbox;
 	const { checkpoint, stored } = storedView(parts.snapshots, partition, address);
 	// Without its checkpoint (damaged) a row still says up to where it was folded.
 	const end = checkpoint?.next ?? (typeof stored === "object" ? stored.offset + 1 : 0);
 	const { actor, start, records } = await foldTo(parts, address, mailbox, end, options.onProgress);
 	if (records === 0 && stored === undefined) await mustHaveTail(parts, address, end);
+	const base = { address, partition, checkpoint: checkpoint?.next, start, records };
+	return judged(base, stored, actor);
+}
+
+interface Judged {
+	readonly address: Address;
+	readonly partition: PartitionId;
+	readonly checkpoint: number | undefined;
+	readonly start: number;
+	readonly records: number;
+}
+
+/** What the stored row is worth beside the fold. */
+export function judged(
+	{ partition, ...folded }: Judged,
+	stored: StoredSnapshot | "corrupt" | undefined,
+	actor: Actor,
+): Verification {
+	const { behaviour } = actor;
 	const base: VerificationBase = {
-		address,
+		...folded,
 		partition: partitionName(partition),
-		checkpoint: checkpoint?.next,
-		start,
-		records,
 		state: behaviour.describe(actor.state),
 	};
 	if (stored === "corrupt") return { ...base, ok: false, reason: "corrupt" };
@@ -89,7 +105,7 @@ export async function verify(
 	}
 	const difference = firstDifference(comparable(stored), comparable(actor.snapshot()));
 	if (!difference) return { ...base, ok: true, snapshot: "equal" };
-	const reason = start > 0 ? "trimmed" : "differs";
+	const reason = base.start > 0 ? "trimmed" : "differs";
 	const { path, left, right } = difference;
 	return { ...base, ok: false, reason, path, stored: left, folded: right };
 }
@@ -142,7 +158,7 @@ function storedView(
 	);
 }
 
-function loadRow(snapshots: SnapshotStore, address: Address): StoredSnapshot | "corrupt" | undefined {
+export function loadRow(snapshots: SnapshotStore, address: Address): StoredSnapshot | "corrupt" | undefined {
 	try {
 		return snapshots.load(address);
 	} catch (error) {

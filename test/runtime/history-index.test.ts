@@ -71,7 +71,7 @@ test("a history by the index is the one that the whole partition gives: forwards
 	const seed = Date.now() % 100_000;
 	console.log(`seed ${seed}`);
 	const random = new Random(seed);
-	const log = await filled(seed, 1_500, 2);
+	const log = await filled(seed, 1_400, 3);
 	const index = new HistoryIndex(new HistoryIndexStore(), "a");
 	const address = "counter/1";
 	const whole = (await listOf(history(partsOf(log), address, { everything: true }))).map(
@@ -105,7 +105,7 @@ test("a history by the index is the one that the whole partition gives: forwards
 	};
 	const end = (await log.bounds(ID)).end;
 	const maybe = <Value>(value: Value): Value | undefined => (random.chance(0.4) ? value : undefined);
-	for (let i = 0; i < 25; i++) {
+	for (let i = 0; i < 15; i++) {
 		const options: HistoryOptions = {
 			from: maybe(random.between(0, end)),
 			to: maybe(random.between(0, end)),
@@ -122,7 +122,7 @@ test("a history by the index is the one that the whole partition gives: forwards
 		expect(found, JSON.stringify(options)).toEqual(shown(options));
 	}
 	const changes = whole.filter(({ kind, outcome }) => kind !== "query" && outcome !== "repeat");
-	for (let i = 0; i < 20; i++) {
+	for (let i = 0; i < 10; i++) {
 		const { offset, timestamp } = random.pick(changes) as HistoryEntry;
 		const {
 			begun: _,

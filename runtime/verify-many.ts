@@ -1,0 +1,160 @@
+/**
+ * Verifies and rebuilds many actors: each partition is folded once for all of them. Owns the way over the partitions; the
+ * verdict of each actor is verify.ts, and rebuilds on a live node are rebuild-live.ts.
+ */
+import { MycelogError } from "../persistence/errors.ts";
+import { type PartitionId, partitionName } from "../persistence/log.ts";
+import { type Address, partitionOf, typeOf } from "./address.ts";
+import type { ScanProgress, WritableParts } from "./operator.ts";
+import { PartitionFold } from "./partition-fold.ts";
+import { mustSayWhy, type Reason, rebuildDraft } from "./recovery-records.ts";
+import { judged, loadRow, type Verification, verify, type WithSnapshots } from "./verify.ts";
+
+/** Rows stored in one transaction. */
+const ROWS_AT_ONCE = 1_000;
+
+export interface ManyFilter {
+	readonly type?: string | undefined;
+	/** Only addresses that start with this. */
+	readonly under?: string | undefined;
+	/** Number of a partition. */
+	readonly partition?: number | undefined;
+	readonly addresses?: readonly Address[] | undefined;
+	/** Records read, of all that will be. */
+	readonly onProgress?: ((progress: ScanProgress) => void) | undefined;
+}
+
+/** A partition whose beginning the log does not keep: nothing of it can be folded. */
+export interface SkippedPartition {
+	readonly skipped: string;
+	/** First offset kept. */
+	readonly start: number;
+}
+
+/** In the order of partitions. Actors of one partition are in memory at once. */
+export async function* verifyMany(
+	parts: WithSnapshots,
+	filter: ManyFilter = {},
+): AsyncGenerator<Verification | SkippedPartition> {
+	for await (const found of folded(parts, filter)) {
+		if ("skipped" in found) {
+			yield found;
+			continue;
+		}
+		const { partition, checkpoint, fold } = found;
+		for (const actor of fold.actors.values()) {
+			const { address } = actor;
+			const stored = loadRow(parts.snapshots, address);
+			// A live node has stored it again since the checkpoint was read.
+			if (typeof stored === "object" && stored.offset >= checkpoint) yield await verify(parts, address);
+			else
+				yield judged(
+					{ address, partition, checkpoint, start: 0, records: actor.sinceSnapshot },
+					stored,
+					actor,
+				);
+		}
+	}
+}
+
+export interface ManyRebuilt {
+	readonly address: Address;
+	/** Of the last message in it. */
+	readonly offset: number;
+}
+
+/**
+ * Stores fresh folds as snapshots, and a note of each in its mailbox. Only on data that no node has open.
+ */
+export async function* rebuildMany(
+	parts: WithSnapshots & WritableParts,
+	filter: ManyFilter,
+	reason: Reason,
+): AsyncGenerator<ManyRebuilt | SkippedPartition> {
+	mustSayWhy(reason);
+	const { by, why } = reason;
+	for await (const found of folded(parts, filter)) {
+		if ("skipped" in found) {
+			yield found;
+			continue;
+		}
+		const stored = parts.snapshots.checkpoint(found.partition);
+		// Nothing is stored for it yet: the next start folds it from the log anyway.
+		if (!stored) continue;
+		const actors = [...found.fold.actors.values()];
+		for (let i = 0; i < actors.length; i += ROWS_AT_ONCE) {
+			const some = actors.slice(i, i + ROWS_AT_ONCE);
+			parts.snapshots.save(
+				stored,
+				some.map((actor) => actor.snapshot()),
+			);
+			// Behind the store: a note of what was not done would hide that it was not.
+			await Promise.all(
+				some.map(({ address }) => parts.append(rebuildDraft(address, { by, why, stored: true }))),
+			);
+			for (const { address, offset } of some) yield { address, offset };
+		}
+	}
+}
+
+interface Folded {
+	readonly partition: PartitionId;
+	/** First offset not folded. */
+	readonly checkpoint: number;
+	readonly fold: PartitionFold;
+}
+
+async function* folded(parts: WithSnapshots, filter: ManyFilter): AsyncGenerator<Folded | SkippedPartition> {
+	const mailboxes = mailboxesOf(parts, filter);
+	const ends = mailboxes.map((id) => parts.snapshots.checkpoint(id)?.next ?? 0);
+	const total = ends.reduce((sum, end) => sum + end, 0);
+	const named = filter.addresses && new Set(filter.addresses);
+	let scanned = 0;
+	const onRecords = (records: number) => {
+		scanned += records;
+		filter.onProgress?.({ scanned, total });
+	};
+	for (const [i, partition] of mailboxes.entries()) {
+		const checkpoint = ends[i] as number;
+		if (checkpoint === 0) continue;
+		const { start } = await parts.log.bounds(partition);
+		if (start > 0) {
+			yield { skipped: partitionName(partition), start };
+			continue;
+		}
+		const wanted = { has: (address: Address) => isWanted(address, filter, named) };
+		const fold = new PartitionFold(parts.log, partition, parts.behaviours, { wanted, onRecords });
+		await fold.to(checkpoint);
+		yield { partition, checkpoint, fold };
+	}
+}
+
+function isWanted(
+	address: Address,
+	{ type, under }: ManyFilter,
+	named: ReadonlySet<Address> | undefined,
+): boolean {
+	if (type !== undefined && typeOf(address) !== type) return false;
+	if (under !== undefined && !address.startsWith(under)) return false;
+	return named === undefined || named.has(address);
+}
+
+/** Those that can hold what is asked for. Throws `actor.unknown-type`. */
+function mailboxesOf({ behaviours, partitions }: WithSnapshots, filter: ManyFilter): PartitionId[] {
+	const { type, addresses, partition: only } = filter;
+	if (type !== undefined && !behaviours.has(type)) throw unknownType(type, [...behaviours.keys()]);
+	const types = [...behaviours.values()].filter((one) => type === undefined || one.type === type);
+	const topics = [...new Set(types.map(({ topic }) => topic))];
+	const numbers = addresses
+		? new Set(addresses.map((address) => partitionOf(address, partitions)))
+		: new Set(Array.from({ length: partitions }, (_, i) => i));
+	return topics.flatMap((topic) =>
+		[...numbers]
+			.filter((partition) => only === undefined || partition === only)
+			.map((partition) => ({ topic, partition })),
+	);
+}
+
+function unknownType(type: string, known: readonly string[]): MycelogError {
+	return new MycelogError("actor.unknown-type", `no actor type "${type}" here; known: ${known.join(", ")}`);
+}
