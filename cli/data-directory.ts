@@ -15,6 +15,7 @@ const SECRET_FILE = "jwt-secret";
 export const SMALL_FILES = [NODE_ID_FILE, SECRET_FILE] as const;
 const SECRET_BYTES = 48;
 
+/** What only the node knows. From the environment or files, or made at the first start; never in logs. */
 export interface Secrets {
 	readonly jwtSecret: string;
 	/** It was made by this node and lies in its data directory: other nodes do not know it. */

@@ -40,6 +40,7 @@ const HAND_OVER_SHARE = 0.25;
 /** Part of it for the handlers of read models that are at work. */
 const PROJECTIONS_SHARE = 0.25;
 
+/** What an embedder gives beside the options. */
 export interface Surroundings<Actors extends readonly ActorDefinition[] = readonly []> {
 	/** Where the secrets are looked up. Default: process.env. */
 	readonly environment?: Readonly<Partial<Record<string, string>>>;
@@ -72,6 +73,7 @@ export async function createMycelog<const Actors extends readonly ActorDefinitio
 	);
 }
 
+/** A node with its gateway, and the actors of its embedder. Made by `createMycelog`. */
 export class Mycelog<
 	const Actors extends readonly ActorDefinition[] = readonly ActorDefinition[],
 > extends EmbeddedActors<Actors> {

@@ -8,8 +8,10 @@ import { SESSION_MS_LEAST } from "../persistence/kafka-group.ts";
 import { SASL_MECHANISMS, type SaslMechanism } from "../persistence/kafka-security.ts";
 import * as values from "./option-values.ts";
 
+/** Every option by its name. Units, defaults and meaning: OPTIONS, and docs/operating/configuration.md. */
 export interface Config {
 	readonly host: string;
+	/** TCP port; 0: a free one. */
 	readonly port: number;
 	readonly publicUrl: string | undefined;
 	readonly basePath: string;
@@ -24,11 +26,15 @@ export interface Config {
 	readonly kafkaTlsCaFile: string | undefined;
 	readonly kafkaTlsCertFile: string | undefined;
 	readonly kafkaTlsKeyFile: string | undefined;
+	/** Copies of a topic. Undefined: 3, or as many as there are brokers. */
 	readonly kafkaReplicationFactor: number | undefined;
+	/** Copies that acknowledge a record. Undefined: one less than there are. */
 	readonly kafkaMinInsyncReplicas: number | undefined;
 	readonly prefix: string;
 	readonly takeoverAfterMs: number;
+	/** Nodes that keep the snapshots of a partition beside its owner. */
 	readonly standbyReplicas: number;
+	/** Of each mailbox topic; fixed when the log is first opened. */
 	readonly partitions: number;
 	readonly nodeId: string | undefined;
 	readonly connectionsMax: number;
@@ -36,6 +42,7 @@ export interface Config {
 	readonly clientsPerWorkspaceMax: number;
 	readonly messagesPerSecondMax: number;
 	readonly httpRequestsPerSecondMax: number;
+	/** Proxies in front, whose word for a client's address is taken. */
 	readonly proxyHops: number;
 	readonly issuer: string | undefined;
 	readonly issuerAudience: string | undefined;

@@ -22,6 +22,7 @@ const RETRY_MS_MAX = 2_000;
 /** How late after its deadline a caller may be told, milliseconds; also while the log does not answer at all. */
 export const DEADLINE_SWEEP_MS = 100;
 
+/** Of one append. */
 export interface AppendOptions {
 	/** Milliseconds since 1970 after which the caller is told that it failed. */
 	readonly deadlineAt?: number;
@@ -32,13 +33,17 @@ export interface AppendOptions {
 	readonly retryForever?: boolean;
 }
 
+/** Counts since the start, and what waits now. */
 export interface AppenderStats {
 	/** Waiting or under way. */
 	queuedRecords: number;
+	/** Bytes of what waits or is under way. */
 	queuedBytes: number;
 	/** Acknowledged. */
 	batches: number;
+	/** Records acknowledged. */
 	records: number;
+	/** Batches that were sent again. */
 	retries: number;
 	/** Never queued. */
 	refused: number;
@@ -100,6 +105,7 @@ interface Queue {
 	cancelRetry: (() => void) | undefined;
 }
 
+/** The way of records into a log: one batch under way for each partition, tried again until its deadline, bounded. */
 export class Appender {
 	readonly stats: AppenderStats = {
 		queuedRecords: 0,

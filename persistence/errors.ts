@@ -264,6 +264,7 @@ export const ERROR_CATALOGUE = {
 	},
 } as const satisfies Record<string, CatalogueEntry>;
 
+/** A code of the catalogue; docs/reference/errors.md has them all. */
 export type ErrorCode = keyof typeof ERROR_CATALOGUE;
 
 /** An error of the catalogue. `details` is structured for logs and never holds a secret. */

@@ -49,6 +49,7 @@ const REQUEST_MS_MAX = 5_000;
 /** Enough to know a probe's record again. */
 const PROBE_BYTES = 16;
 
+/** Of a KafkaLog. */
 export interface KafkaLogOptions {
 	/** `host:port` of at least one broker. */
 	readonly brokers: readonly string[];
@@ -84,6 +85,7 @@ export interface KafkaLogOptions {
 	readonly onOwnerError?: (error: unknown) => void;
 }
 
+/** The log on Kafka, which many processes share. */
 export class KafkaLog implements Log {
 	readonly driver = "kafka";
 	readonly addresses: readonly string[];

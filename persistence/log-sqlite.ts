@@ -37,6 +37,7 @@ const PAGE_BYTES = 8192;
  */
 const GROUP_WAIT_MS_MAX = 1;
 
+/** Of a SqliteLog. */
 export interface SqliteLogOptions {
 	readonly directory: string;
 	/** What an acknowledged record survives: a power cut, or only the death of the process. Default: power. */
@@ -56,9 +57,11 @@ interface Waiting {
 	readonly reject: (error: unknown) => void;
 }
 
+/** The embedded log: one file, one process that writes. */
 export class SqliteLog implements Log {
 	readonly driver = "sqlite";
 	readonly addresses: readonly string[];
+	/** Bytes of one record. */
 	readonly maxRecordBytes: number;
 	readonly #options: SqliteLogOptions;
 	#lock: Sqlite | undefined;

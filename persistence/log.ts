@@ -8,11 +8,14 @@ import { MycelogError } from "./errors.ts";
 /** One ordered, durable sequence of records. `topic` is a logical name without the driver's prefix. */
 export interface PartitionId {
 	readonly topic: string;
+	/** From 0. */
 	readonly partition: number;
 }
 
+/** Text by name. */
 export type RecordHeaders = Readonly<Record<string, string>>;
 
+/** A record that is not in the log yet. */
 export interface NewRecord {
 	/** Actor address, or "" where a record belongs to no actor. */
 	readonly key: string;
@@ -22,14 +25,17 @@ export interface NewRecord {
 	readonly timestamp: number;
 }
 
+/** A record as it lies in the log. */
 export interface LogRecord extends NewRecord {
 	/** Position in its partition; strictly increasing, gaps allowed (Kafka's transaction markers). */
 	readonly offset: number;
 }
 
+/** A topic that must be there. */
 export interface TopicSpec {
 	/** Letters, digits, `.`, `_`, `-`. */
 	readonly name: string;
+	/** Fixed at creation. */
 	readonly partitions: number;
 	/** Milliseconds a record is kept; undefined: for ever. */
 	readonly retentionMs?: number;
@@ -40,6 +46,7 @@ export interface TopicSpec {
 	readonly compacted?: boolean;
 }
 
+/** How much one read gives, and how long it waits. */
 export interface ReadLimit {
 	/** Most records to return. */
 	readonly maxRecords: number;
@@ -49,7 +56,9 @@ export interface ReadLimit {
 
 /** First offset still kept, and the offset the next record will be at or after. */
 export interface PartitionBounds {
+	/** First offset that is kept. */
 	readonly start: number;
+	/** One behind the newest offset. */
 	readonly end: number;
 }
 
@@ -113,7 +122,9 @@ export type LogHealth =
 export interface ProbeStats {
 	/** Whether the log is left alone after failed ones. */
 	readonly breaker: BreakerState;
+	/** Probes that came back. */
 	succeeded: number;
+	/** Probes that did not. */
 	failed: number;
 	/** Times the log was left alone after failed ones. */
 	opened: number;
@@ -121,6 +132,7 @@ export interface ProbeStats {
 	lastMs: number;
 }
 
+/** The port of a log: append, read, own partitions. Drivers pass one suite of claims; docs/concepts/log.md. */
 export interface Log {
 	/** Driver name, shown to operators and asserted by tests: the backend really in use. */
 	readonly driver: string;

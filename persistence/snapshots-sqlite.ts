@@ -43,12 +43,14 @@ const REPLACED = COLUMNS.split(", ")
 	.map((column) => `${column} = excluded.${column}`)
 	.join(", ");
 
+/** Of SqliteSnapshots. */
 export interface SqliteSnapshotsOptions {
 	readonly directory: string;
 	/** For operators beside a live node. */
 	readonly readOnly?: boolean;
 }
 
+/** Snapshots in one file. */
 export class SqliteSnapshots implements SnapshotStore {
 	readonly #database: Sqlite;
 	readonly #load: Statement;

@@ -4,6 +4,7 @@
  */
 import type { PartitionId } from "./log.ts";
 
+/** A deadline of an actor, as its snapshot keeps it. */
 export interface StoredTimer {
 	readonly id: string;
 	/** Absolute deadline, milliseconds since 1970. */
@@ -14,6 +15,7 @@ export interface StoredTimer {
 	readonly work?: true;
 }
 
+/** What is stored of an actor. */
 export interface StoredSnapshot {
 	readonly address: string;
 	/** Offset of the last record that changed this actor. */
@@ -38,6 +40,7 @@ export interface Checkpoint {
 	readonly watermarks: string;
 }
 
+/** That an actor has a deadline. */
 export interface PendingTimer {
 	readonly address: string;
 	/** Earliest deadline of this actor, milliseconds since 1970. */
@@ -50,6 +53,7 @@ export interface SharedSnapshot extends StoredSnapshot {
 	readonly topic: string;
 }
 
+/** The port of a store of snapshots and checkpoints. */
 export interface SnapshotStore {
 	/** Undefined: none stored. Throws `snapshot.corrupt` (details: address, expected, found checksum). */
 	load(address: string): StoredSnapshot | undefined;

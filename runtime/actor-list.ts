@@ -15,6 +15,7 @@ import { Watermarks } from "./watermarks.ts";
 /** Addresses a page while reading the snapshots. */
 const PAGE_ADDRESSES = 1_000;
 
+/** Which actors to list. Default: all. */
 export interface ActorsFilter {
 	/** Only addresses that start with this. */
 	readonly prefix?: string;
@@ -27,6 +28,7 @@ export interface ActorsFilter {
 	readonly onProgress?: (progress: ScanProgress) => void;
 }
 
+/** An actor as lists show it. */
 export interface ListedActor {
 	readonly address: Address;
 	/** Name of its state; undefined where `problem` says why it is not known. */

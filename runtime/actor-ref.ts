@@ -21,6 +21,7 @@ export const ASK_TIMEOUT_MS_DEFAULT = 30_000;
 /** Characters of an id by which repeats are known. */
 export const ID_CHARACTERS_MAX = 200;
 
+/** Of one message to an actor. */
 export interface TellOptions {
 	/** The same again has no effect. Remembered by the actor: see IDS_REMEMBERED_MAX. */
 	readonly id?: string;
@@ -29,6 +30,7 @@ export interface TellOptions {
 	readonly signal?: AbortSignal;
 }
 
+/** Of one question to an actor. */
 export interface AskOptions {
 	/** Milliseconds. Default: ASK_TIMEOUT_MS_DEFAULT. */
 	readonly timeout?: number;
@@ -37,6 +39,7 @@ export interface AskOptions {
 	readonly signal?: AbortSignal;
 }
 
+/** Which part of a history, by offset. */
 export interface RangeOptions {
 	/** First offset shown. Default: the first kept. */
 	readonly from?: number;
@@ -45,13 +48,16 @@ export interface RangeOptions {
 	readonly signal?: AbortSignal;
 }
 
+/** What a machine has emitted. */
 export interface EmittedEvent {
 	/** Of the message that led to it: to go on after it, follow from the next one. */
 	readonly offset: number;
+	/** Milliseconds since 1970 at which that message was appended. */
 	readonly timestamp: number;
 	readonly event: Event;
 }
 
+/** One actor by its address, from any node. Given by `ref` of a node. */
 export class ActorRef<Machine extends AnyStateMachine = AnyStateMachine> {
 	readonly address: Address;
 	readonly #node: Node;

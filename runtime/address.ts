@@ -10,6 +10,7 @@ export type Address = string;
 /** Characters; keeps keys and error messages readable and indexes small. */
 export const ADDRESS_LENGTH_MAX = 512;
 
+/** `type/id`; several parts of an id are joined by slashes. */
 export function addressOf(type: string, ...id: string[]): Address {
 	return `${type}/${id.join("/")}`;
 }

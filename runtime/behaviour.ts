@@ -10,12 +10,14 @@ import type { Hold } from "./hold.ts";
 import type { Message } from "./message.ts";
 import type { WorkToRun } from "./work.ts";
 
+/** What a message leads to: the next state, and what is to be done once it is in force. */
 export interface Step<State> {
 	readonly state: State;
 	readonly effects: readonly Effect[];
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: a registry holds behaviours of unrelated states
+/** How actors of a type behave, without effects of its own; `defineActor` makes one of a machine. */
 export interface Behaviour<State = any> {
 	/** First part of the addresses of such actors. */
 	readonly type: string;
@@ -62,6 +64,7 @@ export interface Behaviour<State = any> {
 	hold?(state: State): Hold | undefined;
 }
 
+/** By actor type. */
 export type Behaviours = ReadonlyMap<string, Behaviour>;
 
 /** Throws `config.invalid-value` where two have one type: one of them would never be heard. */

@@ -58,6 +58,7 @@ export interface Calendar {
 
 export const EMPTY_CALENDAR: Calendar = { recurring: {}, delays: {}, seenAt: 0 };
 
+/** Parameters of `durableActions.schedule`: an event once, or again and again. */
 export interface ScheduleParams {
 	/** Scheduling the same id again replaces it; `cancel(id)` ends it. */
 	readonly id: string;

@@ -16,6 +16,7 @@ import type { OperatorParts, ScanProgress } from "./operator.ts";
 import { DEAD_LETTERS_TOPIC } from "./topics.ts";
 import { Watermarks } from "./watermarks.ts";
 
+/** Of `checkHistories`. */
 export interface CheckOptions {
 	/** Milliseconds since 1970: only actors with a message since then, and what these messages do. Default: all. */
 	readonly since?: number;
@@ -32,6 +33,7 @@ export interface CheckOptions {
  */
 export type CheckReason = "fails" | "differs" | "migration" | "corrupt";
 
+/** The first place at which an actor would not be what it is. */
 export interface CheckFinding {
 	readonly reason: CheckReason;
 	/** Of the message after which it was found. */
@@ -47,6 +49,7 @@ export interface CheckFinding {
 	readonly after?: unknown;
 }
 
+/** One history that was folded with the new machine. */
 export interface CheckedActor {
 	readonly address: Address;
 	/** `topic/partition` of its mailbox. */

@@ -12,6 +12,7 @@ export interface Clock {
 /** Node's timers take at most 2^31-1 ms; longer delays are cut, and whoever waits looks at the clock again. */
 export const DELAY_MS_MAX = 2 ** 31 - 1;
 
+/** The time of this process. Delays above DELAY_MS_MAX are cut to it. */
 export const systemClock: Clock = {
 	now: () => Date.now(),
 	after(delayMs, callback) {

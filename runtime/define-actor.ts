@@ -53,6 +53,7 @@ export type EffectHandler = (
 	tools: WorkTools,
 ) => unknown;
 
+/** How often something that fails is tried, and when again. */
 export interface Retries {
 	/** Tries, the first one included; past it the failure is the actor's. Default: WORK_ATTEMPTS_DEFAULT. */
 	readonly attempts?: number;
@@ -60,6 +61,7 @@ export interface Retries {
 	readonly backoffMs?: number;
 }
 
+/** Of `defineActor`. */
 export interface ActorOptions<Type extends string, Machine extends AnyStateMachine> {
 	/** First part of the addresses of such actors: letters, digits, `.`, `_`, `-`. */
 	readonly type: Type;
@@ -86,6 +88,7 @@ export interface ActorOptions<Type extends string, Machine extends AnyStateMachi
 	readonly passivateAfter?: number;
 }
 
+/** An actor type as `defineActor` has checked it, for `createNode` and `createMycelog`. */
 export interface ActorDefinition<
 	Type extends string = string,
 	Machine extends AnyStateMachine = AnyStateMachine,

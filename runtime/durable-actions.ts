@@ -10,11 +10,13 @@ import { mustBePlain } from "./machine-behaviour.ts";
 import { isEffectAction, refuseAction } from "./machine-support.ts";
 import type { Event, Message, ReplyTo } from "./message.ts";
 
+/** Parameters of the action `tell`. */
 export interface TellParams {
 	readonly to: Address;
 	readonly event: Event;
 }
 
+/** Parameters of the action `reply`. */
 export interface ReplyParams {
 	/** What the asker gets. */
 	readonly value?: unknown;
@@ -24,6 +26,7 @@ export interface ReplyParams {
 	readonly to?: ReplyTo | undefined;
 }
 
+/** For `setup({ actions: durableActions })`: the effects a machine may ask for, typed. */
 export const durableActions = {
 	/** Append an event to another actor's mailbox. */
 	tell: (_: unknown, _params: TellParams): void => {},

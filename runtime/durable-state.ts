@@ -34,6 +34,7 @@ export const UNBORN: DurableState = {
 /** What a snapshot says of itself. */
 export interface SnapshotForm {
 	readonly type: string;
+	/** Of the definition that wrote it. */
 	readonly version: number;
 	/** Of the machine's structure. */
 	readonly hash: string;

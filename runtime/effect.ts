@@ -11,6 +11,7 @@ export interface Outlet {
 	readonly connection: string;
 }
 
+/** What a transition asks for, as data. Carried out once the message is in force, never in a replay. */
 export type Effect =
 	/** Append a command to another actor's mailbox. */
 	| { readonly type: "tell"; readonly to: Address; readonly event: Event }
@@ -52,6 +53,7 @@ export type Effect =
 	/** Nothing to do but count: the reason is a fixed word, for metrics. */
 	| { readonly type: "drop"; readonly reason: string };
 
+/** How an ask ended. */
 export type ReplyResult =
 	| { readonly ok: true; readonly value: unknown }
 	| { readonly ok: false; readonly error: string };

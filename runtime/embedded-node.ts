@@ -21,6 +21,7 @@ export const STOP_DEADLINE_MS_DEFAULT = 10_000;
 /** How often a node that catches up is asked whether it has, milliseconds. */
 const READY_CHECK_EVERY_MS = 10;
 
+/** Of `createNode`. */
 export interface EmbeddedNodeOptions<Actors extends readonly ActorDefinition[]> {
 	readonly log: Log;
 	readonly snapshots: SnapshotStore;
@@ -46,6 +47,7 @@ export function createNode<const Actors extends readonly ActorDefinition[]>(
 	return new EmbeddedNode(options);
 }
 
+/** A node without a gateway. Made by `createNode`. */
 export class EmbeddedNode<
 	const Actors extends readonly ActorDefinition[] = readonly ActorDefinition[],
 > extends EmbeddedActors<Actors> {

@@ -26,13 +26,17 @@ const RETRY_MS = 1_000;
 /** Events whose newest offset is remembered, so that a repeat is not handled again. */
 const POSITIONS_MAX = 20_000;
 
+/** Of `waitFor` and `waitForLocal`. */
 export interface WaitOptions {
+	/** Milliseconds after which the wait rejects with `event.wait-timeout`. */
 	readonly timeoutMs: number;
 	readonly match?: EventMatch;
 }
 
+/** How an event stands on this node. */
 export interface EventStatus {
 	readonly event: string;
+	/** Handlers of this process. */
 	readonly handlers: number;
 	/** The log has it: every event emitted from now on comes here. */
 	readonly inForce: boolean;
@@ -68,6 +72,7 @@ export class EventOutlets implements LocalOutlets {
 	}
 }
 
+/** Events between the processes that share a log; see docs/reference/event-bus.md. */
 export class EventBus {
 	readonly #node: Node;
 	readonly #logger: Logger;

@@ -5,6 +5,7 @@
 import { MycelogError } from "../persistence/errors.ts";
 import { firstUnplain } from "./plain-data.ts";
 
+/** What JSON can say. */
 export type JsonValue =
 	| null
 	| boolean

@@ -9,6 +9,7 @@ import type { Logger } from "./logger.ts";
 /** Events that wait for one handler to be done with those before; past it they are dropped for it, counted and logged. */
 export const HANDLER_QUEUE_EVENTS_MAX = 10_000;
 
+/** What a handler hears beside the data. */
 export interface EventInfo {
 	readonly event: string;
 	/** Id of the node that emitted it. */

@@ -26,6 +26,7 @@ export interface HistoryFilter {
 	readonly outcome?: HistoryOutcome | undefined;
 }
 
+/** Which part of a history, and how it is read. */
 export interface HistoryOptions extends HistoryFilter {
 	/** First offset shown (inclusive). Default: the first kept. */
 	readonly from?: number | undefined;
@@ -48,7 +49,9 @@ export interface HistoryOptions extends HistoryFilter {
  */
 export type HistoryOutcome = "folded" | "passed" | "repeat" | "failed";
 
+/** One message of an actor, with what it did. */
 export interface HistoryEntry {
+	/** In its partition. */
 	readonly offset: number;
 	/** Milliseconds since 1970 at which it was appended. */
 	readonly timestamp: number;

@@ -2,6 +2,7 @@
 
 type LogLine = (fields: Readonly<Record<string, unknown>>, message: string) => void;
 
+/** Where a node writes what happens: fields first, as pino takes them. Fields hold no secrets. */
 export interface Logger {
 	readonly debug: LogLine;
 	readonly info: LogLine;

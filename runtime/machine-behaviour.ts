@@ -18,12 +18,16 @@ export interface EventMeta {
 	readonly address: string;
 	readonly from: string | undefined;
 	readonly replyTo: Message["replyTo"];
+	/** Of the message, in its partition. */
 	readonly offset: number;
+	/** Milliseconds since 1970 at which the message was appended. */
 	readonly timestamp: number;
 }
 
+/** Of `machineBehaviour`. */
 export interface MachineBehaviourOptions {
 	readonly type: string;
+	/** Raised when stored states mean something else. */
 	readonly version: number;
 	readonly topic: string;
 	readonly machine: AnyStateMachine;
@@ -34,6 +38,7 @@ export interface MachineBehaviourOptions {
 	readonly claimLostType?: string;
 }
 
+/** A behaviour of a machine as it is, without what `defineActor` adds. Throws `actor.unsupported-machine`. */
 export function machineBehaviour(options: MachineBehaviourOptions): Behaviour<AnyMachineSnapshot> {
 	const { type } = options;
 	refuseUnsupported(type, options.machine);

@@ -49,6 +49,7 @@ export interface Origin {
 	readonly minor: number;
 }
 
+/** A message that is not in the log yet. */
 export interface Draft {
 	readonly to: Address;
 	readonly kind: MessageKind;
@@ -67,7 +68,9 @@ export interface Draft {
 	readonly eventVersion?: number | undefined;
 }
 
+/** A message as it lies in a mailbox. */
 export interface Message extends Draft {
+	/** In its partition. */
 	readonly offset: number;
 	/** Milliseconds since 1970 at which it was appended. */
 	readonly timestamp: number;
@@ -165,6 +168,7 @@ const decoder = new Decoder();
 const NO_FIELDS = 0x80;
 const EMPTY_BODY: Uint8Array = Uint8Array.of(NO_FIELDS);
 
+/** As msgpack, the form of commands, queries and timers. */
 export function encodeBody(event: Event): Uint8Array {
 	if (isTypeAlone(event)) return EMPTY_BODY;
 	const { type: _, ...fields } = event;

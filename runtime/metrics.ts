@@ -4,11 +4,15 @@
  */
 import { Latency } from "./latency.ts";
 
+/** Counts since the start of the process. */
 export interface RuntimeMetrics {
 	/** Records folded or passed on, by kind. */
 	command: number;
+	/** Records, as for `command`. */
 	query: number;
+	/** Records, as for `command`. */
 	frame: number;
+	/** Records, as for `command`. */
 	timer: number;
 	/** Records dropped as seen before. */
 	duplicates: number;
@@ -22,17 +26,25 @@ export interface RuntimeMetrics {
 	lateReplies: number;
 	/** Messages for a socket of a node that is gone; they wait in the mailbox for the client's return. */
 	strandedDeliveries: number;
+	/** Written. */
 	checkpoints: number;
+	/** By checkpoints. */
 	snapshotsWritten: number;
+	/** Folded from the log because what was stored could not be used. */
 	snapshotsRebuilt: number;
 	/** From a record's append to its actor having handled it; of partitions that have caught up. */
 	readonly processing: Latency;
 	/** Times the processes that share the log changed, and partitions got or let go of. */
 	rebalances: number;
+	/** Times a partition became this node's. */
 	partitionsAssigned: number;
+	/** Times one was given to another node in order. */
 	partitionsHandedOver: number;
+	/** Times one was taken away without a hand-over. */
 	partitionsLost: number;
+	/** Actors brought into memory. */
 	activations: number;
+	/** Actors that left memory because nothing came. */
 	passivations: number;
 	/** Outputs appended to other mailboxes. */
 	outputs: number;

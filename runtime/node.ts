@@ -37,6 +37,7 @@ import { Tracing } from "./tracing.ts";
 /** How long a message from outside may wait for the log's acknowledgement, milliseconds. */
 export const SUBMIT_DEADLINE_MS = 10_000;
 
+/** Of a Node; `createNode` has defaults for most. */
 export interface NodeOptions {
 	/** Stable over restarts, unique in the cluster; letters, digits, `.`, `_`, `-`. */
 	readonly id: string;
@@ -45,11 +46,13 @@ export interface NodeOptions {
 	readonly log: Log;
 	readonly snapshots: SnapshotStore;
 	readonly behaviours: readonly Behaviour[];
+	/** Of the mailbox topics; fixed when a log is first opened. */
 	readonly partitions: number;
 	readonly outlets: LocalOutlets;
 	readonly logger: Logger;
 	/** Several nodes share the log: read the own node topic for replies and deliveries from them. */
 	readonly cluster: boolean;
+	/** Milliseconds that messages of clients are kept. Default: CLIENTS_RETENTION_MS_DEFAULT. */
 	readonly clientsRetentionMs?: number;
 	/** See PartitionParts. Default: false. */
 	readonly acceptLostRecords?: boolean;
@@ -62,8 +65,10 @@ export interface NodeOptions {
 	readonly random?: () => number;
 }
 
+/** Of a question to an address. */
 export interface AskOptions {
 	readonly kind: "command" | "query";
+	/** Milliseconds for the answer; then `actor.ask-timeout`. */
 	readonly timeoutMs: number;
 	readonly from?: Address;
 	readonly facts?: Readonly<Record<string, string>> | undefined;
@@ -82,6 +87,7 @@ export class RefusedError extends Error {
 	override readonly name = "RefusedError";
 }
 
+/** The runtime of one process: its share of the partitions, what waits for answers, and the way into the log. */
 export class Node implements PartitionOwner {
 	readonly name: NodeName;
 	readonly log: Log;

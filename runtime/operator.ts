@@ -33,9 +33,11 @@ export interface Mailbox {
 	readonly behaviour: Behaviour;
 }
 
+/** How far a look at a history is. */
 export interface ScanProgress {
 	/** Offsets of the mailbox's partition looked at so far, of all that will be. */
 	readonly scanned: number;
+	/** Offsets of that partition that will be looked at. */
 	readonly total: number;
 }
 

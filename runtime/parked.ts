@@ -15,6 +15,7 @@ import { DEAD_LETTERS_TOPIC } from "./topics.ts";
 /** Ids of newest letters, of one partition, among which a repeat is known. */
 export const LETTERS_KNOWN_MAX = 10_000;
 
+/** A dead letter with its place among them. */
 export interface ParkedLetter extends DeadLetter {
 	/** Milliseconds since 1970 at which it was parked. */
 	readonly parkedAt: number;
@@ -22,6 +23,7 @@ export interface ParkedLetter extends DeadLetter {
 	readonly position: readonly number[];
 }
 
+/** Which dead letters, and whether to go on with new ones. */
 export interface ParkedOptions {
 	/** Of one actor only. */
 	readonly address?: Address;

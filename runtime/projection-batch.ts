@@ -8,8 +8,10 @@ import { type Event, eventOf, eventVersionOf, type Message, messageOf } from "./
 import { type Place, positionText } from "./projection-positions.ts";
 import { Watermarks } from "./watermarks.ts";
 
+/** One message as a handler gets it. */
 export interface ProjectedRecord {
 	readonly address: Address;
+	/** In the partition of its actor's mailbox. */
 	readonly offset: number;
 	/** Milliseconds since 1970 at which it was appended. */
 	readonly timestamp: number;
@@ -22,6 +24,7 @@ export interface ProjectedRecord {
 	readonly from: Address | undefined;
 }
 
+/** Records of one partition, in order, for one call of a handler. */
 export interface ProjectionBatch {
 	/** Of the actors' mailboxes; records of one actor are always in the same one. */
 	readonly partition: number;

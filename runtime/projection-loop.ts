@@ -27,6 +27,7 @@ export const POSITION_STORED_EVERY_RECORDS = 10_000;
 /** Before the log is asked again that did not answer, milliseconds. */
 const LOG_RETRY_MS = 1_000;
 
+/** Of `node.project`. */
 export interface ProjectionOptions {
 	/** Its place is stored under this: 1 to 100 letters, digits, `.`, `_`, `-`. */
 	readonly name: string;

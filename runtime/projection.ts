@@ -11,6 +11,7 @@ import {
 	type ProjectionParts,
 } from "./projection-loop.ts";
 
+/** How far a read model is on this node. */
 export interface ProjectionStatus {
 	/** `failed`: the handler has had its tries; `resume` tries again. */
 	readonly state: "running" | "paused" | "failed" | "stopped";
@@ -27,11 +28,13 @@ export interface ProjectionStatus {
 		/** Offsets between the two. */
 		readonly lag: number;
 	}[];
+	/** Offsets of all partitions together. */
 	readonly lag: number;
 }
 
 const NAME = /^[A-Za-z0-9._-]{1,100}$/;
 
+/** A read model under way. Made by `node.project`. */
 export class Projection {
 	readonly name: string;
 	readonly #parts: ProjectionParts;

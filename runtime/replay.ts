@@ -17,6 +17,7 @@ import {
 	type ScanProgress,
 } from "./operator.ts";
 
+/** Of `replay`. */
 export interface ReplayOptions {
 	/** Last offset folded (inclusive). Default: the newest at the time of the call. */
 	readonly to?: number | undefined;
@@ -25,6 +26,7 @@ export interface ReplayOptions {
 	readonly onProgress?: (progress: ScanProgress) => void;
 }
 
+/** An actor as its history makes it. */
 export interface Replay {
 	readonly address: Address;
 	/** `topic/partition` of its mailbox. */
@@ -37,7 +39,9 @@ export interface Replay {
 	readonly begun: number | undefined;
 	/** Commands and timers folded, of which `repeats` were dropped and `failed` threw. */
 	readonly records: number;
+	/** Records dropped as seen before. */
 	readonly repeats: number;
+	/** Records that the behaviour threw at. */
 	readonly failed: number;
 	/** Name of the state. */
 	readonly state: string;

@@ -3,8 +3,11 @@
  */
 import type { PartitionId, TopicSpec } from "../persistence/log.ts";
 
+/** Mailboxes of workspaces, and of an embedder's actors. */
 export const ACTORS_TOPIC = "actors";
+/** Mailboxes of clients, whose messages are kept for a short time. */
 export const CLIENTS_TOPIC = "clients";
+/** What failed for good. */
 export const DEAD_LETTERS_TOPIC = "dead-letters";
 
 /** Default number of partitions of the mailbox topics; fixed when a log is first opened. */
@@ -16,6 +19,7 @@ export const NODE_RETENTION_MS = 3_600_000;
 
 export const MAILBOX_TOPICS = [ACTORS_TOPIC, CLIENTS_TOPIC] as const;
 
+/** What a log must have for a node. Milliseconds for the clients' messages. */
 export function mailboxTopics(partitions: number, clientsRetentionMs: number): TopicSpec[] {
 	return [
 		{ name: ACTORS_TOPIC, partitions },

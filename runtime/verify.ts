@@ -37,6 +37,7 @@ interface VerificationBase {
  */
 export type Mismatch = "corrupt" | "differs" | "missing" | "version" | "trimmed";
 
+/** What a comparison of a stored snapshot with a fold of the log gave. */
 export type Verification =
 	| (VerificationBase & {
 			readonly ok: true;
@@ -51,6 +52,7 @@ export type Verification =
 			readonly folded?: unknown;
 	  });
 
+/** Of `verify` and `rebuild`. */
 export interface VerifyOptions {
 	readonly onProgress?: (progress: ScanProgress) => void;
 }
@@ -110,6 +112,7 @@ export function judged(
 	return { ...base, ok: false, reason, path, stored: left, folded: right };
 }
 
+/** Whether a fresh snapshot was written, or why none was. */
 export type Rebuild =
 	| { readonly written: true; readonly address: Address; readonly offset: number; readonly state: string }
 	/** Nothing is stored for the partition yet: the next start folds it from the log anyway. */

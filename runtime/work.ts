@@ -27,6 +27,7 @@ export const WORK_SENT = "mycelog.sent";
 /** The fact that names the work an event was sent by. */
 export const WORK_FACT = "work";
 
+/** What an effect is given beside its parameters. */
 export interface WorkTools {
 	/** The same whenever this piece of work runs, for the other side to know a repeat by. */
 	readonly key: string;

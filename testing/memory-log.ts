@@ -197,6 +197,7 @@ export class MemoryStorage {
 	}
 }
 
+/** Of a MemoryLog. */
 export interface MemoryLogOptions {
 	/** Default: 1,000,000. */
 	readonly maxRecordBytes?: number;
@@ -206,9 +207,11 @@ export interface MemoryLogOptions {
 	readonly clock?: Clock;
 }
 
+/** A log in memory: one process's connection to a MemoryStorage. */
 export class MemoryLog implements Log {
 	readonly driver = "memory";
 	readonly addresses = ["memory"];
+	/** Bytes of one record. */
 	readonly maxRecordBytes: number;
 	readonly storage: MemoryStorage;
 	fault: Fault = () => {};

@@ -22,6 +22,7 @@ interface Row {
 
 const NOTHING: Contents = { rows: new Map(), checkpoints: new Map(), followed: new Map() };
 
+/** A disk in memory: what is stored on it outlives the processes that open it. */
 export class MemorySnapshots {
 	#now: Contents = NOTHING;
 	readonly #before: Contents[] = [];

@@ -55,6 +55,7 @@ export interface Outcome<Actors extends readonly ActorDefinition[]> {
 	readonly answered: number;
 }
 
+/** Of `simulate`. */
 export interface SimulateOptions<Actors extends readonly ActorDefinition[]> {
 	readonly actors: Actors;
 	/** One operation of the outside; called as often as `operations` says, at moments drawn by chance. */

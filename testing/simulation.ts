@@ -24,11 +24,15 @@ const STOP_MS = 20_000;
 /** A node that others have given up on hears of it after so long at most. */
 const DEAF_MS_MAX = 8_000;
 
+/** What became of one seed. */
 export interface SimulationReport {
+	/** All chance comes from it. */
 	readonly seed: number;
 	/** How often each fault happened. */
 	readonly faults: Readonly<Record<string, number>>;
+	/** Operations of the outside. */
 	readonly operations: number;
+	/** Records in the log at the end. */
 	readonly records: number;
 	/** What did not hold. */
 	readonly problems: readonly string[];
@@ -38,12 +42,15 @@ export interface SimulationReport {
 export interface SimulationWork {
 	/** Plan operations until `end`. */
 	begin(end: number): void;
+	/** Begun so far. */
 	readonly operations: number;
 	/** Operations without an outcome yet. */
 	readonly underWay: number;
 }
 
+/** Of a Simulation. */
 export interface SimulationOptions<Work extends SimulationWork> {
+	/** All chance comes from it. */
 	readonly seed: number;
 	readonly behaviours: readonly Behaviour[];
 	/** Whether anything goes wrong. Default: as the seed says. */
@@ -61,12 +68,15 @@ export interface SimulatedHost {
 	boots: number;
 }
 
+/** A cluster in one process, its time and its troubles. */
 export class Simulation<Work extends SimulationWork = SimulationWork> {
+	/** All chance comes from it. */
 	readonly seed: number;
 	readonly behaviours: readonly Behaviour[];
 	readonly random: Random;
 	readonly time = new VirtualTime();
 	readonly storage = new MemoryStorage();
+	/** Of the mailbox topics. */
 	readonly partitions: number;
 	readonly hosts: readonly SimulatedHost[];
 	readonly problems: string[] = [];

@@ -11,6 +11,7 @@ interface Deadline {
 	cancelled: boolean;
 }
 
+/** A clock that a test moves. */
 export class VirtualTime implements Clock {
 	#now: number;
 	#order = 0;
