@@ -16,8 +16,8 @@ export interface Step<State> {
 	readonly effects: readonly Effect[];
 }
 
-// biome-ignore lint/suspicious/noExplicitAny: a registry holds behaviours of unrelated states
 /** How actors of a type behave, without effects of its own; `defineActor` makes one of a machine. */
+// biome-ignore lint/suspicious/noExplicitAny: a registry holds behaviours of unrelated states
 export interface Behaviour<State = any> {
 	/** First part of the addresses of such actors. */
 	readonly type: string;
