@@ -17,16 +17,20 @@ const STACK_CHARACTERS_MAX = 4_000;
  */
 export const LETTER_LINES_A_SECOND_MAX = 20;
 
+/** A message, or an effect of one, that failed for good. The message itself stays where it is in the log. */
 export interface DeadLetter {
 	/** The same each time a re-fold parks the record again: a reader takes the first and drops the others. */
 	readonly id: string;
 	readonly topic: string;
+	/** Of the message, in `topic`. */
 	readonly partition: number;
+	/** Of the message, in its partition. */
 	readonly offset: number;
 	readonly address: string;
 	readonly type: string;
 	readonly cause: string;
 	readonly stack?: string;
+	/** Tries that failed, the first one included. */
 	readonly attempts: number;
 	/** The record itself was handled; what failed is this one of its effects. */
 	readonly output?: number;
