@@ -1,4 +1,5 @@
 /** The operator's routes on a live node: who may ask, what is answered, and that wrong input changes nothing. */
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { type Answer, type OperatorStage, operatorStage, shelf } from "../kit/operator-stage.ts";
 import { RawClient } from "../kit/raw-client.ts";
@@ -352,4 +353,11 @@ test("the routes are described with the token they need", async () => {
 	const overview = description.paths["/operator/api/overview"].get;
 	expect(overview).toMatchObject({ tags: ["operator"], security: [{ token: [] }] });
 	expect(description.paths["/operator/api/dead-letters/retry"].post.requestBody).toBeDefined();
+	const page = readFileSync(new URL("../../docs/reference/http.md", import.meta.url), "utf8");
+	const operators = page.slice(page.indexOf("## Operators"), page.indexOf("## Rates"));
+	const told = [...operators.matchAll(/^\| (`[a-z/`, -]+`) \|/gm)].flatMap(
+		([, names = ""]) => names.match(/[a-z/-]+/g) ?? [],
+	);
+	const served = Object.keys(description.paths).filter((path) => path.startsWith("/operator/api/"));
+	expect(told.map((name) => `/operator/api/${name}`).sort()).toEqual(served.sort());
 });
