@@ -19,6 +19,8 @@ import { kafkaRaw } from "./kafka-raw.ts";
 import { machineLine } from "./machine.ts";
 import { manager } from "./manager.ts";
 import { reportOf, tableOf } from "./report.ts";
+import { restore } from "./restore.ts";
+import { sleepers } from "./sleepers.ts";
 import { start } from "./start.ts";
 import { tells } from "./tells.ts";
 
@@ -34,6 +36,8 @@ const BENCHMARKS: readonly Benchmark[] = [
 	failover,
 	manager,
 	tells,
+	sleepers,
+	restore,
 ];
 const ROUNDS_DEFAULT = 3;
 const ROUNDS_MAX = 100;

@@ -63,6 +63,16 @@ const TARGETS: readonly Target[] = [
 	failover("takeover after 1.5 s", "kill -9: first record", 2_500),
 	failover("takeover after 1.5 s", "kill -9: slowest of a round", 5_000),
 	failover("warm standby", "kill -9: after detection, 10,000 actors", 500),
+	sleepers("resident memory, all asleep", 300 * 1024, "KB"),
+	sleepers("first message: p99", 20, "ms"),
+	{
+		benchmark: "restore",
+		variant: "embedded (power)",
+		metric: "all answered",
+		bound: "≤",
+		value: 5_000,
+		unit: "ms",
+	},
 	{ benchmark: "tells", variant: "in-memory log", metric: "messages", bound: "≥", value: 50_000, unit: "/s" },
 	{
 		benchmark: "tells",
@@ -89,4 +99,8 @@ function call(variant: string, metric: string, bound: "≤" | "≥", value: numb
 
 function failover(variant: string, metric: string, value: number): Target {
 	return { benchmark: "failover", variant, metric, bound: "≤", value, unit: "ms" };
+}
+
+function sleepers(metric: string, value: number, unit: Unit): Target {
+	return { benchmark: "sleepers", variant: "embedded (power)", metric, bound: "≤", value, unit };
 }
