@@ -1,6 +1,9 @@
 /** The public surface of the persistence layer. Owns nothing. */
-export { Appender, type AppenderStats, type AppendOptions } from "./appender.ts";
+export { Appender, type AppenderStats, type AppenderTime, type AppendOptions } from "./appender.ts";
+export type { BreakerState } from "./breaker.ts";
 export { ERROR_CATALOGUE, type ErrorCode, MycelogError } from "./errors.ts";
+export type { KafkaClient } from "./kafka-client.ts";
+export type { KafkaSecurity } from "./kafka-security.ts";
 export type * from "./log.ts";
 export { partitionName } from "./log.ts";
 export { KafkaLog, type KafkaLogOptions } from "./log-kafka.ts";

@@ -32,6 +32,7 @@ export { durableActions, type ReplyParams, type TellParams } from "./durable-act
 export type { OnMismatch } from "./durable-behaviour.ts";
 export type { SnapshotForm, StoredMachine } from "./durable-state.ts";
 export type { Effect, Outlet, ReplyResult } from "./effect.ts";
+export { EmbeddedActors } from "./embedded-actors.ts";
 export { createNode, EmbeddedNode, type EmbeddedNodeOptions } from "./embedded-node.ts";
 export { EVENT_BEHAVIOURS } from "./event-actors.ts";
 export { EventBus, EventOutlets, type EventStatus, type WaitOptions } from "./event-bus.ts";
@@ -39,12 +40,23 @@ export type { EventData, JsonValue } from "./event-data.ts";
 export type { EventHandler, EventInfo, EventMatch } from "./event-handlers.ts";
 export type { OnFailure } from "./failures.ts";
 export { type HistoryEntry, type HistoryOptions, type HistoryOutcome, history } from "./history.ts";
-export type { Logger } from "./logger.ts";
+export type { Hold } from "./hold.ts";
+export type { Latency } from "./latency.ts";
+export type { Logger, LogLine } from "./logger.ts";
 export { type EventMeta, type MachineBehaviourOptions, machineBehaviour } from "./machine-behaviour.ts";
-export { type Draft, type Event, encodeBody, eventOf, type Message, type MessageKind } from "./message.ts";
+export {
+	type Draft,
+	type Event,
+	encodeBody,
+	eventOf,
+	type Message,
+	type MessageKind,
+	type Origin,
+	type ReplyTo,
+} from "./message.ts";
 export type { RuntimeMetrics } from "./metrics.ts";
-export { type AskOptions, Node, type NodeOptions, RefusedError } from "./node.ts";
-export { mailboxOf, type OperatorParts, type ScanProgress } from "./operator.ts";
+export { type AskOptions, type Expectation, Node, type NodeOptions, RefusedError } from "./node.ts";
+export { type Mailbox, mailboxOf, type OperatorParts, type ScanProgress } from "./operator.ts";
 export type { ParkedLetter, ParkedOptions } from "./parked.ts";
 export type { LocalOutlets } from "./partition-effects.ts";
 export { Projection, type ProjectionStatus } from "./projection.ts";
@@ -65,5 +77,6 @@ export {
 	type Verification,
 	type VerifyOptions,
 	verify,
+	type WithSnapshots,
 } from "./verify.ts";
-export type { WorkTools } from "./work.ts";
+export type { WorkTools, WorkToRun } from "./work.ts";
