@@ -3,7 +3,7 @@ export { Appender, type AppenderStats, type AppenderTime, type AppendOptions } f
 export type { BreakerState } from "./breaker.ts";
 export { ERROR_CATALOGUE, type ErrorCode, MycelogError } from "./errors.ts";
 export type { KafkaClient } from "./kafka-client.ts";
-export type { KafkaSecurity } from "./kafka-security.ts";
+export type { KafkaSasl, KafkaSecurity, KafkaTls } from "./kafka-security.ts";
 export type * from "./log.ts";
 export { partitionName } from "./log.ts";
 export { KafkaLog, type KafkaLogOptions } from "./log-kafka.ts";

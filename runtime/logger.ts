@@ -1,6 +1,7 @@
 /** The part of pino's logger that the runtime uses; embedders pass their own. Owns nothing else. */
 
-type LogLine = (fields: Readonly<Record<string, unknown>>, message: string) => void;
+/** Fields first, then words. */
+export type LogLine = (fields: Readonly<Record<string, unknown>>, message: string) => void;
 
 /** Where a node writes what happens: fields first, as pino takes them. Fields hold no secrets. */
 export interface Logger {
