@@ -51,7 +51,9 @@ export interface AppenderStats {
 	expired: number;
 }
 
+/** Time and chance, so that tests can have their own. */
 export interface AppenderTime {
+	/** Milliseconds since 1970. */
 	now(): number;
 	/** Run once after `delayMs`; returns a function that cancels it. */
 	after(delayMs: number, callback: () => void): () => void;

@@ -6,6 +6,7 @@ import { PlatformaticCluster } from "./kafka-client-platformatic.ts";
 import type { ClusterOptions, KafkaCluster } from "./kafka-cluster.ts";
 
 export const KAFKA_CLIENTS = ["kafkajs", "platformatic"] as const;
+/** The library that speaks to Kafka. */
 export type KafkaClient = (typeof KAFKA_CLIENTS)[number];
 
 /** What takes its time when it is first used: not part of any deadline. */

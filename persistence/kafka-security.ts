@@ -6,6 +6,7 @@
 export const SASL_MECHANISMS = ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] as const;
 export type SaslMechanism = (typeof SASL_MECHANISMS)[number];
 
+/** Whom to trust, and what to show. */
 export interface KafkaTls {
 	/** Certificates of authorities, PEM; without: those that Node trusts. */
 	readonly ca?: string;
@@ -14,12 +15,14 @@ export interface KafkaTls {
 	readonly key?: string;
 }
 
+/** Who logs in; the password is never logged. */
 export interface KafkaSasl {
 	readonly mechanism: SaslMechanism;
 	readonly username: string;
 	readonly password: string;
 }
 
+/** How connections are protected. */
 export interface KafkaSecurity {
 	/** Without: plain connections. */
 	readonly tls?: KafkaTls;

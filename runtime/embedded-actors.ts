@@ -33,6 +33,7 @@ type MachineOf<Actors extends readonly ActorDefinition[], Type> = Extract<
 	{ readonly type: Type }
 >["machine"];
 
+/** Calls that a node with a gateway and one without have alike. */
 export class EmbeddedActors<const Actors extends readonly ActorDefinition[] = readonly ActorDefinition[]> {
 	/** The runtime below, for metrics, health and operators. */
 	readonly node: Node;

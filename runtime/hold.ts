@@ -11,8 +11,11 @@ export const HELD_MESSAGES_MAX = 1_000;
 /** Bytes of their bodies together; the same past it. */
 export const HELD_BYTES_MAX = 4 * 1024 * 1024;
 
+/** A message that a paused actor keeps. */
 export interface HeldMessage {
+	/** In its partition. */
 	readonly offset: number;
+	/** Milliseconds since 1970 at which it was appended. */
 	readonly timestamp: number;
 	readonly headers: Readonly<Record<string, string>>;
 	/** Base64. */
@@ -21,6 +24,7 @@ export interface HeldMessage {
 	readonly repeats?: readonly ReplyTo[];
 }
 
+/** Why and since when an actor is paused, and what it keeps. */
 export interface Hold {
 	/** Since when, milliseconds since 1970. */
 	readonly since: number;

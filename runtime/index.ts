@@ -40,7 +40,6 @@ export type { EventData, JsonValue } from "./event-data.ts";
 export type { EventHandler, EventInfo, EventMatch } from "./event-handlers.ts";
 export type { OnFailure } from "./failures.ts";
 export { type HistoryEntry, type HistoryOptions, type HistoryOutcome, history } from "./history.ts";
-export type { HistoryIndex } from "./history-index.ts";
 export type { HeldMessage, Hold } from "./hold.ts";
 export type { Latency } from "./latency.ts";
 export type { Logger, LogLine } from "./logger.ts";

@@ -8,9 +8,11 @@ export const LATENCY_CLASSES_MS = [
 	1, 2, 5, 10, 25, 50, 100, 250, 500, 1_000, 2_500, 5_000, 10_000, 30_000,
 ] as const;
 
+/** A histogram. */
 export class Latency {
 	/** One more than there are bounds. */
 	readonly counts = new Array<number>(LATENCY_CLASSES_MS.length + 1).fill(0);
+	/** Times observed. */
 	count = 0;
 	sumMs = 0;
 

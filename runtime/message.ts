@@ -45,7 +45,9 @@ export interface ReplyTo {
  */
 export interface Origin {
 	readonly source: string;
+	/** Of an output: the offset that caused it. */
 	readonly major: number;
+	/** Of an output: its index among those of that record. */
 	readonly minor: number;
 }
 

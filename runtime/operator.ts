@@ -28,6 +28,7 @@ export interface WritableParts extends OperatorParts {
 	readonly append: (draft: Draft) => Promise<number>;
 }
 
+/** Where the messages of an actor lie, and who folds them. */
 export interface Mailbox {
 	readonly partition: PartitionId;
 	readonly behaviour: Behaviour;

@@ -57,6 +57,7 @@ export interface VerifyOptions {
 	readonly onProgress?: (progress: ScanProgress) => void;
 }
 
+/** With snapshots to compare with. */
 export type WithSnapshots = OperatorParts & { readonly snapshots: SnapshotStore };
 
 /** Rejects with `actor.not-found` where neither the log nor the snapshots know the actor. */

@@ -43,6 +43,7 @@ export interface WorkCode {
 	readonly run?: (input: unknown, tools: WorkTools) => unknown;
 }
 
+/** A promise, a callback or an effect that an actor's state asks for. */
 export interface WorkToRun extends WorkCode {
 	/** Session of the work: also its key. */
 	readonly session: string;

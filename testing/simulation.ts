@@ -60,11 +60,13 @@ export interface SimulationOptions<Work extends SimulationWork> {
 	readonly checks: (simulation: Simulation<Work>) => Promise<readonly string[]>;
 }
 
+/** One machine of the cluster: its disk, and the process that runs on it. */
 export interface SimulatedHost {
 	readonly id: string;
 	readonly disk: MemorySnapshots;
 	readonly skewMs: number;
 	process: SimulatedProcess | undefined;
+	/** Processes started so far. */
 	boots: number;
 }
 
