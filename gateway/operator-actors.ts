@@ -1,27 +1,21 @@
 /**
  * Operators' questions about actors: which there are, what one is now, was then, and how it came there. Owns the pages and
- * the view of one actor; folding is the runtime's, and nothing here changes anything.
+ * their form; one actor is operator-actor-view.ts, folding is the runtime's, and nothing here changes anything.
  */
 import { partitionName } from "../persistence/log.ts";
-import type { StoredTimer } from "../persistence/snapshots.ts";
-import type { Actor } from "../runtime/actor.ts";
 import { actors } from "../runtime/actor-list.ts";
 import { type Address, typeOf } from "../runtime/address.ts";
-import type { Behaviour } from "../runtime/behaviour.ts";
-import { activeStates, chartOf } from "../runtime/chart.ts";
 import { type HistoryEntry, history } from "../runtime/history.ts";
-import type { Hold } from "../runtime/hold.ts";
 import { newestMessages } from "../runtime/message-list.ts";
 import { mailboxOf } from "../runtime/operator.ts";
 import { replay } from "../runtime/replay.ts";
+import { activeIn, actorView, timerView } from "./operator-actor-view.ts";
 import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
 import type { Query } from "./operator-input.ts";
 
 /** Entries of one page, and how many if nobody says. */
 export const PAGE_ENTRIES_MAX = 1_000;
 const PAGE_ENTRIES_DEFAULT = 100;
-/** Messages of a paused actor that are named. */
-const HELD_NAMED_MAX = 100;
 
 const OF_ADDRESS = { address: "the actor: type/id" } as const;
 
@@ -40,7 +34,7 @@ export function addActorQuestions(routes: OperatorRoutes, context: OperatorConte
 		(query) => actorPage(context, query),
 	);
 	routes.question("actor", "One actor as it is now, with its statechart", OF_ADDRESS, (query) =>
-		actorNow(context, query.needed("address")),
+		actorView(context, query.needed("address")),
 	);
 	routes.question(
 		"state",
@@ -89,54 +83,6 @@ async function actorPage({ reading }: OperatorContext, query: Query): Promise<un
 		found.push({ ...actor, type: typeOf(actor.address) });
 	}
 	return { actors: found };
-}
-
-/** From the memory of this node where it has the actor, else folded from the log. */
-async function actorNow({ node, reading }: OperatorContext, address: Address): Promise<unknown> {
-	const { behaviour, partition } = mailboxOf(reading, address);
-	const live = await node.actor(address);
-	const now = live && live.offset >= 0 ? ofLive(live) : await replay(reading, address);
-	const { offset, state, value, timers } = now;
-	const hold = behaviour.hold?.(behaviour.decode(JSON.stringify(value)));
-	return {
-		address,
-		type: behaviour.type,
-		partition: partitionName(partition),
-		offset,
-		state,
-		value,
-		timers: timers.map(timerView),
-		...(hold ? { hold: holdView(hold) } : undefined),
-		pausable: behaviour.hold !== undefined,
-		...chartView(behaviour, value),
-	};
-}
-
-function ofLive({ behaviour, state, offset, timers }: Actor) {
-	const value: unknown = JSON.parse(behaviour.encode(state));
-	return { offset, state: behaviour.describe(state), value, timers: [...timers] };
-}
-
-function chartView(behaviour: Behaviour, value: unknown) {
-	const { machine } = behaviour;
-	return machine && { chart: { ...chartOf(machine), active: activeIn(behaviour, value) } };
-}
-
-/** Ids in the chart of the states that a plain state is in. */
-function activeIn(behaviour: Behaviour, value: unknown): readonly string[] {
-	const place = behaviour.place?.(value);
-	return behaviour.machine && place !== undefined ? activeStates(behaviour.machine, place) : [];
-}
-
-function timerView({ id, at, event, work }: StoredTimer) {
-	return { id, at, event: JSON.parse(event) as unknown, ...(work ? { work } : undefined) };
-}
-
-function holdView({ since, cause, failed, held }: Hold) {
-	const named = held.slice(0, HELD_NAMED_MAX).map(({ offset, timestamp, headers }) => {
-		return { offset, timestamp, type: headers["~t"] ?? "" };
-	});
-	return { since, cause, failed, held: held.length, messages: named };
 }
 
 async function historyPage({ reading }: OperatorContext, query: Query): Promise<unknown> {

@@ -4,9 +4,13 @@
  */
 
 import { mustExist } from "../runtime/actor-exists.ts";
+import type { Address } from "../runtime/address.ts";
 import { INTERVENTIONS, type Intervention } from "../runtime/failures.ts";
+import { type LetterOutcome, letterId, outcomeRecord } from "../runtime/letter-outcomes.ts";
+import { SUBMIT_DEADLINE_MS } from "../runtime/node.ts";
 import { mailboxOf } from "../runtime/operator.ts";
 import { HttpError } from "./http-exchange.ts";
+import { type ActorNow, actorNow } from "./operator-actor-view.ts";
 import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
 
 /** How long the actor may take to answer, milliseconds. */
@@ -19,17 +23,43 @@ const SUMMARIES: Readonly<Record<Intervention, string>> = {
 	retry: "Try the message that failed once more, and go on if it is taken",
 };
 
-export function addInterventions(routes: OperatorRoutes, { node, reading }: OperatorContext): void {
+export function addInterventions(routes: OperatorRoutes, context: OperatorContext): void {
+	const { node, reading } = context;
 	for (const [name, summary] of Object.entries(SUMMARIES)) {
-		routes.command(`actor/${name}`, summary, ["address", "why"], async (fields, { by }) => {
+		const what = name as Intervention;
+		routes.command(`actor/${what}`, summary, ["address", "why"], async (fields, { by }) => {
 			const address = fields.needed("address");
 			const why = fields.why();
 			const { behaviour } = mailboxOf(reading, address);
 			if (!behaviour.hold) throw new HttpError(409, `actors of type ${behaviour.type} cannot be paused`);
 			await mustExist(reading, address);
-			const event = { type: INTERVENTIONS[name as Intervention], by: by.user.id, why };
+			const failed = failedAt(await actorNow(context, address));
+			const event = { type: INTERVENTIONS[what], by: by.user.id, why };
 			const answer = await node.ask(address, event, { kind: "command", timeoutMs: ANSWER_MS_MAX });
+			if (failed !== undefined && (what === "skip" || what === "retry")) {
+				const after = failedAt(await actorNow(context, address));
+				const outcome = what === "skip" ? "dropped" : "retried";
+				if (after !== failed) await settle(context, address, failed, { outcome, by: by.user.id, why });
+			}
 			return { address, ...(answer as object) };
 		});
 	}
+}
+
+/** Offset of the message that its actor waits with. */
+function failedAt({ hold }: ActorNow): number | undefined {
+	return hold?.failed ? hold.held[0]?.offset : undefined;
+}
+
+/** The letter that was parked when the message failed is done with. */
+async function settle(
+	{ node }: OperatorContext,
+	address: Address,
+	offset: number,
+	told: Pick<LetterOutcome, "outcome" | "by" | "why">,
+): Promise<void> {
+	const mailbox = node.mailbox(address);
+	const letter = { id: letterId(mailbox, offset), partition: mailbox.partition, address };
+	const { to, record } = outcomeRecord(letter, { ...told, id: letter.id, at: node.now() });
+	await node.appender.append(to, record, { deadlineAt: node.now() + SUBMIT_DEADLINE_MS });
 }

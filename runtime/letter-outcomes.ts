@@ -2,13 +2,22 @@
  * What became of dead letters: sent once more, or dropped, by whom and why. Owns the record of it, which lies behind the
  * letter in its partition, and who has read which; the letters are parked.ts, sending them is letter-work.ts.
  */
-import type { Log, LogRecord, NewRecord, PartitionId } from "../persistence/log.ts";
+import {
+	type Log,
+	type LogRecord,
+	type NewRecord,
+	type PartitionId,
+	partitionName,
+} from "../persistence/log.ts";
 import type { DeadLetter } from "./dead-letters.ts";
 import { SCAN_PAGE_RECORDS } from "./fold.ts";
 import { DEAD_LETTERS_TOPIC } from "./topics.ts";
 
 /** Outcomes held at once; past it the oldest are forgotten, and their letters count as open again. */
 export const OUTCOMES_KNOWN_MAX = 200_000;
+
+/** Open letters that are counted. */
+export const LETTERS_COUNTED_MAX = 100_000;
 
 /** Of a record that is no letter itself. */
 const OUTCOME_HEADER = "outcome";
@@ -26,13 +35,18 @@ export interface LetterOutcome {
 	readonly offset?: number;
 }
 
+/** The same each time that the record at this offset of a mailbox is parked. */
+export function letterId(mailbox: PartitionId, offset: number): string {
+	return `${partitionName(mailbox)}@${offset}`;
+}
+
 export function isOutcome({ headers }: LogRecord): boolean {
 	return headers[OUTCOME_HEADER] !== undefined;
 }
 
 /** Where it goes and what. */
 export function outcomeRecord(
-	{ partition, address }: DeadLetter,
+	{ partition, address }: Pick<DeadLetter, "partition" | "address">,
 	outcome: LetterOutcome,
 ): { readonly to: PartitionId; readonly record: NewRecord } {
 	const { at, ...told } = outcome;
@@ -57,7 +71,8 @@ export class LetterOutcomes {
 	readonly #parts: LettersParts;
 	readonly #known = new Map<string, LetterOutcome>();
 	readonly #next: number[];
-	#letters = 0;
+	/** A letter that a re-fold parked again has the same id. */
+	readonly #open = new Set<string>();
 	#reading: Promise<void> | undefined;
 
 	constructor(parts: LettersParts) {
@@ -75,9 +90,9 @@ export class LetterOutcomes {
 		await this.#reading;
 	}
 
-	/** Letters that nothing became of yet; one that a re-fold parked again counts twice. */
+	/** How many letters nothing became of yet; past LETTERS_COUNTED_MAX it says so many. */
 	get open(): number {
-		return Math.max(this.#letters - this.#known.size, 0);
+		return this.#open.size;
 	}
 
 	of(id: string): LetterOutcome | undefined {
@@ -95,7 +110,7 @@ export class LetterOutcomes {
 				for (const record of page) {
 					next = record.offset + 1;
 					if (isOutcome(record)) this.#note(record);
-					else this.#letters++;
+					else this.#count(record.headers["id"] ?? "");
 				}
 				if (page.length === 0) break;
 			}
@@ -103,9 +118,14 @@ export class LetterOutcomes {
 		}
 	}
 
+	#count(id: string): void {
+		if (this.#open.size < LETTERS_COUNTED_MAX && !this.#known.has(id)) this.#open.add(id);
+	}
+
 	#note({ value, timestamp }: LogRecord): void {
 		const told = JSON.parse(Buffer.from(value).toString()) as Omit<LetterOutcome, "at">;
 		// The newest one counts, and is the last to be forgotten.
+		this.#open.delete(told.id);
 		this.#known.delete(told.id);
 		this.#known.set(told.id, { ...told, at: timestamp });
 		if (this.#known.size > OUTCOMES_KNOWN_MAX) this.#known.delete(this.#known.keys().next().value as string);

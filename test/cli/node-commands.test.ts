@@ -147,3 +147,66 @@ describe("of a running node", () => {
 		});
 	});
 });
+
+describe("of data whose node has stopped", () => {
+	let letters: { id: string; address: string }[];
+
+	beforeAll(async () => {
+		shelf.closed.add("wool").add("silk").add("yarn");
+		for (const item of ["wool", "silk"]) await stage.mycelog.ref("basket", "cid").tell({ type: "add", item });
+		await stage.mycelog.ref("till", "t2").tell({ type: "add", item: "yarn" });
+		await vi.waitFor(async () => {
+			letters = await runJson(["dead-letters", "list", "--status", "open", ...node]);
+			expect(letters.filter(({ address }) => /cid|t2/.test(address))).toHaveLength(3);
+		});
+		await stage.stop();
+		shelf.closed.clear();
+	});
+
+	test("the same questions have the same answers", async () => {
+		expect(await runJson(["dead-letters", "list", "--status", "open", ...data])).toEqual(letters);
+		const { id } = letters[0] as { id: string };
+		expect(await runJson(["dead-letters", "show", id, ...data])).toMatchObject({
+			id,
+			record: { kind: "command" },
+		});
+		const partitions = await runJson(["partitions", ...data]);
+		expect(partitions).toHaveLength(8);
+		expect(partitions.every(({ lag }: { lag: number }) => lag === 0)).toBe(true);
+		expect((await run(["status", ...data])).stdout).toContain(
+			`letters     ${letters.length} dead letters are open`,
+		);
+	});
+
+	test("scenario 35: a letter is retried and one dropped, an actor paused and one helped: the next node takes it all, once", async () => {
+		const why = ["--why", "the node is down"];
+		const retry = ["dead-letters", "retry", "--address", "basket/cid", "--cause", "wool", ...why, ...data];
+		expect(await runJson([...retry, "--dry-run"])).toMatchObject({ done: 1 });
+		expect(await runJson(retry)).toMatchObject({ done: 1, left: 0 });
+		expect(await runJson(retry)).toMatchObject({ done: 0, left: 0 });
+		const drop = ["dead-letters", "drop", "--address", "basket/cid", "--yes", ...why, ...data];
+		expect(await runJson(drop)).toMatchObject({ done: 1 });
+		expect((await run(["pause", "basket/ann", ...why, ...data])).stdout).toMatch(
+			/pause is in the log at offset \d+/,
+		);
+		expect(await runJson(["retry", "till/t2", ...why, ...data])).toMatchObject({
+			offset: expect.any(Number),
+		});
+		await expect(run(["pause", "basket/nobody", ...why, ...data])).rejects.toMatchObject({
+			code: "actor.not-found",
+		});
+		await expect(run(["pause", "workspace/x", ...why, ...data])).rejects.toMatchObject({
+			code: "operator.refused",
+		});
+		await stage.startAgain();
+		const ref = (id: string) => stage.mycelog.ref("basket", id);
+		expect((await ref("cid").state()).context.items).toEqual(["wool"]);
+		expect((await ref("ann").state()).paused).toMatchObject({ cause: "paused" });
+		expect(await stage.mycelog.ref("till", "t2").state()).toMatchObject({ context: { items: ["yarn"] } });
+		const { body } = await stage.get("dead-letters", { address: "basket/cid" });
+		expect(body.letters).toMatchObject([
+			{ status: "retried", outcome: { why: "the node is down", by: expect.stringContaining("@") } },
+			{ status: "dropped", outcome: { why: "the node is down" } },
+		]);
+	});
+});

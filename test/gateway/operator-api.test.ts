@@ -232,6 +232,11 @@ describe("commands", () => {
 		await ref.state();
 		expect((await stage.post("actor/skip", { address, why: "no more fish" })).status).toBe(200);
 		expect((await ref.state()).context.items).toEqual(["fish", "salt"]);
+		const { letters } = (await stage.get("dead-letters", { address })).body;
+		expect(letters).toMatchObject([
+			{ status: "retried", outcome: { by: "root", why: "fish is back" } },
+			{ status: "dropped", outcome: { by: "root", why: "no more fish" } },
+		]);
 		shelf.closed.delete("fish");
 	});
 

@@ -69,16 +69,27 @@ export async function operatorStage() {
 	const logger = collectingLogger();
 	const environment = { MYCELOG_ROOT_TOKEN: rootToken };
 	const options = { dataDir, port: 0, partitions: 4 };
-	const mycelog = await createMycelog(options, { environment, logger, actors: [basket, till] });
-	await mycelog.start();
-	await mycelog.ready();
+	const started = async () => {
+		const made = await createMycelog(options, { environment, logger, actors: [basket, till] });
+		await made.start();
+		await made.ready();
+		return made;
+	};
+	let mycelog = await started();
 	const at = (path: string) => `${mycelog.url}/operator/api/${path}`;
 	const answerOf = async (response: Response): Promise<Answer> => {
 		const { status, headers } = response;
 		return { status, headers, body: await response.json() };
 	};
 	return {
-		mycelog,
+		get mycelog() {
+			return mycelog;
+		},
+		stop: () => mycelog.stop(),
+		/** Another process on the same data. */
+		async startAgain() {
+			mycelog = await started();
+		},
 		rootToken,
 		dataDir,
 		logger,
