@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { clientIdProblem } from "../actors/service-id.ts";
 import type { Permission, User } from "../actors/user.ts";
 import { MycelogError } from "../persistence/errors.ts";
+import { partitionName } from "../persistence/log.ts";
 import { RefusedError } from "../runtime/node.ts";
 import { NOTHING_SEEN } from "../runtime/watermarks.ts";
 import { KeysUnavailable } from "./external-tokens.ts";
@@ -102,10 +103,12 @@ export async function shakeHands(
 /** Where delivery can go on: a client that stayed away longer than the log keeps messages must not wait for them. */
 async function firstKept(from: number, { address }: Identity, parts: GatewayParts): Promise<number> {
 	const { node, metrics, logger } = parts;
-	const { start } = await node.log.bounds(node.mailbox(address));
+	const mailbox = node.mailbox(address);
+	const { start } = await node.log.bounds(mailbox);
 	if (from >= start) return from;
 	metrics.holes.inc();
-	logger.warn({ address, from, start }, "messages for a resumed session are no longer kept");
+	const partition = partitionName(mailbox);
+	logger.warn({ address, partition, from, start }, "messages for a resumed session are no longer kept");
 	return start;
 }
 

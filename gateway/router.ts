@@ -154,7 +154,7 @@ export class Router {
 		this.#refused("not-durable");
 		// Of these there may be thousands a second; the log's state has its line and they have their counter.
 		const isKnown = MycelogError.is(error, "log.unavailable");
-		if (!isKnown) this.#parts.logger.warn({ err: error, to }, "frame not accepted");
+		if (!isKnown) this.#parts.logger.warn({ err: error, from: from.address, to }, "frame not accepted");
 		const { session } = main;
 		if (typeof session !== "string") return;
 		const message = `RuntimeError: the message was not accepted: ${(error as Error).message}`;

@@ -161,11 +161,14 @@ export class SqliteLog implements Log {
 		return this.#closed;
 	}
 
-	/** One bounded step of retention, never past an owner's checkpoint. Returns how many records it deleted; TRIM_STEP_RECORDS_MAX: there are more. */
+	/** One bounded step of retention, and a write where the last one failed. Never past an owner's checkpoint. Returns how many records it deleted; TRIM_STEP_RECORDS_MAX: there are more. */
 	trim(now: number): number {
 		const table = this.#writable();
 		let left = TRIM_STEP_RECORDS_MAX;
+		const failing = this.#failing;
 		this.#database?.transaction(() => {
+			// A node whose disk was full takes no new clients: without this it would wait for an append that nobody makes.
+			if (failing) table.touch();
 			for (const spec of this.#specs) {
 				if (spec.retentionMs === undefined) continue;
 				for (const id of partitionsOf([spec])) {
@@ -175,6 +178,7 @@ export class SqliteLog implements Log {
 				}
 			}
 		})();
+		if (failing) this.#failing = undefined;
 		return TRIM_STEP_RECORDS_MAX - left;
 	}
 

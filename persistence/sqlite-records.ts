@@ -82,6 +82,11 @@ export class SqliteRecords {
 		throw new MycelogError("log.topic-mismatch", text, { topic, partition });
 	}
 
+	/** Write something that changes nothing. */
+	touch(): void {
+		this.#database.prepare("UPDATE topics SET partitions = partitions").run();
+	}
+
 	/** Call inside a transaction. Returns the records as they are stored, the first at offset `base`. */
 	insert(id: PartitionId, base: number, records: readonly NewRecord[]): LogRecord[] {
 		const topic = this.check(id);

@@ -12,6 +12,7 @@ import type { Clock } from "./clock.ts";
 import { rebuildActor } from "./fold.ts";
 import type { Logger } from "./logger.ts";
 import type { RuntimeMetrics } from "./metrics.ts";
+import { CLIENTS_TOPIC } from "./topics.ts";
 
 /** Actors of one partition in memory; past it the longest unused clean ones leave at the next checkpoint. */
 export const ACTORS_IN_MEMORY_MAX = 10_000;
@@ -134,10 +135,12 @@ export class ActorCache {
 		} catch (err) {
 			if (MycelogError.is(err, "actor.version-mismatch")) throw err;
 			// Whatever the reason, the log has it all: a record must not be parked because a cache cannot be read.
-			logger.error({ address, err }, "snapshot damaged: rebuilding the actor from the log");
+			const partition = partitionName(this.#partition);
+			logger.error({ address, partition, err }, "snapshot damaged: rebuilding the actor from the log");
 			return undefined;
 		}
-		const versions = { address, found: snapshot.version, required: behaviour.version };
+		const partition = partitionName(this.#partition);
+		const versions = { address, partition, found: snapshot.version, required: behaviour.version };
 		logger.warn(versions, "snapshot of another version: rebuilding the actor from its history");
 		return undefined;
 	}
@@ -163,7 +166,8 @@ export class ActorCache {
 				const actor = await rebuildActor(log, this.#partition, address, behaviour, before);
 				if (start > 0) {
 					const partition = partitionName(this.#partition);
-					logger.error(
+					// Of clients' mailboxes old records go by design.
+					logger[this.#partition.topic === CLIENTS_TOPIC ? "warn" : "error"](
 						{ address, partition, start },
 						"rebuilt from what the log still keeps: history before it is lost to this actor",
 					);
@@ -171,7 +175,8 @@ export class ActorCache {
 				return actor;
 			} catch (err) {
 				if (this.#closed || MycelogError.is(err, "log.closed")) throw err;
-				logger.warn({ address, err }, "history not readable; trying again");
+				const partition = partitionName(this.#partition);
+				logger.warn({ address, partition, err }, "history not readable; trying again");
 				await new Promise<void>((resolve) => clock.after(REBUILD_RETRY_MS, resolve));
 			}
 		}

@@ -77,8 +77,8 @@ export class DeadLetters {
 			...(output === undefined ? undefined : { output }),
 			...(paused ? { paused } : undefined),
 		};
-		const { stack: _, ...fields } = letter;
-		this.#tell(fields);
+		const { stack: _, topic: __, ...fields } = letter;
+		this.#tell({ ...fields, partition: partitionName(origin) });
 		const partition = { topic: DEAD_LETTERS_TOPIC, partition: origin.partition };
 		const parked = {
 			key: record.key,

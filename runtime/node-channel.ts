@@ -5,7 +5,7 @@
 import { decode, encode } from "@msgpack/msgpack";
 import type { Appender } from "../persistence/appender.ts";
 import { MycelogError } from "../persistence/errors.ts";
-import type { Log, LogRecord } from "../persistence/log.ts";
+import { type Log, type LogRecord, partitionName } from "../persistence/log.ts";
 import type { Clock } from "./clock.ts";
 import type { Outlet, ReplyResult } from "./effect.ts";
 import type { Logger } from "./logger.ts";
@@ -168,7 +168,9 @@ export class NodeChannel {
 		try {
 			this.#receive(record, receiver);
 		} catch (err) {
-			this.#logger.error({ offset: record.offset, err }, "record of the own node topic not taken");
+			const partition = partitionName(nodePartition(this.#node.id));
+			const fields = { address: record.key, partition, offset: record.offset, err };
+			this.#logger.error(fields, "record of the own node topic not taken");
 		}
 	}
 

@@ -124,7 +124,9 @@ export class PartitionEffects {
 		const { metrics, deadLetters, logger } = this.#parts;
 		metrics.deadLetters++;
 		outputs.add(deadLetters.park(partition, cause, parked), (err) => {
-			logger.error({ address: cause.key, offset: cause.offset, err }, "dead letter not appended");
+			const fields = { address: cause.key, partition: partitionName(partition), offset: cause.offset, err };
+			// The node stops while its log is away: the next owner parks it again.
+			logger[isFinal(err) ? "error" : "debug"](fields, "dead letter not appended");
 			return isFinal(err);
 		});
 	}
@@ -153,16 +155,20 @@ export class PartitionEffects {
 				return true;
 			}
 			// The node stops while its log is away: the next owner makes it again.
-			logger.debug({ to: effect.to, err }, "output not appended");
+			const { to: address, offset } = cause;
+			const fields = { address, partition: origin.source, offset, to: effect.to, err };
+			logger.debug(fields, "output not appended");
 			return false;
 		});
 	}
 
 	#deliver(outlet: Outlet, message: Message, outputs: OutputGroup): void {
 		const { outlets, channel } = this.#parts;
-		if (this.#isHere(outlet)) this.#toSocket(outlet, () => outlets.deliver(outlet.connection, message));
+		const about = { address: message.to, offset: message.offset };
+		if (this.#isHere(outlet))
+			this.#toSocket(outlet, () => outlets.deliver(outlet.connection, message), about);
 		else if (channel && !this.#parts.nodes.isGone(outlet.node))
-			this.#sent(outlet, channel.sendDelivery(outlet, message), outputs);
+			this.#sent(outlet, channel.sendDelivery(outlet, message), outputs, about);
 		// Its actor is told, and the message waits in the mailbox.
 		else this.#parts.metrics.strandedDeliveries++;
 	}
@@ -180,22 +186,32 @@ export class PartitionEffects {
 	}
 
 	/** One connection's trouble must not stop the mailboxes of everybody else. */
-	#toSocket({ connection }: Outlet, give: () => void): void {
+	#toSocket({ connection }: Outlet, give: () => void, about: About = {}): void {
 		try {
 			give();
 		} catch (err) {
-			this.#parts.logger.error({ connection, err }, "the connection did not take what is for it");
+			this.#parts.logger.error({ ...about, connection, err }, "the connection did not take what is for it");
 		}
 	}
 
-	#sent({ node, connection }: Outlet, sending: Promise<number>, outputs: OutputGroup): void {
+	#sent(
+		{ node, connection }: Outlet,
+		sending: Promise<number>,
+		outputs: OutputGroup,
+		about: About = {},
+	): void {
 		outputs.add(sending, (err) => {
-			this.#parts.logger.error({ node, connection, err }, "not handed to the connection's node");
-			return !MycelogError.is(err, "log.closed");
+			// This node stops: the next owner hands it over again.
+			const stops = MycelogError.is(err, "log.closed");
+			const fields = { ...about, node, connection, err };
+			this.#parts.logger[stops ? "debug" : "error"](fields, "not handed to the connection's node");
+			return !stops;
 		});
 	}
 }
 
+/** The record that a line is about. */
+type About = { readonly address?: Address; readonly offset?: number };
 type Output = Extract<Effect, { type: "tell" | "post" | "forward" }>;
 
 /** Nothing was written, and nothing ever will be however often it is tried. */

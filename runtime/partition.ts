@@ -364,7 +364,10 @@ export class Partition {
 			const later = [...actor.timers].filter((t) => !t.work && t.at > now).map((t) => t.at);
 			if (later.length > 0) this.#timers.watch(address, Math.min(...later));
 		};
-		this.actor(address).then(append, (err) => logger.error({ address, err }, "timer not fired"));
+		this.actor(address).then(append, (err) => {
+			const level = this.#released ? "debug" : "error";
+			logger[level]({ address, partition: this.#source, err }, "timer not fired");
+		});
 	}
 
 	#planCheckpoint(): void {

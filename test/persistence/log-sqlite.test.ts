@@ -5,6 +5,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import Database from "better-sqlite3";
 import { afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 import type { LogRecord, NewRecord, PartitionId, PartitionOwner, TopicSpec } from "../../persistence/log.ts";
 import { SqliteLog, type SqliteLogOptions, TRIM_STEP_RECORDS_MAX } from "../../persistence/log-sqlite.ts";
@@ -311,6 +312,23 @@ test("records that no checkpoint of their owner covers are kept, however old the
 	expect(log.trim(60_000)).toBe(0);
 	covered = 10;
 	expect(log.trim(60_000)).toBe(5);
+});
+
+test("a log that could not write is healthy again once it can, also if nobody appends meanwhile", async () => {
+	const log = await open({});
+	const other = new Database(join(directory, "log.db"));
+	other.exec("BEGIN IMMEDIATE");
+	await expect(log.append(PARTITION, [record("refused")])).rejects.toMatchObject({
+		code: "log.append-failed",
+	});
+	expect(log.health()).toMatchObject({
+		status: "unavailable",
+		cause: expect.stringContaining("could not write"),
+	});
+	other.close();
+	log.trim(0);
+	expect(log.health()).toEqual({ status: "healthy" });
+	expect(await log.append(PARTITION, [record("taken")])).toBe(0);
 });
 
 test("offsets are never given twice, however much was trimmed before the log was opened again", async () => {
