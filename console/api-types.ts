@@ -85,8 +85,14 @@ export interface ActorDetail {
 	readonly chart?: Chart & { readonly active: readonly string[] };
 }
 
-/** `active`: ids in the chart of the states it was in behind this message. */
-export type Entry = HistoryEntry & { readonly active: readonly string[] };
+type Message = Pick<HistoryEntry, "offset" | "timestamp" | "kind" | "type" | "from" | "event">;
+
+/** A message, and what it did as soon as that is known: it takes a fold of all that was before. */
+export type Entry = Message &
+	Partial<Omit<HistoryEntry, keyof Message>> & {
+		/** Ids in the chart of the states it was in behind this message. */
+		readonly active?: readonly string[];
+	};
 
 export interface HistoryPage {
 	readonly entries: readonly Entry[];

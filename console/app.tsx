@@ -1,6 +1,7 @@
 /** The console as a whole: login or pages, head and navigation. Owns who is logged in and which page is shown. */
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import { Api } from "./api.ts";
+import { prepareLayout } from "./chart/layout.ts";
 import { Login } from "./pages/login.tsx";
 import { PAGES, titleOf } from "./pages/pages.tsx";
 import { hrefOf, useRoute } from "./routes.ts";
@@ -47,6 +48,9 @@ function Console({ api, theme, onTheme, onLeave }: ConsoleProps) {
 	const title = titleOf(route);
 	const place = `${route.name}/${route.rest}`;
 	const last = useRef(place);
+	useEffect(() => {
+		prepareLayout();
+	}, []);
 	useEffect(() => {
 		document.title = `${title} · Mycelog`;
 		// Who reads by ear or keyboard is taken to the new page, as by a link to another document.

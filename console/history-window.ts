@@ -25,9 +25,13 @@ export interface HistoryWindow {
 	readonly seek: (offset: number) => Promise<Entry | undefined>;
 	readonly older: () => Promise<void>;
 	readonly newer: () => Promise<void>;
-	/** The newest ones, whatever was held. */
+	/** The first ones, and the newest ones, whatever was held. */
+	readonly oldest: () => Promise<Entry | undefined>;
 	readonly newest: () => Promise<Entry | undefined>;
 }
+
+/** Milliseconds that a page is given to draw what it has. */
+const DRAWING_MS = 50;
 
 interface Held {
 	readonly entries: readonly Entry[];
@@ -66,7 +70,7 @@ export function useHistory(api: Api, address: string, everything: boolean): Hist
 	}, []);
 
 	const actions = useMemo(() => {
-		const page = (query: { before?: number; from?: number }) =>
+		const page = (query: { before?: number; from?: number; states?: false }) =>
 			api.get<HistoryPage>("history", {
 				address,
 				limit: PAGE_ENTRIES,
@@ -77,18 +81,27 @@ export function useHistory(api: Api, address: string, everything: boolean): Hist
 			latest.current = next;
 			setHeld(next);
 		};
-		const newest = () =>
-			change(async () => {
-				const { entries, next, start, end } = await page({});
-				hold({ entries: ordered(entries), start, end, hasOlder: next !== undefined, hasNewer: false });
-				return latest.current.entries.at(-1);
-			});
-		const before = async (offset: number) => {
-			const { entries, next, start, end } = await page({ before: offset + 1 });
-			const found = ordered(entries);
-			hold({ entries: found, start, end, hasOlder: next !== undefined, hasNewer: offset < end - 1 });
-			return found.at(-1);
+		const begin = async () => {
+			const { entries, next, start, end } = await page({ from: latest.current.start });
+			hold({ entries: ordered(entries), start, end, hasOlder: false, hasNewer: next !== undefined });
+			return latest.current.entries[0];
 		};
+		/** The messages as soon as they are there, what they did when it is known. */
+		const fill = async (before: number) => {
+			const show = ({ entries, next, start, end }: HistoryPage) => {
+				const hasNewer = before < end;
+				hold({ entries: ordered(entries), start, end, hasOlder: next !== undefined, hasNewer });
+				return latest.current.entries.at(-1);
+			};
+			const messages = await page({ before, states: false });
+			// Messages of other actors may be the first ones of the partition.
+			if (messages.entries.length === 0) return begin();
+			show(messages);
+			// The node has one thread: first the messages are drawn, then it folds.
+			await new Promise((resolve) => setTimeout(resolve, DRAWING_MS));
+			return show(await page({ before }));
+		};
+		const newest = () => change(() => fill(Number.MAX_SAFE_INTEGER));
 		const older = () =>
 			change(async () => {
 				const { entries, hasOlder, hasNewer } = latest.current;
@@ -104,7 +117,7 @@ export function useHistory(api: Api, address: string, everything: boolean): Hist
 			change(async () => {
 				const { entries, hasOlder } = latest.current;
 				const from = (entries.at(-1)?.offset ?? -1) + 1;
-				const { entries: found, start, end } = await page({ from });
+				const { entries: found, next, start, end } = await page({ from });
 				const all = [...entries, ...ordered(found)];
 				const kept = all.slice(-ENTRIES_MAX);
 				const letGo = kept.length < all.length;
@@ -113,7 +126,7 @@ export function useHistory(api: Api, address: string, everything: boolean): Hist
 					start,
 					end,
 					hasOlder: hasOlder || letGo,
-					hasNewer: found.length >= PAGE_ENTRIES,
+					hasNewer: next !== undefined,
 				});
 			});
 		const seek = (offset: number) => {
@@ -122,9 +135,13 @@ export function useHistory(api: Api, address: string, everything: boolean): Hist
 			const isLast = found !== undefined && found === entries.at(-1);
 			if (found && (!isLast || !hasNewer || found.offset === offset)) return Promise.resolve(found);
 			if (!found && entries.length > 0 && !hasOlder) return Promise.resolve(entries[0]);
-			return change(() => before(offset)).then((one) => one ?? undefined);
+			return change(() => fill(offset + 1));
 		};
-		return { seek, older, newer, newest };
+		const oldest = () => {
+			const { entries, hasOlder } = latest.current;
+			return entries.length > 0 && !hasOlder ? Promise.resolve(entries[0]) : change(begin);
+		};
+		return { seek, older, newer, newest, oldest };
 	}, [api, address, everything, change]);
 
 	useEffect(() => {

@@ -52,15 +52,20 @@ export interface Layout {
 let elk: InstanceType<typeof ELK> | undefined;
 let brush: CanvasRenderingContext2D | null | undefined;
 
-export async function layoutOf(drawing: Drawing): Promise<Layout> {
+/** Loads the worker, so that the first chart does not wait for it. */
+export function prepareLayout(): InstanceType<typeof ELK> {
 	elk ??= new ELK({ workerFactory: () => new Worker(workerUrl) });
+	return elk;
+}
+
+export async function layoutOf(drawing: Drawing): Promise<Layout> {
 	const graph: ElkNode = {
 		id: "chart",
 		layoutOptions: OPTIONS,
 		children: drawing.boxes.map(nodeOf),
 		edges: drawing.arrows.map(edgeOf),
 	};
-	const placed = await elk.layout(graph);
+	const placed = await prepareLayout().layout(graph);
 	const places = new Map<string, Place>();
 	collect(placed, places);
 	const boxes = [...boxesIn(drawing.boxes)].map((box) => ({ box, place: places.get(box.id) as Place }));

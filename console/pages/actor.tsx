@@ -112,11 +112,14 @@ function Replay({ api, route, actor }: PageProps & { readonly actor: ActorDetail
 	};
 
 	const cause = letters.value?.letters.find(({ offset }) => offset === entry?.offset)?.cause;
-	const active = useMemo(() => new Set((entry ?? chart)?.active), [entry, chart]);
-	const step = useMemo(
-		() => entry && before && { event: entry.type, before: new Set(before.active) },
-		[entry, before],
+	const active = useMemo(
+		() => new Set(entry?.active ?? (isNewest || !entry ? chart?.active : [])),
+		[entry, isNewest, chart],
 	);
+	const step = useMemo(() => {
+		if (!entry?.active || !before?.active) return undefined;
+		return { event: entry.type, before: new Set(before.active) };
+	}, [entry, before]);
 	return (
 		<>
 			<div class="replay">
@@ -137,7 +140,7 @@ function Replay({ api, route, actor }: PageProps & { readonly actor: ActorDetail
 				</section>
 				<section class="card" aria-label="The message and what it did" aria-live="off">
 					{entry ? (
-						<EntryView {...{ api, address, entry, before, isNewest, cause }} />
+						<EntryView {...{ api, actor, entry, before, isNewest, cause }} />
 					) : window.error ? (
 						<Failed error={window.error} what="the history" onRetry={newest} />
 					) : (

@@ -1,7 +1,7 @@
 /** One message of an actor: payload, effects, timers, and the state it led to. Owns how they stand beside each other. */
 import { useEffect, useState } from "preact/hooks";
 import type { Api } from "../api.ts";
-import type { Entry } from "../api-types.ts";
+import type { ActorDetail, Entry, HistoryOutcome, Timer } from "../api-types.ts";
 import { machineValueOf } from "../chart/model.ts";
 import { useLoad } from "../load.ts";
 import { Json } from "../parts/json.tsx";
@@ -9,7 +9,7 @@ import { Badge, Failed, type Tone } from "../parts/states.tsx";
 import { hrefOf } from "../routes.ts";
 import { ago, number, time } from "../words.ts";
 
-export const OUTCOME_TONES: Readonly<Record<Entry["outcome"], Tone>> = {
+export const OUTCOME_TONES: Readonly<Record<HistoryOutcome, Tone>> = {
 	folded: "good",
 	passed: "plain",
 	repeat: "warn",
@@ -23,7 +23,7 @@ const STAYS_MS = 150;
 
 export interface EntryViewProps {
 	readonly api: Api;
-	readonly address: string;
+	readonly actor: ActorDetail;
 	readonly entry: Entry;
 	readonly before: Entry | undefined;
 	readonly isNewest: boolean;
@@ -31,12 +31,12 @@ export interface EntryViewProps {
 	readonly cause: string | undefined;
 }
 
-export function EntryView({ api, address, entry, before, isNewest, cause }: EntryViewProps) {
+export function EntryView({ api, actor, entry, before, isNewest, cause }: EntryViewProps) {
 	const { offset, timestamp, kind, type, from, event, outcome, error, state, value, effects } = entry;
 	return (
 		<div class="entry">
 			<h2>
-				<span class="mono">{type}</span> <Badge tone={OUTCOME_TONES[outcome]}>{outcome}</Badge>
+				<span class="mono">{type}</span> {outcome && <Badge tone={OUTCOME_TONES[outcome]}>{outcome}</Badge>}
 			</h2>
 			<dl class="facts">
 				<dt>Offset</dt>
@@ -62,8 +62,16 @@ export function EntryView({ api, address, entry, before, isNewest, cause }: Entr
 				</dd>
 				<dt>State after</dt>
 				<dd>
-					{before && before.state !== state && <span class="soft">{before.state} → </span>}
-					<Badge tone="accent">{state}</Badge>
+					{state === undefined ? (
+						<Folding />
+					) : (
+						<>
+							{before?.state !== undefined && before.state !== state && (
+								<span class="soft">{before.state} → </span>
+							)}
+							<Badge tone="accent">{state}</Badge>
+						</>
+					)}
 				</dd>
 			</dl>
 			{(error ?? cause) && (
@@ -74,8 +82,10 @@ export function EntryView({ api, address, entry, before, isNewest, cause }: Entr
 			<Part title="Payload" open>
 				<Json key={offset} value={event} />
 			</Part>
-			<Part title={`Effects (${effects.length})`} open>
-				{effects.length === 0 ? (
+			<Part title={effects ? `Effects (${effects.length})` : "Effects"} open>
+				{!effects ? (
+					<Folding />
+				) : effects.length === 0 ? (
 					<p class="soft">None.</p>
 				) : (
 					<ol class="effects">
@@ -91,9 +101,21 @@ export function EntryView({ api, address, entry, before, isNewest, cause }: Entr
 					</ol>
 				)}
 			</Part>
-			<Timers api={api} address={address} offset={offset} />
+			{isNewest && offset >= actor.offset ? (
+				<TimerList timers={actor.timers} />
+			) : (
+				<Timers api={api} address={actor.address} offset={offset} />
+			)}
 			<Part title="State data" open>
-				<Json key={offset} value={contextOf(value)} before={before && { value: contextOf(before.value) }} />
+				{value === undefined ? (
+					<Folding />
+				) : (
+					<Json
+						key={offset}
+						value={contextOf(value)}
+						before={before?.value === undefined ? undefined : { value: contextOf(before.value) }}
+					/>
+				)}
 			</Part>
 		</div>
 	);
@@ -116,15 +138,22 @@ function Part({ title, open, children }: PartProps) {
 	);
 }
 
-interface Then {
-	readonly timers: readonly { readonly id: string; readonly at: number }[];
+/** A long history is folded for it, once. */
+function Folding() {
+	return <span class="soft">folding the history…</span>;
 }
 
-function Timers({
-	api,
-	address,
-	offset,
-}: Pick<EntryViewProps, "api" | "address"> & { readonly offset: number }) {
+interface Then {
+	readonly timers: readonly Timer[];
+}
+
+interface TimersProps {
+	readonly api: Api;
+	readonly address: string;
+	readonly offset: number;
+}
+
+function Timers({ api, address, offset }: TimersProps) {
 	const [settled, setSettled] = useState(offset);
 	useEffect(() => {
 		const timer = setTimeout(() => setSettled(offset), STAYS_MS);
@@ -133,12 +162,15 @@ function Timers({
 	const then = useLoad(`${address}@${settled}`, (signal) =>
 		api.get<Then>("state", { address, offset: settled }, signal),
 	);
-	const timers = settled === offset ? then.value?.timers : undefined;
+	if (then.error) return <Failed error={then.error} what="the timers" />;
+	return <TimerList timers={settled === offset ? then.value?.timers : undefined} />;
+}
+
+function TimerList({ timers }: { readonly timers: readonly Timer[] | undefined }) {
 	return (
 		<Part title={timers ? `Timers (${timers.length})` : "Timers"} open>
-			{then.error && <Failed error={then.error} what="the timers" />}
 			{timers === undefined ? (
-				!then.error && <p class="soft">…</p>
+				<Folding />
 			) : timers.length === 0 ? (
 				<p class="soft">None.</p>
 			) : (

@@ -73,8 +73,10 @@ export function HistoryList({ window, entry, failures, everything, onShow, onEve
 						<span class="soft mono from">{one.from ?? "from outside"}</span>
 						<span class="ends">
 							{one.outcome === "folded" && failures.includes(one.offset) && <Badge tone="bad">failed</Badge>}
-							{one.outcome !== "folded" && <Badge tone={OUTCOME_TONES[one.outcome]}>{one.outcome}</Badge>}
-							<span>{one.state}</span>
+							{one.outcome && one.outcome !== "folded" && (
+								<Badge tone={OUTCOME_TONES[one.outcome]}>{one.outcome}</Badge>
+							)}
+							<span>{one.state ?? "…"}</span>
 						</span>
 					</div>
 				))}

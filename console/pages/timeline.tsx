@@ -22,7 +22,7 @@ export interface TimelineProps {
 }
 
 export function Timeline({ window, entry, failures, newestOffset, onShow, onJump }: TimelineProps) {
-	const { entries, hasOlder, hasNewer, seek, older, newer, newest } = window;
+	const { entries, hasOlder, hasNewer, seek, older, newer, oldest, newest } = window;
 	const [playing, setPlaying] = useState(false);
 	const [dragged, setDragged] = useState<number>();
 	const timer = useRef<ReturnType<typeof setTimeout> | undefined>(undefined);
@@ -51,7 +51,7 @@ export function Timeline({ window, entry, failures, newestOffset, onShow, onJump
 	const latest = useRef(window);
 	latest.current = window;
 	const next = async ({ offset }: Entry) => latest.current.entries.find((one) => one.offset > offset);
-	const first = async () => onShow(await seek(start));
+	const first = async () => onShow(await oldest());
 	const last = async () => onShow(await newest(), true);
 
 	const advance = useRef(step);
@@ -122,7 +122,11 @@ export function Timeline({ window, entry, failures, newestOffset, onShow, onJump
 				<input
 					type="range"
 					aria-label="Time"
-					aria-valuetext={entry ? `offset ${entry.offset}, ${entry.type}, then ${entry.state}` : undefined}
+					aria-valuetext={
+						entry
+							? `offset ${entry.offset}, ${entry.type}, then ${entry.state ?? "not known yet"}`
+							: undefined
+					}
 					min={start}
 					max={top}
 					value={dragged ?? entry?.offset ?? top}

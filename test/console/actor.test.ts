@@ -1,6 +1,7 @@
 /** One actor in the console: its statechart, its past replayed state by state, and what an operator does with it. */
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { encodeBody } from "../../runtime/message.ts";
 import { ConsoleStage, fitsIts, NARROW, picture } from "../kit/console-stage.ts";
 import { shelf } from "../kit/operator-stage.ts";
 
@@ -53,7 +54,7 @@ describe("the statechart", () => {
 		const { height } = (await page.locator(".statechart svg").boundingBox()) ?? { height: 0 };
 		expect(height).toBeLessThanOrEqual(512);
 		await page.uncheck("text=All events");
-		await page.waitForFunction("!document.querySelector('.statechart svg').textContent.includes('[filled]')");
+		await expect.poll(() => page.textContent(".statechart svg")).not.toContain("[filled]");
 	});
 });
 
@@ -139,6 +140,7 @@ describe("interventions", () => {
 		});
 		shelf.closed.add("dates");
 		await page.click("button:text-is('Pause')");
+		await page.waitForSelector("dialog textarea:focus");
 		await page.keyboard.press("Escape");
 		await page.waitForSelector("dialog", { state: "detached" });
 		await page.click("button:text-is('Pause')");
@@ -157,4 +159,51 @@ test("the page of an actor fits a window of 390 pixels, in the dark", async () =
 	const page = await opened("basket/ann", { viewport: NARROW, colorScheme: "dark" });
 	await fitsIts(page);
 	await picture(page, "narrow");
+});
+
+describe("an actor with 100,000 messages", () => {
+	const MESSAGES = 100_000;
+	/** Written at once. */
+	const BATCH = 5_000;
+	/** At first its history was never looked at, and other tests have the other half of the machine. */
+	const FIRST_MS_MAX = 5_000;
+	const DRAWN_MS_MAX = 1_000;
+	const TRIES = 5;
+
+	beforeAll(async () => {
+		const { node } = stage.operator.mycelog;
+		for (let written = 0; written < MESSAGES; written += BATCH) {
+			const drafts = Array.from({ length: BATCH }, (_, i) => {
+				const event = i === 0 && written === 0 ? { type: "add", item: "apple" } : { type: "leave" };
+				return { to: "basket/big", kind: "command" as const, type: event.type, body: encodeBody(event) };
+			});
+			await Promise.all(drafts.map((draft) => node.submit(draft)));
+		}
+		await stage.operator.mycelog.ref("basket", "big").state();
+	});
+
+	test("is drawn within a second: its chart and newest messages at once, what they did when it is folded", async () => {
+		const page = await stage.open();
+		const drawn = async () => {
+			await stage.go(page, "#/overview");
+			await page.waitForSelector(".topic");
+			const since = performance.now();
+			await stage.go(page, "#/actor/basket/big");
+			await Promise.all([
+				page.waitForSelector(".state-box.active"),
+				page.waitForSelector(".history-row >> nth=99"),
+				page.waitForSelector(".entry :text('Timers (0)')"),
+			]);
+			return performance.now() - since;
+		};
+		expect(await drawn()).toBeLessThan(FIRST_MS_MAX);
+		await page.waitForSelector(".entry .facts .badge:text('open.filling')");
+		const times: number[] = [];
+		for (let i = 0; i < TRIES; i++) times.push(await drawn());
+		expect(Math.min(...times)).toBeLessThan(DRAWN_MS_MAX);
+		await page.focus("input[type=range]");
+		await page.keyboard.press("Home");
+		await page.waitForSelector(".entry h2:has-text('add')");
+		expect(await page.textContent(".entry")).toContain("apple");
+	});
 });

@@ -118,7 +118,7 @@ describe("actors", () => {
 		await page.waitForSelector("a:text('client/ws-user-root/bench')");
 		await picture(page, "actors");
 		await page.fill("input[type=search]", "bob");
-		await page.waitForFunction("document.querySelectorAll('.actors tbody tr').length === 1");
+		await expect.poll(() => page.locator(".actors tbody tr").count()).toBe(1);
 		expect(page.url()).toContain("search=bob");
 		await page.fill("input[type=search]", "");
 		await page.waitForSelector("[aria-label='Only client']");
@@ -156,7 +156,7 @@ describe("dead letters", () => {
 		await page.click("text=Stack");
 		await picture(page, "dead-letters");
 		await page.fill("input[placeholder='type/id, or type/']", "basket/ann");
-		await page.waitForFunction("document.querySelectorAll('.letters tbody tr:not(.detail)').length === 1");
+		await expect.poll(() => page.locator(".letters tbody tr:not(.detail)").count()).toBe(1);
 		await page.check("[aria-label^='Choose ']");
 		await page.click("button:has-text('Retry')");
 		await page.click("dialog button[type=submit]");
@@ -220,7 +220,7 @@ describe("for everybody", () => {
 		}
 		await page.keyboard.press("Enter");
 		await page.waitForSelector("h1:text('Actors')");
-		await page.waitForFunction("document.activeElement.id === 'main'");
+		await expect.poll(() => page.evaluate("document.activeElement.id")).toBe("main");
 		expect(await page.title()).toBe("Actors · Mycelog");
 	});
 
