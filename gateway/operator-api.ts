@@ -21,6 +21,7 @@ import { Fields, Query } from "./operator-input.ts";
 import { addInterventions } from "./operator-interventions.ts";
 import { addLetterRoutes } from "./operator-letters.ts";
 import { addOverview } from "./operator-overview.ts";
+import { addRecovery } from "./operator-recovery.ts";
 import { addWorkspaceQuestions } from "./operator-workspaces.ts";
 
 /** Questions and commands of operators under way on one node; past it 503: a node's first work is its clients. */
@@ -54,6 +55,8 @@ const STATUS_OF: Readonly<Partial<Record<ErrorCode, number>>> = {
 	"log.offset-trimmed": 404,
 	"actor.version-mismatch": 409,
 	"actor.ask-timeout": 504,
+	"recovery.invalid-edit": 400,
+	"recovery.actor-moved": 409,
 };
 
 export function addOperatorRoutes(routes: HttpRoutes, parts: OperatorApiParts): void {
@@ -65,6 +68,7 @@ export function addOperatorRoutes(routes: HttpRoutes, parts: OperatorApiParts): 
 	addActorQuestions(own, context);
 	addInterventions(own, context);
 	addLetterRoutes(own, context);
+	addRecovery(own, context);
 	addWorkspaceQuestions(own, context);
 }
 
@@ -97,9 +101,10 @@ export class OperatorRoutes {
 		summary: string,
 		fields: readonly string[],
 		answer: (fields: Fields, asked: Asked) => unknown,
+		need: OperatorNeed = "administer",
 	): void {
 		const operation = { ...operationOf(summary, "done"), body: ["application/json"] };
-		this.#add("post", path, "administer", operation, async (asked, body) => {
+		this.#add("post", path, need, operation, async (asked, body) => {
 			return answer(Fields.of(await body, fields), asked);
 		});
 	}
