@@ -35,6 +35,8 @@ export interface LiveRebuildParts {
 interface Request {
 	/** Offset of the newest record that asks for it. */
 	offset: number;
+	/** A pass is under way that will answer it; the pass for somebody else's `rebuilt` may hold its actor too, and will not. */
+	preparing: boolean;
 	/** Its `rebuilt` is on its way: whoever asks now is answered by the next one. */
 	answered: boolean;
 	readonly done: PromiseWithResolvers<void>;
@@ -60,7 +62,7 @@ export class LiveRebuilds {
 	request({ to, offset }: Message): Promise<void> {
 		let request = this.#requests.get(to);
 		if (!request || request.answered) {
-			request = { offset, answered: false, done: Promise.withResolvers<void>() };
+			request = { offset, preparing: false, answered: false, done: Promise.withResolvers<void>() };
 			this.#requests.set(to, request);
 		}
 		request.offset = offset;
@@ -87,7 +89,7 @@ export class LiveRebuilds {
 	}
 
 	async #finish({ address, behaviour }: Actor, before: number, answers: number): Promise<Actor> {
-		const fold = this.#folds.get(address) ?? this.#foldOf([address, ...this.#waiting()]);
+		const fold = this.#folds.get(address) ?? this.#foldOf([address, ...this.#unfolded()]);
 		await this.#untilRead(() => fold.to(before));
 		const actor = fold.take(address) ?? Actor.fresh(address, behaviour);
 		actor.dirty = true;
@@ -106,9 +108,15 @@ export class LiveRebuilds {
 		this.#requests.delete(address);
 	}
 
+	/** Whose `rebuilt` may come next: they are folded in the same pass. */
+	#unfolded(): Address[] {
+		const unfolded = [...this.#requests.keys()].filter((address) => !this.#folds.has(address));
+		return unfolded.slice(0, REBUILDS_AT_ONCE_MAX);
+	}
+
 	#waiting(): Address[] {
-		const waiting = [...this.#requests.keys()].filter((address) => !this.#folds.has(address));
-		return waiting.slice(0, REBUILDS_AT_ONCE_MAX);
+		const waiting = [...this.#requests].filter(([, { preparing, answered }]) => !preparing && !answered);
+		return waiting.slice(0, REBUILDS_AT_ONCE_MAX).map(([address]) => address);
 	}
 
 	/** One pass after the other, each for all that was asked for until then. */
@@ -130,6 +138,7 @@ export class LiveRebuilds {
 
 	async #prepare(addresses: readonly Address[]): Promise<void> {
 		const fold = this.#foldOf(addresses);
+		for (const address of addresses) (this.#requests.get(address) as Request).preparing = true;
 		let refused: string | undefined;
 		try {
 			await this.#untilRead(() => this.#catchUp(fold));
@@ -142,8 +151,10 @@ export class LiveRebuilds {
 
 	async #answer(address: Address, fold: PartitionFold, refused: string | undefined): Promise<void> {
 		const request = this.#requests.get(address);
+		if (this.#closed || !request) return;
+		request.preparing = false;
 		// The loop came to an earlier `rebuilt` meanwhile.
-		if (this.#closed || !request || this.#folds.get(address) !== fold) return;
+		if (this.#folds.get(address) !== fold) return;
 		request.answered = true;
 		if (refused !== undefined) this.#folds.delete(address);
 		const answer = { request: request.offset, ...(refused === undefined ? undefined : { refused }) };

@@ -24,6 +24,8 @@ export type Simulated = Pick<
 
 /** Actors of each partition for which `verify` is asked too. */
 const VERIFIED_MAX = 3;
+/** Virtual milliseconds that a checkpoint may take when everything is quiet. */
+const CHECKPOINT_MS_MAX = 10_000;
 
 /** A partition folded from nothing, by the log alone. */
 export interface Fold {
@@ -181,9 +183,10 @@ async function liveStatesAreTheFold(simulation: Simulated, folds: readonly Fold[
 			problems.push(`${address} differs from the log at ${path}: ${values}`);
 		}
 		owned.push(async () => {
-			const checkpoint = partition.checkpoint();
-			await simulation.time.advance(100);
-			await checkpoint;
+			if (!(await isWritten(partition.checkpoint(), simulation))) {
+				problems.push(`the checkpoint of ${partitionName(id)} does not come to its end`);
+				return;
+			}
 			const snapshots = disk.open();
 			const { behaviours } = owner.node;
 			const parts = { log: owner.log, snapshots, behaviours, partitions: simulation.partitions };
@@ -198,6 +201,15 @@ async function liveStatesAreTheFold(simulation: Simulated, folds: readonly Fold[
 	// Only now: time goes on for it, and with it what recurs for ever.
 	for (const verified of owned) await verified();
 	return problems;
+}
+
+async function isWritten(checkpoint: Promise<void>, { time }: Simulated): Promise<boolean> {
+	let isDone = false;
+	void checkpoint.then(() => {
+		isDone = true;
+	});
+	for (let ms = 0; !isDone && ms < CHECKPOINT_MS_MAX; ms += 100) await time.advance(100);
+	return isDone;
 }
 
 function plain(actor: Actor): unknown {

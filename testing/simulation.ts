@@ -311,7 +311,10 @@ export class Simulation<Work extends SimulationWork = SimulationWork> {
 			if (unrest) quietSince = undefined;
 			else quietSince ??= time.now();
 			if (quietSince !== undefined && time.now() - quietSince >= QUIET_FOR_MS) return;
-			if (time.now() > latest) {
+			if (time.now() <= latest) continue;
+			// What recurs for ever may never leave it quiet for so long at a time.
+			if (!unrest) return;
+			if (time.now() > latest + QUIET_FOR_MS) {
 				this.problems.push(`stuck: ${unrest}`);
 				return;
 			}
