@@ -5,7 +5,7 @@
 import { partitionName } from "../persistence/log.ts";
 import { actors } from "../runtime/actor-list.ts";
 import { type Address, typeOf } from "../runtime/address.ts";
-import { type HistoryEntry, history } from "../runtime/history.ts";
+import { type HistoryEntry, type HistoryFilter, history } from "../runtime/history.ts";
 import { newestMessages } from "../runtime/message-list.ts";
 import { mailboxOf } from "../runtime/operator.ts";
 import { replay } from "../runtime/replay.ts";
@@ -16,6 +16,9 @@ import type { Query } from "./operator-input.ts";
 /** Entries of one page, and how many if nobody says. */
 export const PAGE_ENTRIES_MAX = 1_000;
 const PAGE_ENTRIES_DEFAULT = 100;
+
+const KINDS = ["command", "timer", "query", "frame"] as const;
+const OUTCOMES = ["folded", "passed", "repeat", "failed"] as const;
 
 const OF_ADDRESS = { address: "the actor: type/id" } as const;
 
@@ -39,12 +42,16 @@ export function addActorQuestions(routes: OperatorRoutes, context: OperatorConte
 	routes.question(
 		"state",
 		"One actor as it was behind an offset",
-		{ ...OF_ADDRESS, offset: "the last offset folded; default: the newest" },
+		{
+			...OF_ADDRESS,
+			offset: "the last offset folded; default: the newest",
+			at: "as of this time, milliseconds since 1970",
+		},
 		async (query) => {
 			const address = query.needed("address");
-			const to = query.whole("offset");
+			const until = { to: query.whole("offset"), at: query.whole("at") };
 			const { behaviour } = mailboxOf(reading, address);
-			const { timers, value, ...found } = await replay(reading, address, to === undefined ? {} : { to });
+			const { timers, value, ...found } = await replay(reading, address, until);
 			return { ...found, value, timers: timers.map(timerView), active: activeIn(behaviour, value) };
 		},
 	);
@@ -58,6 +65,12 @@ export function addActorQuestions(routes: OperatorRoutes, context: OperatorConte
 			before: "the newest entries before this offset, instead of the first ones",
 			limit: `at most so many, up to ${PAGE_ENTRIES_MAX}`,
 			all: "true: also queries and frames, which change nothing",
+			kind: `only ${KINDS.join(", ")}`,
+			type: "only messages of this type",
+			sender: "only from this actor; -: from outside",
+			since: "only appended then or later, milliseconds since 1970",
+			until: "only appended until then",
+			outcome: `only ${OUTCOMES.join(", ")}`,
 			states: "false: with `before`, the messages alone, which takes no fold of a long history",
 		},
 		(query) => historyPage(context, query),
@@ -92,10 +105,16 @@ async function historyPage({ reading }: OperatorContext, query: Query): Promise<
 	const { behaviour, partition } = mailboxOf(reading, address);
 	const { start, end } = await reading.log.bounds(partition);
 	const last = before === undefined ? to : Math.min(before - 1, to ?? Number.POSITIVE_INFINITY);
-	const everything = query.flag("all");
+	const filter = filterOf(query);
 	const place = { address, partition: partitionName(partition), start, end };
+	// Nothing lies before what is kept: that is where a reader comes to the end.
+	if (before !== undefined && before <= start) return { ...place, entries: [] };
 	if (before !== undefined && query.text("states") === "false") {
-		const entries = await newestMessages(reading, address, { before, limit: limit + 1, everything });
+		const entries = await newestMessages(reading, address, {
+			before,
+			limit: limit + 1,
+			everything: query.flag("all"),
+		});
 		const shown = entries.slice(-limit);
 		return {
 			...place,
@@ -106,7 +125,7 @@ async function historyPage({ reading }: OperatorContext, query: Query): Promise<
 	const found: HistoryEntry[] = [];
 	const newestFirst = before !== undefined;
 	for await (const entry of history(reading, address, {
-		everything,
+		...filter,
 		from,
 		to: last,
 		newestFirst,
@@ -125,5 +144,20 @@ async function historyPage({ reading }: OperatorContext, query: Query): Promise<
 			return { ...entry, value, active: activeIn(behaviour, value) };
 		}),
 		...(more ? { next: edge } : undefined),
+	};
+}
+
+function filterOf(query: Query): HistoryFilter {
+	const kind = query.choice("kind", KINDS);
+	const outcome = query.choice("outcome", OUTCOMES);
+	const sender = query.text("sender");
+	return {
+		everything: query.flag("all") || kind === "query" || kind === "frame" || outcome === "passed",
+		kind,
+		type: query.text("type"),
+		sender: sender === "-" ? "" : sender,
+		since: query.whole("since"),
+		until: query.whole("until"),
+		outcome,
 	};
 }

@@ -27,6 +27,12 @@ export class Query {
 		return text;
 	}
 
+	choice<Choice extends string>(name: string, choices: readonly Choice[]): Choice | undefined {
+		const text = this.text(name);
+		if (text === undefined || choices.includes(text as Choice)) return text as Choice | undefined;
+		throw new HttpError(400, `${name} must be one of ${choices.join(", ")}`);
+	}
+
 	whole(name: string, most = Number.MAX_SAFE_INTEGER): number | undefined {
 		const text = this.text(name);
 		return text === undefined ? undefined : wholeNumber(name, /^\d+$/.test(text) ? Number(text) : text, most);

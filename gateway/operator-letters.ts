@@ -4,13 +4,7 @@
  */
 import { setTimeout } from "node:timers/promises";
 import { type LetterResult, type LetterSink, workOnLetters } from "../runtime/letter-work.ts";
-import {
-	LETTER_STATUSES,
-	type Letter,
-	type LetterFilter,
-	type LetterStatus,
-	letters,
-} from "../runtime/letters.ts";
+import { LETTER_STATUSES, type Letter, type LetterFilter, letters } from "../runtime/letters.ts";
 import { SUBMIT_DEADLINE_MS } from "../runtime/node.ts";
 import { letterRecord } from "../runtime/parked.ts";
 import { HttpError } from "./http-exchange.ts";
@@ -27,7 +21,7 @@ const RATE_MAX = 10_000;
 /** How long a retry that keeps a rate may take, seconds. */
 export const RETRY_SECONDS_MAX = 30;
 
-const FILTER = ["address", "type", "cause", "since", "status"] as const;
+const FILTER_TEXTS = ["address", "type", "cause"] as const;
 
 export function addLetterRoutes(routes: OperatorRoutes, context: OperatorContext): void {
 	const source = { ...context.reading, outcomes: context.outcomes };
@@ -118,11 +112,14 @@ export function addLetterRoutes(routes: OperatorRoutes, context: OperatorContext
 
 function filterOf(query: Query): LetterFilter {
 	const since = query.whole("since");
-	const given = FILTER.filter((name) => name !== "since").map((name) => [name, query.text(name)] as const);
-	return checked({
-		...Object.fromEntries(given.filter(([, text]) => text !== undefined)),
-		...(since === undefined ? undefined : { since }),
-	});
+	const status = query.choice("status", LETTER_STATUSES);
+	const texts = FILTER_TEXTS.map((name) => [name, query.text(name)] as const);
+	return given({ ...Object.fromEntries(texts), since, status });
+}
+
+/** What is not given leaves no trace. */
+function given(filter: Readonly<Record<string, unknown>>): LetterFilter {
+	return Object.fromEntries(Object.entries(filter).filter(([, value]) => value !== undefined));
 }
 
 /** Ids or a filter: everything at once must be said. */
@@ -132,23 +129,9 @@ function selectionOf(fields: Fields): LetterFilter {
 	if ((ids === undefined) === (filter === undefined))
 		throw new HttpError(400, "either ids or a filter is needed");
 	if (ids) return { ids: new Set(ids) };
-	const wanted = new Fields(
-		filter,
-		FILTER.filter((name) => name !== "status"),
-		"the filter",
-	);
-	const since = wanted.whole("since");
-	const texts = (["address", "type", "cause"] as const).map((name) => [name, wanted.text(name)] as const);
-	return {
-		...Object.fromEntries(texts.filter(([, text]) => text !== undefined)),
-		...(since === undefined ? undefined : { since }),
-	};
-}
-
-function checked(filter: LetterFilter): LetterFilter {
-	const { status } = filter;
-	if (status === undefined || LETTER_STATUSES.includes(status as LetterStatus)) return filter;
-	throw new HttpError(400, `status must be one of ${LETTER_STATUSES.join(", ")}`);
+	const wanted = new Fields(filter, [...FILTER_TEXTS, "since"], "the filter");
+	const texts = FILTER_TEXTS.map((name) => [name, wanted.text(name)] as const);
+	return given({ ...Object.fromEntries(texts), since: wanted.whole("since") });
 }
 
 function afterOf(text: string | undefined, partitions: number): readonly number[] | undefined {

@@ -145,6 +145,13 @@ describe("questions", () => {
 		expect(items(newest.body)).toEqual(["cheese", "pay"]);
 		const older = await stage.get("history", { address, limit: 2, before: newest.body.next });
 		expect(items(older.body)).toEqual(["apple", "bread"]);
+		const before = await stage.get("history", { address, before: older.body.start });
+		expect(before.body).toMatchObject({ entries: [] });
+		expect(items((await stage.get("history", { address, type: "pay" })).body)).toEqual(["pay"]);
+		const until = older.body.entries[1].timestamp;
+		expect((await stage.get("history", { address, since: until + 3_600_000 })).body.entries).toEqual([]);
+		expect(items((await stage.get("history", { address, until, sender: "-" })).body)[0]).toBe("apple");
+		expect((await stage.get("history", { address, outcome: "odd" })).status).toBe(400);
 	});
 
 	test("scenario 38: the state behind any offset is folded from the log, without touching the actor", async () => {
@@ -155,6 +162,11 @@ describe("questions", () => {
 		expect(then.body).toMatchObject({ state: "open.filling", offset, records: 2 });
 		expect(then.body.value.machine.context.items).toEqual(["apple", "bread"]);
 		expect((await stage.get("actor", { address })).body.state).toBe("open.paying");
+		const early = await stage.get("state", { address, at: body.entries[3].timestamp });
+		expect(early.body.state).toBe("open.paying");
+		for (const wrong of [{ offset: 999_999 }, { at: 1 }]) {
+			expect((await stage.get("state", { address, ...wrong })).status).toBe(404);
+		}
 	});
 
 	test("workspaces, their clients and services are listed", async () => {
