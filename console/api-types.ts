@@ -1,12 +1,27 @@
 /** The forms of the operator API's answers. Owns nothing that runs: of the runtime the console knows types alone. */
 import type { ListedActor } from "../runtime/actor-list.ts";
+import type { AuditEntry } from "../runtime/audit.ts";
 import type { Chart, ChartState, ChartTransition } from "../runtime/chart.ts";
 import type { DeadLetter } from "../runtime/dead-letters.ts";
+import type { DryRun, Edit } from "../runtime/fork.ts";
 import type { HistoryEntry, HistoryOutcome } from "../runtime/history.ts";
 import type { LetterOutcome } from "../runtime/letter-outcomes.ts";
 import type { LetterStatus } from "../runtime/letters.ts";
+import type { LiveRebuild } from "../runtime/rebuild-live.ts";
+import type { Verification } from "../runtime/verify.ts";
 
-export type { Chart, ChartState, ChartTransition, HistoryEntry, HistoryOutcome, LetterStatus };
+export type {
+	AuditEntry,
+	Chart,
+	ChartState,
+	ChartTransition,
+	DryRun,
+	Edit,
+	HistoryEntry,
+	HistoryOutcome,
+	LetterStatus,
+	Verification,
+};
 
 export interface StalledOn {
 	readonly offset: number;
@@ -130,4 +145,10 @@ export interface LettersDone {
 	readonly left: number;
 	readonly more: boolean;
 	readonly letters: readonly { readonly id: string; readonly result: string; readonly reason?: string }[];
+}
+
+export interface Rebuilt {
+	readonly rebuilt: readonly LiveRebuild[];
+	/** Asked for, and not answered in time. */
+	readonly waiting: number;
 }

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import type { Api } from "../api.ts";
 import type { ActorDetail } from "../api-types.ts";
 import { Confirm } from "../parts/confirm.tsx";
+import { RebuildDialog } from "./rebuild-dialog.tsx";
 
 const ACTIONS = {
 	pause: {
@@ -33,11 +34,15 @@ type Action = keyof typeof ACTIONS;
 export interface ActorActionsProps {
 	readonly api: Api;
 	readonly actor: ActorDetail;
-	readonly onDone: () => void;
+	/** With words for people, where there are any. */
+	readonly onDone: (words?: string) => void;
+	readonly onVerify: () => void;
+	readonly onFork: () => void;
 }
 
-export function ActorActions({ api, actor, onDone }: ActorActionsProps) {
+export function ActorActions({ api, actor, onDone, onVerify, onFork }: ActorActionsProps) {
 	const [asked, setAsked] = useState<Action>();
+	const [rebuilding, setRebuilding] = useState(false);
 	const { address, hold, pausable } = actor;
 	const offered: Action[] = !pausable
 		? []
@@ -54,12 +59,24 @@ export function ActorActions({ api, actor, onDone }: ActorActionsProps) {
 					{ACTIONS[name].label}
 				</button>
 			))}
+			<button type="button" onClick={onVerify}>
+				Verify
+			</button>
+			<button type="button" onClick={() => setRebuilding(true)}>
+				Rebuild
+			</button>
+			<button type="button" onClick={onFork}>
+				Edit history
+			</button>
+			{rebuilding && (
+				<RebuildDialog api={api} addresses={[address]} onDone={onDone} onClose={() => setRebuilding(false)} />
+			)}
 			{action && asked && (
 				<Confirm
 					title={action.title}
 					action={action.label}
 					danger={action.danger}
-					onConfirm={(why) => api.post(`actor/${asked}`, { address, why }).then(onDone)}
+					onConfirm={(why) => api.post(`actor/${asked}`, { address, why }).then(() => onDone())}
 					onClose={() => setAsked(undefined)}
 				>
 					<p>

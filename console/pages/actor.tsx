@@ -2,6 +2,7 @@
  * One actor: its statechart, and its history to go back and forth in. Owns which message is looked at; what is shown of
  * it is in parts of its own.
  */
+import type { ComponentChildren } from "preact";
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
 import type { ActorDetail, Entry, HoldView, LettersPage } from "../api-types.ts";
 import { Statechart } from "../chart/statechart.tsx";
@@ -12,9 +13,11 @@ import { go, hrefOf } from "../routes.ts";
 import { number, plural, stateWords, time } from "../words.ts";
 import { ActorActions } from "./actor-actions.tsx";
 import { EntryView } from "./entry-view.tsx";
+import { ForkPanel } from "./fork-panel.tsx";
 import { HistoryList } from "./history-list.tsx";
 import type { PageProps } from "./pages.tsx";
 import { Timeline } from "./timeline.tsx";
+import { VerificationView } from "./verification-view.tsx";
 
 const EVERY_MS = 3_000;
 /** Dead letters of the actor that are looked for failing messages. */
@@ -24,6 +27,14 @@ export function ActorPage({ api, route }: PageProps) {
 	const address = route.rest;
 	const detail = useLoad(address, (signal) => api.get<ActorDetail>("actor", { address }, signal), EVERY_MS);
 	const { value, reload } = detail;
+	const [done, setDone] = useState("");
+	const [isVerified, setVerified] = useState(0);
+	const [isForked, setForked] = useState(false);
+	const afterwards = (words = "") => {
+		setDone(words);
+		setVerified(0);
+		reload();
+	};
 	return (
 		<>
 			<p class="crumbs">
@@ -39,13 +50,37 @@ export function ActorPage({ api, route }: PageProps) {
 							<span class="soft">
 								{actor.partition}, last changed at offset {number(actor.offset)}
 							</span>
-							<ActorActions api={api} actor={actor} onDone={reload} />
+							<ActorActions
+								api={api}
+								actor={actor}
+								onDone={afterwards}
+								onVerify={() => setVerified(isVerified + 1)}
+								onFork={() => setForked(true)}
+							/>
 						</div>
+						<p role="status" class="verdict good">
+							{done}
+						</p>
+						{isVerified > 0 && <VerificationView key={isVerified} api={api} address={address} />}
 						{actor.hold && <HoldNote {...actor.hold} />}
 					</>
 				)}
 			</LoadedView>
-			{value && <Replay api={api} route={route} actor={value} />}
+			{value && (
+				<Replay api={api} route={route} actor={value}>
+					{(entry) =>
+						isForked && (
+							<ForkPanel
+								api={api}
+								address={address}
+								entry={entry}
+								onDone={afterwards}
+								onClose={() => setForked(false)}
+							/>
+						)
+					}
+				</Replay>
+			)}
 		</>
 	);
 }
@@ -65,7 +100,13 @@ function HoldNote({ since, cause, failed, held, messages }: HoldView) {
 	);
 }
 
-function Replay({ api, route, actor }: PageProps & { readonly actor: ActorDetail }) {
+interface ReplayProps extends PageProps {
+	readonly actor: ActorDetail;
+	/** What stands between the message and the list. */
+	readonly children: (entry: Entry | undefined) => ComponentChildren;
+}
+
+function Replay({ api, route, actor, children }: ReplayProps) {
 	const { address, chart } = actor;
 	const everything = route.query["all"] === "true";
 	const window = useHistory(api, address, everything);
@@ -148,6 +189,7 @@ function Replay({ api, route, actor }: PageProps & { readonly actor: ActorDetail
 					)}
 				</section>
 			</div>
+			{children(entry)}
 			<HistoryList
 				window={window}
 				entry={entry}

@@ -7,6 +7,7 @@ import { Badge, Empty, LoadedView } from "../parts/states.tsx";
 import { go, hrefOf } from "../routes.ts";
 import { number, plural, stateWords } from "../words.ts";
 import type { PageProps } from "./pages.tsx";
+import { RebuildDialog } from "./rebuild-dialog.tsx";
 
 const PAGE_ACTORS = 50;
 /** Milliseconds after the last key before the search is made. */
@@ -15,6 +16,9 @@ const TYPING_MS = 250;
 export function ActorsPage({ api, route }: PageProps) {
 	const { search = "", type = "", after } = route.query;
 	const [typed, setTyped] = useState({ search, type });
+	const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+	const [rebuilding, setRebuilding] = useState(false);
+	const [done, setDone] = useState("");
 	const asked = { search, type, after, limit: PAGE_ACTORS };
 	const page = useLoad(JSON.stringify(asked), (signal) => api.get<Page>("actors", asked, signal));
 	const [timer] = useState<{ id?: ReturnType<typeof setTimeout> }>({});
@@ -23,6 +27,12 @@ export function ActorsPage({ api, route }: PageProps) {
 		setTyped(next);
 		clearTimeout(timer.id);
 		timer.id = setTimeout(() => go(hrefOf("actors", "", next), true), TYPING_MS);
+	};
+	/** Also over several pages of the list. */
+	const choose = (actors: readonly ActorRow[], isChosen: boolean) => {
+		const next = new Set(chosen);
+		for (const { address } of actors) isChosen ? next.add(address) : next.delete(address);
+		setChosen(next);
 	};
 	return (
 		<>
@@ -49,16 +59,49 @@ export function ActorsPage({ api, route }: PageProps) {
 					</label>
 				</form>
 			</search>
+			<p role="status" class="verdict good">
+				{done}
+			</p>
+			{rebuilding && (
+				<RebuildDialog
+					api={api}
+					addresses={[...chosen]}
+					onDone={(words) => {
+						setDone(words);
+						setChosen(new Set());
+						page.reload();
+					}}
+					onClose={() => setRebuilding(false)}
+				/>
+			)}
 			<LoadedView of={page} what="the actors">
 				{({ actors, next }) =>
 					actors.length === 0 ? (
 						<Empty>{search || type ? "No actor is like this." : "There are no actors yet."}</Empty>
 					) : (
 						<>
-							<p class="soft" role="status">
-								{plural(actors.length, "actor")} on this page
-							</p>
-							<ActorTable actors={actors} onType={(one) => type_({ type: one })} />
+							<div class="row">
+								<button type="button" disabled={chosen.size === 0} onClick={() => setRebuilding(true)}>
+									Rebuild {chosen.size > 0 && number(chosen.size)}
+								</button>
+								<label class="check">
+									<input
+										type="checkbox"
+										checked={actors.every(({ address }) => chosen.has(address))}
+										onChange={(event) => choose(actors, event.currentTarget.checked)}
+									/>
+									All of this page
+								</label>
+								<span class="soft" role="status">
+									{plural(actors.length, "actor")} on this page, {number(chosen.size)} chosen
+								</span>
+							</div>
+							<ActorTable
+								actors={actors}
+								chosen={chosen}
+								onChoose={(actor, isChosen) => choose([actor], isChosen)}
+								onType={(one) => type_({ type: one })}
+							/>
 							<nav class="row" aria-label="Pages of the list">
 								{after && <a href={hrefOf("actors", "", { search, type })}>First page</a>}
 								{next && <a href={hrefOf("actors", "", { search, type, after: next })}>Next page</a>}
@@ -73,15 +116,19 @@ export function ActorsPage({ api, route }: PageProps) {
 
 interface ActorTableProps {
 	readonly actors: readonly ActorRow[];
+	/** Addresses. */
+	readonly chosen: ReadonlySet<string>;
+	readonly onChoose: (actor: ActorRow, isChosen: boolean) => void;
 	readonly onType: (type: string) => void;
 }
 
-function ActorTable({ actors, onType }: ActorTableProps) {
+function ActorTable({ actors, chosen, onChoose, onType }: ActorTableProps) {
 	return (
 		<div class="table-wrap">
 			<table class="actors" onKeyDown={(event) => moveByArrows(event, "a.row-link")}>
 				<thead>
 					<tr>
+						<td />
 						<th scope="col">Address</th>
 						<th scope="col" class="type-cell">
 							Type
@@ -93,31 +140,43 @@ function ActorTable({ actors, onType }: ActorTableProps) {
 					</tr>
 				</thead>
 				<tbody>
-					{actors.map(({ address, type, state, offset, problem, paused }) => (
-						<tr key={address}>
-							<th scope="row">
-								<a class="row-link mono" href={hrefOf("actor", address)}>
-									{address}
-								</a>
-							</th>
-							<td class="type-cell">
-								<button
-									type="button"
-									class="chip"
-									aria-label={`Only ${type}`}
-									tabIndex={-1}
-									onClick={() => onType(type)}
-								>
-									{type}
-								</button>
-							</td>
-							<td>
-								{state !== undefined && <Badge tone="accent">{stateWords(state)}</Badge>}{" "}
-								{paused && <Badge tone="warn">paused</Badge>} {problem && <Badge tone="bad">{problem}</Badge>}
-							</td>
-							<td class="right">{offset === undefined ? "" : number(offset)}</td>
-						</tr>
-					))}
+					{actors.map((actor) => {
+						const { address, type, state, offset, problem, paused } = actor;
+						return (
+							<tr key={address}>
+								<td class="choice">
+									<input
+										type="checkbox"
+										aria-label={`Choose ${address}`}
+										checked={chosen.has(address)}
+										onChange={(event) => onChoose(actor, event.currentTarget.checked)}
+									/>
+								</td>
+								<th scope="row">
+									<a class="row-link mono" href={hrefOf("actor", address)}>
+										{address}
+									</a>
+								</th>
+								<td class="type-cell">
+									<button
+										type="button"
+										class="chip"
+										aria-label={`Only ${type}`}
+										tabIndex={-1}
+										onClick={() => onType(type)}
+									>
+										{type}
+									</button>
+								</td>
+								<td>
+									{state !== undefined && <Badge tone="accent">{stateWords(state)}</Badge>}{" "}
+									{paused && <Badge tone="warn">paused</Badge>}{" "}
+									{problem && <Badge tone="bad">{problem}</Badge>}
+								</td>
+								<td class="right">{offset === undefined ? "" : number(offset)}</td>
+							</tr>
+						);
+					})}
 				</tbody>
 			</table>
 		</div>

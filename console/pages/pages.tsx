@@ -4,6 +4,7 @@ import type { Api } from "../api.ts";
 import type { Route } from "../routes.ts";
 import { ActorPage } from "./actor.tsx";
 import { ActorsPage } from "./actors.tsx";
+import { AuditPage } from "./audit.tsx";
 import { DeadLettersPage } from "./dead-letters.tsx";
 import { OverviewPage } from "./overview.tsx";
 import { WorkspacesPage } from "./workspaces.tsx";
@@ -26,7 +27,8 @@ export const PAGES: readonly {
 		Page: (props) => (props.route.name === "actor" ? <ActorPage {...props} /> : <ActorsPage {...props} />),
 	},
 	{ names: ["dead-letters"], label: "Dead letters", Page: DeadLettersPage },
-	{ names: ["workspaces", "workspace"], label: "Workspaces", Page: WorkspacesPage },
+	{ names: ["workspaces"], label: "Workspaces", Page: WorkspacesPage },
+	{ names: ["audit"], label: "Audit", Page: AuditPage },
 ];
 
 export function titleOf({ name, rest }: Route): string {

@@ -59,7 +59,7 @@ describe("the statechart", () => {
 });
 
 describe("time", () => {
-	test("scenario 36: the slider replays the states one by one, with payload and data as they were", async () => {
+	test("scenario 38: the slider replays the states one by one as they were, and the actor is not touched", async () => {
 		const page = await opened("basket/ann");
 		const history = (await stage.operator.get("history", { address: "basket/ann" })).body.entries;
 		await page.focus("input[type=range]");
@@ -76,6 +76,8 @@ describe("time", () => {
 		}
 		await page.keyboard.press("End");
 		await expect.poll(() => offset(page)).toBe(history.at(-1).offset);
+		const after = (await stage.operator.get("actor", { address: "basket/ann" })).body;
+		expect([after.offset, after.state]).toEqual([history.at(-1).offset, "paid"]);
 		await page.keyboard.press("Home");
 		await expect.poll(() => offset(page)).toBe(history[0].offset);
 		await page.reload();
@@ -121,7 +123,7 @@ describe("time", () => {
 });
 
 describe("interventions", () => {
-	test("scenario 38: an actor that waits says since when and why, and is retried with a reason", async () => {
+	test("an actor that waits says since when and why, and is retried with a reason", async () => {
 		const page = await opened("till/t1");
 		await page.waitForSelector(".failed:has-text('because a message failed')");
 		await picture(page, "paused-actor");

@@ -148,7 +148,7 @@ describe("workspaces", () => {
 });
 
 describe("dead letters", () => {
-	test("scenario 37: are filtered, looked at, sent again and dropped, each with a reason", async () => {
+	test("scenario 35: are filtered, looked at, sent again and dropped, each with a reason", async () => {
 		const page = await stage.open("#/dead-letters");
 		await page.waitForSelector("a:text('basket/ann')");
 		await page.click(".look >> nth=0");
