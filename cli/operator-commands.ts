@@ -4,13 +4,15 @@
  */
 import type { ListedActor } from "../runtime/actor-list.ts";
 import { actors } from "../runtime/actor-list.ts";
-import { type HistoryEntry, history } from "../runtime/history.ts";
+import { type HistoryEntry, type HistoryOutcome, history } from "../runtime/history.ts";
+import type { MessageKind } from "../runtime/message.ts";
 import type { OperatorParts } from "../runtime/operator.ts";
 import { readableJson } from "../runtime/readable-json.ts";
 import { type Replay, replay } from "../runtime/replay.ts";
 import { type Mismatch, rebuild, type Verification, verify } from "../runtime/verify.ts";
 import { behavioursWith } from "./actor-definitions.ts";
 import { EXIT } from "./exit-codes.ts";
+import { historyIndexOf } from "./history-index.ts";
 import { NodeClient, type NodeFlags } from "./node-client.ts";
 import { mustHaveSnapshots, withData } from "./operator-data.ts";
 import type { Config } from "./options.ts";
@@ -68,6 +70,16 @@ export interface HistoryCommandOptions extends NodeFlags, ActorsFileFlag {
 	readonly all?: boolean;
 	readonly from?: number;
 	readonly to?: number;
+	readonly newestFirst?: boolean;
+	readonly kind?: MessageKind;
+	readonly type?: string;
+	/** "-": from outside. */
+	readonly fromActor?: string;
+	/** Milliseconds since 1970. */
+	readonly since?: number;
+	readonly until?: number;
+	readonly outcome?: HistoryOutcome;
+	readonly follow?: boolean;
 	readonly limit: number;
 }
 
@@ -87,14 +99,21 @@ export async function historyCommand(
 		const page = { items: "entries", on: "from", limit, page: NODE_PAGE_ENTRIES };
 		return show(node.list<HistoryEntry>("history", { address, from, to, all }, page));
 	}
-	return asking(config, { unit: "records", actors: options.actors }, (parts, onProgress) =>
+	const { newestFirst, kind, type, fromActor, since, until, outcome, follow } = options;
+	const sender = fromActor === "-" ? "" : fromActor;
+	const everything = all === true || kind === "query" || kind === "frame" || outcome === "passed";
+	const filter = { everything, kind, type, sender, since, until, outcome, newestFirst };
+	const following = follow ? { follow: new AbortController().signal } : undefined;
+	const opening = { unit: "records", actors: options.actors, index: true };
+	return asking(config, opening, (parts, onProgress) =>
 		show(
 			history(parts, address, {
-				everything: all === true,
-				limit,
-				...(from === undefined ? undefined : { from }),
-				...(to === undefined ? undefined : { to }),
-				onProgress,
+				...filter,
+				...following,
+				limit: follow ? undefined : limit,
+				from,
+				to,
+				onProgress: follow ? undefined : onProgress,
 			}),
 		),
 	);
@@ -109,6 +128,8 @@ function historyRow(entry: HistoryEntry): string[] {
 export interface ReplayCommandOptions extends NodeFlags, ActorsFileFlag {
 	readonly json?: boolean;
 	readonly to?: number;
+	/** Milliseconds since 1970. */
+	readonly at?: number;
 }
 
 export async function replayCommand(
@@ -116,24 +137,26 @@ export async function replayCommand(
 	address: string,
 	options: ReplayCommandOptions,
 ): Promise<number> {
-	const { to, json } = options;
+	const { to, at, json } = options;
 	const show = async (answer: Replay) => {
 		await (json ? printJson(answer) : print(replayText(answer)));
 		return EXIT.ok;
 	};
 	const node = NodeClient.of(options, process.env);
 	if (node) return show(await node.get<Replay>("state", { address, offset: to }));
-	return asking(config, { unit: "records", actors: options.actors }, async (parts, onProgress) =>
-		show(await replay(parts, address, { ...(to === undefined ? undefined : { to }), onProgress })),
+	const opening = { unit: "records", actors: options.actors, index: true };
+	return asking(config, opening, async (parts, onProgress) =>
+		show(await replay(parts, address, { to, at, onProgress })),
 	);
 }
 
 function replayText({ address, partition, ...answer }: Replay): string {
-	const { state, offset, records, repeats, failed, start, timers, value } = answer;
+	const { state, offset, begun, records, repeats, failed, start, timers, value } = answer;
+	const from = begun === undefined ? "" : `, on from the state kept at offset ${begun}`;
 	const rows = [
 		["state", state],
 		["changed", `by offset ${offset} of ${partition}`],
-		["folded", `${records} records (${repeats} repeats dropped, ${failed} failed)`],
+		["folded", `${records} records (${repeats} repeats dropped, ${failed} failed)${from}`],
 		...(start > 0 ? [["history", `begins at offset ${start}: older records are no longer kept`]] : []),
 		...timers.map(({ id, at }) => ["timer", `${id} at ${timeText(at)}`]),
 	];
@@ -172,7 +195,7 @@ const REASONS: Readonly<Record<Mismatch, string>> = {
 	trimmed: "the stored snapshot differs, but the log no longer keeps the whole history: nothing is proven",
 };
 
-function verdict(verification: Verification, rebuilt: boolean): string {
+export function verdict(verification: Verification, rebuilt: boolean): string {
 	const { address, state, records, checkpoint, partition } = verification;
 	const folded = `folded ${records} records of ${partition} up to checkpoint ${checkpoint ?? "-"}, state ${state}`;
 	if (verification.ok) {
@@ -196,22 +219,25 @@ export interface Asking extends ActorsFileFlag {
 	readonly unit: string;
 	/** Snapshots may be written. Default: false. */
 	readonly write?: boolean;
+	/** One actor's records are read, not its partition's. Default: false. */
+	readonly index?: boolean;
 }
 
 /** Open the data, show progress, and close it. */
 export async function asking(
 	config: Config,
-	{ unit, write = false, actors: file }: Asking,
+	{ unit, write = false, index: indexed = false, actors: file }: Asking,
 	ask: (parts: OperatorParts, onProgress: ReturnType<typeof progressBar>["onProgress"]) => Promise<number>,
 ): Promise<number> {
 	const behaviours = file === undefined ? undefined : await behavioursWith(file);
+	const index = indexed ? historyIndexOf(config.dataDir, behaviours !== undefined) : undefined;
+	const more = { ...(behaviours ? { behaviours } : undefined), ...(index ? { index } : undefined) };
 	const bar = progressBar(unit);
 	try {
-		return await withData(config, write, (parts) =>
-			ask({ ...parts, ...(behaviours ? { behaviours } : undefined) }, bar.onProgress),
-		);
+		return await withData(config, write, (parts) => ask({ ...parts, ...more }, bar.onProgress));
 	} finally {
 		bar.stop();
+		index?.close();
 	}
 }
 

@@ -22,6 +22,7 @@ import {
 	resolve,
 	wholeNumber,
 } from "./program-options.ts";
+import { addRecoveryCommands } from "./program-recovery.ts";
 import { VERSION } from "./version.ts";
 
 export function mycelogProgram(hooks: ProgramHooks): Command {
@@ -36,9 +37,9 @@ export function mycelogProgram(hooks: ProgramHooks): Command {
 	addActors(program, hooks);
 	addHistory(program, hooks);
 	addReplay(program, hooks);
-	addVerify(program, hooks);
 	addCheck(program, hooks);
 	addImport(program, hooks);
+	addRecoveryCommands(program, hooks);
 	addNodeCommands(program, hooks);
 	addBackup(program, hooks);
 	return program;
@@ -96,7 +97,24 @@ function addHistory(program: Command, hooks: ProgramHooks): void {
 		.addArgument(address())
 		.addOption(offset("--from", "first offset shown"))
 		.addOption(offset("--to", "last offset shown"))
+		.option("--newest-first", "the newest message first")
+		.addOption(
+			new Option("--kind <kind>", "only of this kind").choices(["command", "timer", "query", "frame"]),
+		)
+		.option("--type <type>", "only of this type")
+		.option("--from-actor <address>", 'only from this actor; "-": from outside')
+		.addOption(time("--since", "only appended since then: 7d, 12h, 2026-01-31"))
+		.addOption(time("--until", "only appended until then"))
+		.addOption(
+			new Option("--outcome <outcome>", "only with this outcome").choices([
+				"folded",
+				"failed",
+				"repeat",
+				"passed",
+			]),
+		)
 		.addOption(limit(1_000, "most messages shown"))
+		.option("--follow", "go on with each message as it comes")
 		.option("--all", "also queries and frames, which change nothing");
 	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
@@ -106,6 +124,7 @@ With --json each message comes with its decoded event, the whole state after it 
 Examples:
   mycelog history workspace/my-workspace
   mycelog history client/my-workspace/alice --all --from 1200 --limit 50
+  mycelog history order/17 --newest-first --limit 20 --outcome failed --actors ./my-actors.ts
   mycelog history workspace/my-workspace --json --kafka-uri kafka-1:9092
   mycelog history order/17 --actors ./my-actors.ts`,
 	);
@@ -121,39 +140,20 @@ function addReplay(program: Command, hooks: ProgramHooks): void {
 		.command("replay")
 		.description("fold an actor anew from the log and show its state; sends nothing, writes nothing")
 		.addArgument(address())
-		.addOption(offset("--to", "last offset folded (default: the newest)"));
+		.addOption(offset("--to", "last offset folded (default: the newest)"))
+		.addOption(time("--at", "as of this time: 2026-01-31T08:00:00Z, or 2h ago as 2h"));
 	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`
 Examples:
   mycelog replay workspace/my-workspace
-  mycelog replay workspace/my-workspace --to 1234 --json`,
+  mycelog replay workspace/my-workspace --to 1234 --json
+  mycelog replay workspace/my-workspace --at 2026-01-31T08:00:00Z`,
 	);
 	command.action(async (of: string, flags: Flags) => {
 		const { config } = resolve(hooks, flags);
 		const { replayCommand } = await import("./operator-commands.ts");
 		hooks.exit(await replayCommand(config, of, flags as never));
-	});
-}
-
-function addVerify(program: Command, hooks: ProgramHooks): void {
-	const command = program
-		.command("verify")
-		.description("compare an actor's stored snapshot with a fresh fold of the log")
-		.addArgument(address())
-		.option("--rebuild", "write a fresh snapshot if it is not right (only on stopped data)");
-	addPlace(addActorsFile(command)).addHelpText(
-		"after",
-		`${EXIT_CODES}
-
-Examples:
-  mycelog verify workspace/my-workspace
-  mycelog verify workspace/my-workspace --rebuild --data-dir /var/lib/mycelog`,
-	);
-	command.action(async (of: string, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { verifyCommand } = await import("./operator-commands.ts");
-		hooks.exit(await verifyCommand(config, of, flags as never));
 	});
 }
 
@@ -278,4 +278,9 @@ Examples:
 		const { restoreCommand } = await import("./backup-commands.ts");
 		hooks.exit(await restoreCommand(config, from, flags as never));
 	});
+}
+
+function time(flag: string, description: string): Option {
+	const option = new Option(`${flag} <time>`, description);
+	return option.argParser((text) => readAs(timeSince(Date.now()), text));
 }

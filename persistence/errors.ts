@@ -161,6 +161,11 @@ export const ERROR_CATALOGUE = {
 		retryable: false,
 		fix: "Compare the versions of both sides; import with --accept-different to have the state that these machines make.",
 	},
+	"recovery.not-answered": {
+		meaning: "An owner has not done in time what was asked of it; it is in the log, and will be done.",
+		retryable: true,
+		fix: "See `mycelog audit` for what is still asked; check that nodes are up with `mycelog status`.",
+	},
 	"recovery.has-history": {
 		meaning: "The actor to import into has a history of its own already; nothing was written.",
 		retryable: false,

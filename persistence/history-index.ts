@@ -31,10 +31,13 @@ const SCHEMA = `
 		actor INTEGER NOT NULL, code TEXT NOT NULL, "offset" INTEGER NOT NULL, version INTEGER NOT NULL,
 		state TEXT NOT NULL, timers TEXT NOT NULL, PRIMARY KEY (actor, code, "offset")
 	) WITHOUT ROWID;
+	CREATE TABLE IF NOT EXISTS codes (code TEXT PRIMARY KEY, used INTEGER NOT NULL) WITHOUT ROWID;
 `;
 /** Ids of actors and types, each, that are kept in memory. */
 const IDS_KNOWN_MAX = 10_000;
-const TABLES = ["partitions", "actors", "types", "entries", "marks", "keyframes"];
+/** A node and the commands beside it, and each of them as it was before. */
+const CODES_KEPT = 4;
+const TABLES = ["partitions", "actors", "types", "entries", "marks", "keyframes", "codes"];
 
 export interface IndexEntry {
 	readonly offset: number;
@@ -201,7 +204,19 @@ export class HistoryIndexStore {
 		return row && { ...row, timers: JSON.parse(row.timers) as StoredTimer[] };
 	}
 
-	/** Those of other code go: they would never be used again. */
+	/** States of this code are used from now on; those of codes used longer ago than CODES_KEPT others go. */
+	use(code: string, now: number): void {
+		this.#database.transaction(() => {
+			this.#database.prepare("REPLACE INTO codes VALUES (?, ?)").run(code, now);
+			const old = "SELECT code FROM codes ORDER BY used DESC LIMIT -1 OFFSET ?";
+			const codes = this.#database.prepare(old).pluck().all(CODES_KEPT) as string[];
+			for (const one of codes) {
+				this.#database.prepare("DELETE FROM keyframes WHERE code = ?").run(one);
+				this.#database.prepare("DELETE FROM codes WHERE code = ?").run(one);
+			}
+		})();
+	}
+
 	putKeyframe(id: PartitionId, address: string, code: string, frame: Keyframe): void {
 		const actor = this.#find(id, address);
 		if (actor === undefined) return;
@@ -209,7 +224,6 @@ export class HistoryIndexStore {
 		this.#database
 			.prepare("REPLACE INTO keyframes VALUES (?, ?, ?, ?, ?, ?)")
 			.run(actor, code, offset, version, state, JSON.stringify(timers));
-		this.#database.prepare("DELETE FROM keyframes WHERE actor = ? AND code <> ?").run(actor, code);
 	}
 
 	/** What the log does not keep any more: states made from it too, as nobody could check them. */

@@ -51,6 +51,7 @@ export class HistoryIndex {
 	constructor(store: HistoryIndexStore, code: string) {
 		this.#store = store;
 		this.code = code;
+		store.use(code, Date.now());
 	}
 
 	/** Everything before `end` is in the index then. Returns what was seen of each source until there. */

@@ -1,0 +1,280 @@
+/**
+ * Commands for recovery: verify, rebuild, fork, dry-run, promote, export, import history, audit. Owns their flags and help;
+ * what they do is loaded when they are called.
+ */
+import { Argument, type Command, Option } from "commander";
+import { timeSince } from "./option-values.ts";
+import {
+	addActorsFile,
+	addPlace,
+	address,
+	EXIT_CODES,
+	type Flags,
+	limit,
+	offset,
+	type ProgramHooks,
+	readAs,
+	resolve,
+	wholeNumber,
+} from "./program-options.ts";
+
+/** How long `rebuild` waits for the owners of a cluster, milliseconds. */
+const WAIT_MS_DEFAULT = 600_000;
+const WHO_WHY_CHARACTERS_MAX = 1_000;
+
+export function addRecoveryCommands(program: Command, hooks: ProgramHooks): void {
+	addVerify(program, hooks);
+	addRebuild(program, hooks);
+	addFork(program, hooks);
+	addDryRun(program, hooks);
+	addPromote(program, hooks);
+	addExport(program, hooks);
+	const group = program.commands.find((command) => command.name() === "import");
+	if (group) addImportHistory(group, hooks);
+	addAudit(program, hooks);
+}
+
+function addVerify(program: Command, hooks: ProgramHooks): void {
+	const command = addChoice(
+		program
+			.command("verify")
+			.description("compare stored snapshots with a fresh fold of the log")
+			.argument("[address]", "one actor: type/id")
+			.option("--all", "every actor")
+			.addOption(new Option("--partition <number>", "only of this partition").argParser(wholeNumber))
+			.addOption(limit(100, "most actors named"))
+			.option("--rebuild", "of one actor: write a fresh snapshot if it is not right (only on stopped data)"),
+	);
+	addPlace(addActorsFile(command)).addHelpText(
+		"after",
+		`${EXIT_CODES}
+
+Examples:
+  mycelog verify workspace/my-workspace
+  mycelog verify --all
+  mycelog verify --type order --actors ./my-actors.ts
+  mycelog verify workspace/my-workspace --rebuild --data-dir /var/lib/mycelog`,
+	);
+	command.action(async (of: string | undefined, flags: Flags & { all?: boolean }) => {
+		const { config } = resolve(hooks, flags);
+		if (of !== undefined) {
+			const { verifyCommand } = await import("./operator-commands.ts");
+			hooks.exit(await verifyCommand(config, of, flags as never));
+			return;
+		}
+		const { type, under, all, partition } = flags;
+		if (!all && type === undefined && under === undefined && partition === undefined) {
+			command.error("which actor? Name an address, --all, --type, --under or --partition");
+		}
+		const { verifyManyCommand } = await import("./verify-many-command.ts");
+		hooks.exit(await verifyManyCommand(config, flags as never));
+	});
+}
+
+function addRebuild(program: Command, hooks: ProgramHooks): void {
+	const wait = new Option("--wait-ms <ms>", "how long to wait for the owners of a cluster");
+	const command = addReason(
+		addChoice(
+			program
+				.command("rebuild")
+				.description("fold actors anew from their first message with the machines of now")
+				.argument("[addresses...]", "the actors: type/id")
+				.option("--all", "every actor")
+				.addOption(wait.default(WAIT_MS_DEFAULT).argParser(wholeNumber))
+				.option("--yes", "needed where actors are chosen by --all, --type or --under"),
+		),
+	);
+	addPlace(addActorsFile(command)).addHelpText(
+		"after",
+		`
+In a cluster (--kafka-uri) the owners do it beside their work: clients stay connected. An embedded log is rebuilt
+while no node runs on it. Nothing is sent again. Each is told in its actor's history and by \`mycelog audit\`.
+${EXIT_CODES}
+
+Examples:
+  mycelog rebuild order/17 order/18 --why "discounts were added" --actors ./my-actors.ts
+  mycelog rebuild --type order --yes --why "discounts were added" --kafka-uri kafka-1:9092`,
+	);
+	command.action(async (addresses: string[], flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { rebuildCommand } = await import("./rebuild-command.ts");
+		hooks.exit(await rebuildCommand(config, addresses, flags as never));
+	});
+}
+
+function addFork(program: Command, hooks: ProgramHooks): void {
+	const drop = new Option("--drop <offset...>", "leave out these messages");
+	const command = program
+		.command("fork")
+		.description("change an actor's history on paper: write a fork and show what it would make")
+		.addArgument(address())
+		.requiredOption("--out <file>", "where the fork is written to; it must not be there")
+		.addOption(offset("--to", "last offset kept (default: all)"))
+		.addOption(drop.argParser((text: string, before: number[] = []) => [...before, wholeNumber(text)]))
+		.option("--edits <file>", "JSON Lines of edits");
+	addPlace(addActorsFile(command)).addHelpText(
+		"after",
+		`
+An edit is one line of:
+  {"drop": 7}                                            leave the message at offset 7 out
+  {"replace": 7, "event": {"type": "add", "by": 1}}      another event in its place
+  {"insert": 7, "event": {"type": "add", "by": 1}}       behind it; -1: before the first
+Nothing is changed in the log. Who reads it: mycelog dry-run, mycelog promote.
+
+Examples:
+  mycelog fork order/17 --to 1234 --out fork.json
+  mycelog fork order/17 --drop 1235 1240 --out fork.json
+  mycelog fork order/17 --edits edits.jsonl --out fork.json`,
+	);
+	command.action(async (of: string, { drop: offsets, ...flags }: Flags & { drop?: never }) => {
+		const { config } = resolve(hooks, flags);
+		const { forkCommand } = await import("./fork-commands.ts");
+		hooks.exit(
+			await forkCommand(config, of, { ...flags, ...(offsets ? { drop: offsets } : undefined) } as never),
+		);
+	});
+}
+
+function addDryRun(program: Command, hooks: ProgramHooks): void {
+	const command = program
+		.command("dry-run")
+		.description("fold a fork with the machines of now: the difference of state, timers and effects")
+		.argument("<fork>", "file that mycelog fork wrote")
+		.option("--against <file>", "module with the machines that the history was made by");
+	addPlace(addActorsFile(command)).addHelpText(
+		"after",
+		`
+What went out is told by folding the history as it is: with --against by the machines that did it.
+
+Examples:
+  mycelog dry-run fork.json
+  mycelog dry-run fork.json --actors mended.ts --against before.ts --json`,
+	);
+	command.action(async (file: string, flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { dryRunCommand } = await import("./fork-commands.ts");
+		hooks.exit(await dryRunCommand(config, file, flags as never));
+	});
+}
+
+function addPromote(program: Command, hooks: ProgramHooks): void {
+	const command = addReason(
+		program
+			.command("promote")
+			.description("make a fork true: its state is the actor's from a record in its mailbox on")
+			.argument("<fork>", "file that mycelog fork wrote")
+			.option("--accept-newer", "keep messages that came since the fork was made, instead of refusing")
+			.option("--yes", "needed: messages that were sent are not taken back"),
+	);
+	addPlace(addActorsFile(command)).addHelpText(
+		"after",
+		`
+Refused where the actor had messages since the fork was made, unless --accept-newer. A cluster's log is written at
+any time, an embedded one while no node runs on it.
+
+Examples:
+  mycelog promote fork.json --yes --why "the import of Monday was wrong"
+  mycelog promote fork.json --yes --accept-newer --why "…" --kafka-uri kafka-1:9092`,
+	);
+	command.action(async (file: string, flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { promoteCommand } = await import("./fork-commands.ts");
+		hooks.exit(await promoteCommand(config, file, flags as never));
+	});
+}
+
+function addExport(program: Command, hooks: ProgramHooks): void {
+	const command = addChoice(
+		program
+			.command("export")
+			.description("write histories as JSON Lines with a checksum, for another environment")
+			.argument("[address]", "one actor: type/id")
+			.option("--out <file>", "a file, there only when it is whole (default: stdout)"),
+	);
+	addPlace(addActorsFile(command)).addHelpText(
+		"after",
+		`
+Examples:
+  mycelog export order/17 > order-17.jsonl
+  mycelog export --under workspace/team- --out teams.jsonl`,
+	);
+	command.action(async (of: string | undefined, flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { exportCommand } = await import("./export-commands.ts");
+		hooks.exit(await exportCommand(config, of, flags as never));
+	});
+}
+
+function addImportHistory(group: Command, hooks: ProgramHooks): void {
+	const command = addReason(
+		group
+			.command("history")
+			.description("bring exported histories into this log; what their messages sent is not sent again")
+			.argument("<file>", "that mycelog export wrote")
+			.option("--into <address>", "another address, for a file with one actor")
+			.option("--accept-different", "also where the machines here make another state of it")
+			.option("--dry-run", "check everything, write nothing"),
+	);
+	addPlace(addActorsFile(command)).addHelpText(
+		"after",
+		`
+The whole file is checked before anything is written. Refused where an actor has a history here already. Repeated,
+it writes what is missing. A cluster's log is written at any time, an embedded one while no node runs on it.
+
+Examples:
+  mycelog import history order-17.jsonl --dry-run --why "reproduce" --data-dir ./test-data
+  mycelog import history order-17.jsonl --into order/17-copy --why "reproduce" --data-dir ./test-data`,
+	);
+	command.action(async (file: string, flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { importHistoryCommand } = await import("./export-commands.ts");
+		hooks.exit(await importHistoryCommand(config, file, flags as never));
+	});
+}
+
+function addAudit(program: Command, hooks: ProgramHooks): void {
+	const command = program
+		.command("audit")
+		.description("list what operators did to actors, by whom and why, newest first")
+		.addArgument(new Argument("[address]", "of one actor: type/id"))
+		.option("--by <who>", "only by them")
+		.addOption(
+			new Option("--since <time>", "only since then: 7d, 12h, 2026-01-31").argParser((text) =>
+				readAs(timeSince(Date.now()), text),
+			),
+		)
+		.addOption(limit(1_000, "most entries"));
+	addPlace(addActorsFile(command)).addHelpText(
+		"after",
+		`
+Rebuilds, restores, imports, pauses and what ended them. The first question reads the log into the history index.
+
+Examples:
+  mycelog audit
+  mycelog audit order/17 --json`,
+	);
+	command.action(async (of: string | undefined, flags: Flags) => {
+		const { config } = resolve(hooks, flags);
+		const { auditCommand } = await import("./audit-command.ts");
+		hooks.exit(await auditCommand(config, of, flags as never));
+	});
+}
+
+function addChoice(command: Command): Command {
+	return command
+		.option("--type <type>", "actors of this type")
+		.option("--under <address>", "addresses that start with this");
+}
+
+function addReason(command: Command): Command {
+	const text = (name: string, description: string) =>
+		new Option(name, description).argParser((given) =>
+			readAs((read) => {
+				if (read.trim() !== "" && read.length <= WHO_WHY_CHARACTERS_MAX) return read;
+				throw new Error(`a text of 1 to ${WHO_WHY_CHARACTERS_MAX} characters`);
+			}, given),
+		);
+	return command
+		.addOption(text("--why <reason>", "why: kept with what is done").makeOptionMandatory())
+		.addOption(text("--by <who>", "who does it (default: the user of this machine)"));
+}

@@ -1,0 +1,127 @@
+/**
+ * `mycelog rebuild`: from a choice of actors to folds in the place of what is stored, and an exit code. Owns which way is
+ * gone: records to the owners of a cluster, snapshots of stopped embedded data.
+ */
+import { MycelogError } from "../persistence/errors.ts";
+import { mustExist } from "../runtime/actor-exists.ts";
+import { actors } from "../runtime/actor-list.ts";
+import type { Address } from "../runtime/address.ts";
+import type { OperatorParts, ScanProgress, WritableParts } from "../runtime/operator.ts";
+import { type LiveRebuild, rebuildLive } from "../runtime/rebuild-live.ts";
+import type { Reason } from "../runtime/recovery-records.ts";
+import { rebuildMany } from "../runtime/verify-many.ts";
+import { EXIT } from "./exit-codes.ts";
+import type { ActorsFileFlag } from "./operator-commands.ts";
+import { mustHaveSnapshots } from "./operator-data.ts";
+import type { Config } from "./options.ts";
+import { print, printJson } from "./print.ts";
+import { mustBeSure, type ReasonFlags, reasonOf, recovering } from "./recovery-data.ts";
+
+export interface RebuildCommandOptions extends ReasonFlags, ActorsFileFlag {
+	readonly type?: string;
+	readonly under?: string;
+	readonly all?: boolean;
+	readonly yes?: boolean;
+	readonly json?: boolean;
+	/** Milliseconds to wait for the owners. */
+	readonly waitMs: number;
+}
+
+interface Done {
+	readonly rebuilt: { readonly address: Address; readonly offset: number }[];
+	readonly refused: { readonly address: Address; readonly reason: string }[];
+}
+
+/** Exit code 1: one could not be rebuilt, or was not in time. */
+export async function rebuildCommand(
+	config: Config,
+	addresses: readonly Address[],
+	options: RebuildCommandOptions,
+): Promise<number> {
+	const { type, under, all, yes, json } = options;
+	if (addresses.length === 0 && type === undefined && under === undefined && !all) {
+		throw new MycelogError("config.invalid-value", "which actors? Name addresses, --type, --under or --all");
+	}
+	if (addresses.length === 0)
+		mustBeSure(yes, "many actors get the state that the machines of now make of their histories");
+	const reason = reasonOf(options);
+	const startedAt = performance.now();
+	const { kafkaUri } = config;
+	const opening = {
+		unit: kafkaUri ? "actors" : "records",
+		write: kafkaUri ? "records" : true,
+		actors: options.actors,
+	} as const;
+	const { rebuilt, refused } = await recovering(config, opening, (parts, onProgress) =>
+		kafkaUri
+			? byOwners(parts, addresses, options, reason, onProgress)
+			: byHand(parts, config, addresses, options, reason, onProgress),
+	);
+	const seconds = (performance.now() - startedAt) / 1_000;
+	if (json) await printJson({ ok: refused.length === 0, rebuilt, refused });
+	else {
+		for (const one of refused) await print(`${one.address}: not rebuilt: ${one.reason}\n`);
+		if (addresses.length > 0)
+			for (const { address, offset } of rebuilt) await print(`${address}: rebuilt as of offset ${offset}\n`);
+		await print(`${rebuilt.length} rebuilt, ${refused.length} not, in ${seconds.toFixed(1)} s\n`);
+	}
+	return refused.length === 0 ? EXIT.ok : EXIT.failure;
+}
+
+/** Each owner folds beside its work, and exchanges the actor at a record. */
+async function byOwners(
+	parts: WritableParts,
+	addresses: readonly Address[],
+	options: RebuildCommandOptions,
+	{ by, why }: Reason,
+	onProgress: (progress: ScanProgress) => void,
+): Promise<Done> {
+	for (const address of addresses) await mustExist(parts, address);
+	const chosen = addresses.length > 0 ? addresses : addressesOf(parts, options);
+	const signal = AbortSignal.timeout(options.waitMs);
+	const done: Done = { rebuilt: [], refused: [] };
+	try {
+		for await (const answer of rebuildLive(parts, chosen, { by, why, signal, onProgress }))
+			sort(answer, done);
+	} catch (error) {
+		if ((error as Error).name !== "TimeoutError") throw error;
+		const text = `${done.rebuilt.length} were rebuilt in ${options.waitMs} ms; for the others it is asked for in the log, and their owners do it when they come to it`;
+		throw new MycelogError("recovery.not-answered", text);
+	}
+	return done;
+}
+
+function sort({ address, offset, refused }: LiveRebuild, done: Done): void {
+	if (refused === undefined) done.rebuilt.push({ address, offset });
+	else done.refused.push({ address, reason: refused });
+}
+
+async function* addressesOf(
+	parts: OperatorParts,
+	{ type, under }: RebuildCommandOptions,
+): AsyncGenerator<Address> {
+	const filter = { ...(type ? { type } : undefined), ...(under ? { prefix: under } : undefined) };
+	for await (const { address, problem } of actors(parts, filter))
+		if (problem !== "unknown-type") yield address;
+}
+
+/** The next start finds the snapshots. */
+async function byHand(
+	found: WritableParts,
+	config: Config,
+	addresses: readonly Address[],
+	{ type, under }: RebuildCommandOptions,
+	reason: Reason,
+	onProgress: (progress: ScanProgress) => void,
+): Promise<Done> {
+	const parts = { ...found, ...mustHaveSnapshots(found, config), append: found.append };
+	for (const address of addresses) await mustExist(parts, address);
+	const only = addresses.length > 0 ? { addresses } : {};
+	const done: Done = { rebuilt: [], refused: [] };
+	for await (const one of rebuildMany(parts, { type, under, ...only, onProgress }, reason)) {
+		if ("address" in one) done.rebuilt.push(one);
+		else
+			done.refused.push({ address: one.skipped, reason: `the log keeps it from offset ${one.start} only` });
+	}
+	return done;
+}
