@@ -2,6 +2,7 @@
  * `mycelog actors`, `history`, `replay` and `verify`: from options to an answer and an exit code.
  * Owns how answers read; what they say is the runtime's.
  */
+import { MycelogError } from "../persistence/errors.ts";
 import type { ListedActor } from "../runtime/actor-list.ts";
 import { actors } from "../runtime/actor-list.ts";
 import { type HistoryEntry, type HistoryOutcome, history } from "../runtime/history.ts";
@@ -96,6 +97,9 @@ export async function historyCommand(
 	};
 	const node = NodeClient.of(options, process.env);
 	if (node) {
+		const { newestFirst, kind, type, fromActor, since, until, outcome, follow } = options;
+		const asked = { newestFirst, kind, type, fromActor, since, until, outcome, follow };
+		mustBeOfData(asked);
 		const page = { items: "entries", on: "from", limit, page: NODE_PAGE_ENTRIES };
 		return show(node.list<HistoryEntry>("history", { address, from, to, all }, page));
 	}
@@ -117,6 +121,14 @@ export async function historyCommand(
 			}),
 		),
 	);
+}
+
+/** Throws `config.invalid-value` for what only the data can be asked. */
+function mustBeOfData(options: Readonly<Record<string, unknown>>): void {
+	const [given] = Object.entries(options).find(([, value]) => value !== undefined) ?? [];
+	if (given === undefined) return;
+	const flag = given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+	throw new MycelogError("config.invalid-value", `--${flag} is for data: a node (--node) is not asked so`);
 }
 
 function historyRow(entry: HistoryEntry): string[] {
@@ -143,7 +155,10 @@ export async function replayCommand(
 		return EXIT.ok;
 	};
 	const node = NodeClient.of(options, process.env);
-	if (node) return show(await node.get<Replay>("state", { address, offset: to }));
+	if (node) {
+		mustBeOfData({ at });
+		return show(await node.get<Replay>("state", { address, offset: to }));
+	}
 	const opening = { unit: "records", actors: options.actors, index: true };
 	return asking(config, opening, async (parts, onProgress) =>
 		show(await replay(parts, address, { to, at, onProgress })),
