@@ -43,9 +43,15 @@ export interface StartedNode {
 export async function startNode(
 	directory: string,
 	behaviours: readonly Behaviour[],
-	options: { clock?: Clock; partitions?: number } = {},
+	options: {
+		clock?: Clock;
+		partitions?: number;
+		/** Sees the log before the node does. */
+		prepare?: (log: SqliteLog) => void;
+	} = {},
 ): Promise<StartedNode> {
 	const log = new SqliteLog({ directory, durability: "process" });
+	options.prepare?.(log);
 	const snapshots = new SqliteSnapshots({ directory });
 	const logger = collectingLogger();
 	const node = new Node({

@@ -83,7 +83,9 @@ test("a broker that refuses is known within seconds, tried at 1, 2, 4 … second
 	stage.broker = "refuses";
 	stage.progress.failed("connection refused");
 	expect(stage.health).toMatchObject({ status: "degraded", stuck: false });
+	expect(stage.progress.stats.breaker).toBe("closed");
 	await stage.until("unavailable", 4_000);
+	expect(stage.progress.stats.breaker).toBe("open");
 	const { shut } = stage.progress;
 	let open = false;
 	void shut?.then(() => {
@@ -100,7 +102,7 @@ test("a broker that refuses is known within seconds, tried at 1, 2, 4 … second
 	expect(open).toBe(true);
 	expect(stage.progress.shut).toBeUndefined();
 	expect(stage.statuses).toEqual(["degraded", "unavailable", "healthy"]);
-	expect(stage.progress.stats.opened).toBe(1);
+	expect(stage.progress.stats).toMatchObject({ opened: 1, breaker: "closed" });
 });
 
 test("a group that is heard again after a silence brings the trial forward, one that never fell silent does not", async () => {
