@@ -1,13 +1,31 @@
-/** The package as it is published: what `npm pack` makes runs and has its types in a project that has nothing else. */
-import { execFileSync } from "node:child_process";
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+/**
+ * The package as it is published: what `npm pack` makes runs and has its types in a project that has nothing else, and
+ * its public surface is the one that was reviewed.
+ */
+import { execFile } from "node:child_process";
+import {
+	cpSync,
+	existsSync,
+	mkdirSync,
+	mkdtempSync,
+	readFileSync,
+	rmSync,
+	symlinkSync,
+	writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { expect, onTestFinished, test } from "vitest";
+import { promisify } from "node:util";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { REPORT_FILES, REPORTS, writeReports } from "../../docs/api-report.ts";
+import { writePages } from "../../docs/typedoc/generate.ts";
 
 const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 const MINUTES = 5 * 60_000;
+const TSC = join(ROOT, "node_modules/typescript/bin/tsc");
+const { name, version } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+const execute = promisify(execFile);
 
 const PROGRAM = `
 import { setup, assign } from "xstate";
@@ -49,59 +67,87 @@ const workload = ({ ask }: { ask(type: "counter", id: string, event: { type: "ad
 console.log((await simulate({ actors: [counter], workload, operations: 20 })).length);
 `;
 
-test("npm pack makes a package that runs, with its types, in an empty project", { timeout: MINUTES }, () => {
-	const place = mkdtempSync(join(tmpdir(), "mycelog-package-"));
-	onTestFinished(() => rmSync(place, { recursive: true, force: true }));
-	const run = (program: string, args: readonly string[], cwd: string) => {
-		try {
-			return execFileSync(program, args, { cwd, encoding: "utf8", stdio: "pipe" });
-		} catch (error) {
-			const { stdout, stderr } = error as { readonly stdout: string; readonly stderr: string };
-			throw new Error(`${program} ${args.join(" ")}:\n${stdout}${stderr}`);
-		}
-	};
-	const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-	// Built beside the sources, not in them: other tests run meanwhile.
-	const source = join(place, "source");
-	for (const name of ["package.json", "README.md", "LICENSE", "CHANGELOG.md"]) {
-		cpSync(join(ROOT, name), join(source, name));
-	}
-	run(
-		process.execPath,
-		[tsc, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", join(source, "dist")],
-		ROOT,
-	);
-	run("npm", ["pack", "--ignore-scripts", "--pack-destination", place], source);
-	const { name, version, dependencies } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
-	// The packages are those that an installation would bring; that they are there is not what is asked here.
-	const project = join(place, "project");
-	const modules = join(project, "node_modules");
-	mkdirSync(join(modules, name), { recursive: true });
-	run(
-		"tar",
-		["xzf", join(place, `${name}-${version}.tgz`), "--strip-components=1", "-C", join(modules, name)],
-		place,
-	);
-	for (const dependency of [...Object.keys(dependencies), "@types/node"]) {
-		mkdirSync(dirname(join(modules, dependency)), { recursive: true });
-		symlinkSync(join(ROOT, "node_modules", dependency), join(modules, dependency), "dir");
-	}
-	writeFileSync(join(project, "package.json"), JSON.stringify({ type: "module" }));
-	writeFileSync(join(project, "program.ts"), PROGRAM);
-	const compilerOptions = {
+const OUTPUT = ["memory 2 function function", "sqlite 2 function function", "1"];
+
+/** A user's. Nothing is left out of the check: the declarations of the packages that come along are seen by users too. */
+const SETTINGS = {
+	compilerOptions: {
 		strict: true,
 		module: "nodenext",
+		moduleResolution: "nodenext",
 		target: "es2024",
-		lib: ["es2024"],
 		types: ["node"],
-	};
-	const settings = { compilerOptions: { ...compilerOptions, skipLibCheck: true }, files: ["program.ts"] };
-	writeFileSync(join(project, "tsconfig.json"), JSON.stringify(settings));
-	run(process.execPath, [tsc, "-p", project], project);
-	const output = run(process.execPath, [join(project, "program.js")], project);
-	expect(output.trim().split("\n")).toEqual([
-		"memory 2 function function",
-		"sqlite 2 function function",
-		"1",
+		noEmit: true,
+	},
+	files: ["program.ts"],
+};
+
+/** Built beside the sources, not in them: other tests run meanwhile. */
+let place: string;
+let dist: string;
+let archive: string;
+
+beforeAll(async () => {
+	place = mkdtempSync(join(tmpdir(), "mycelog-package-"));
+	const source = join(place, "source");
+	dist = join(source, "dist");
+	for (const file of ["package.json", "README.md", "LICENSE", "CHANGELOG.md"]) {
+		cpSync(join(ROOT, file), join(source, file));
+	}
+	await run(process.execPath, [TSC, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", dist], ROOT);
+	await run("npm", ["pack", "--ignore-scripts", "--pack-destination", place], source);
+	archive = join(place, `${name}-${version}.tgz`);
+}, MINUTES);
+afterAll(() => rmSync(place, { recursive: true, force: true }));
+
+/** What it prints. Rejects with it where the program fails. */
+async function run(program: string, args: readonly string[], cwd: string): Promise<string> {
+	try {
+		return (await execute(program, args, { cwd })).stdout;
+	} catch (error) {
+		const { stdout, stderr } = error as { readonly stdout: string; readonly stderr: string };
+		throw new Error(`${program} ${args.join(" ")}:\n${stdout}${stderr}`);
+	}
+}
+
+test("npm pack makes a package that npm installs into an empty project, with all it needs from the registry: it runs, and its types are right", {
+	timeout: MINUTES,
+}, async () => {
+	const directory = join(place, "project");
+	mkdirSync(directory);
+	writeFileSync(join(directory, "package.json"), JSON.stringify({ type: "module", private: true }));
+	writeFileSync(join(directory, "program.ts"), PROGRAM);
+	writeFileSync(join(directory, "tsconfig.json"), JSON.stringify(SETTINGS));
+	const types = `@types/node@${process.versions.node.split(".")[0]}`;
+	await run("npm", ["install", "--prefer-offline", "--no-audit", "--no-fund", archive, types], directory);
+	const [printed, output] = await Promise.all([
+		run("npx", [name, "--version"], directory),
+		run(process.execPath, [join(directory, "program.ts")], directory),
+		run(process.execPath, [TSC, "-p", directory], directory),
 	]);
+	expect(printed.trim()).toBe(version);
+	expect(output.trim().split("\n")).toEqual(OUTPUT);
+});
+
+test("docs/reference/api is what the package exports, and every export has its docstring", {
+	timeout: MINUTES,
+}, () => {
+	const reports = join(place, "reports");
+	expect(writeReports(dist, reports), "write the docstrings that are missing").toEqual([]);
+	for (const file of REPORT_FILES) {
+		const text = readFileSync(join(reports, file), "utf8");
+		const help =
+			"the public surface has changed: look at it after `npm run api`, and commit docs/reference/api";
+		expect(text, help).toBe(readFileSync(join(REPORTS, file), "utf8"));
+	}
+});
+
+test("TypeDoc makes pages of the public surface without a warning: no link is broken, no type is missing", {
+	timeout: MINUTES,
+}, () => {
+	const pages = join(place, "pages");
+	writePages(dist, pages);
+	expect(readFileSync(join(pages, "functions/mycelog_runtime.createNode.html"), "utf8")).toContain(
+		"EmbeddedNode",
+	);
 });

@@ -1,0 +1,39 @@
+/** What the package exports, as declarations: where its entry points are, and how they are built. */
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+
+/** By the name of the page or report: below the directory that is built. */
+export const ENTRY_POINTS: Readonly<Record<string, string>> = {
+	mycelog: "cli/node.d.ts",
+	runtime: "runtime/index.d.ts",
+	persistence: "persistence/index.d.ts",
+	testing: "testing/index.d.ts",
+};
+
+/** Of a program that reads them: as a user's would be. */
+export function settingsFor(dist: string): object {
+	return {
+		compilerOptions: {
+			module: "nodenext",
+			target: "es2024",
+			lib: ["es2024"],
+			types: ["node"],
+			typeRoots: [join(ROOT, "node_modules/@types")],
+			strict: true,
+			skipLibCheck: true,
+		},
+		include: [`${dist}/**/*.d.ts`],
+	};
+}
+
+export function buildDeclarations(dist: string): void {
+	const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+	const options = ["--outDir", dist, "--emitDeclarationOnly", "--sourceMap", "false"];
+	execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), ...options], {
+		cwd: ROOT,
+		stdio: "inherit",
+	});
+}

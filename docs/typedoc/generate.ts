@@ -1,0 +1,81 @@
+/**
+ * The public surface as pages: HTML of everything that the package exports, made of its declarations by TypeDoc. A link
+ * that leads nowhere and a type that nobody exports are errors. `npm run docs:api` writes docs/typedoc/html.
+ */
+import { execFileSync } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { buildDeclarations, ENTRY_POINTS, settingsFor } from "../declarations.ts";
+
+const HERE = fileURLToPath(new URL(".", import.meta.url));
+
+/** What only types of the runtime's own name; those who embed it meet them by inference, or not at all. */
+const NOT_EXPORTED = [
+	"Actor",
+	"EmbeddedActorsParts",
+	"HistoryIndex",
+	"KAFKA_CLIENTS",
+	"LiveNodes",
+	"MachineOf",
+	"NodeName",
+	"OutsideWork",
+	"Partition",
+	"ProjectionParts",
+	"Sendable",
+	"SimulatedProcess",
+	"Stall",
+	"Tracing",
+	"VerificationBase",
+];
+
+/** Pages of what is built in `dist`, into a directory. Throws with TypeDoc's words. */
+export function writePages(dist: string, out: string): void {
+	const work = mkdtempSync(join(tmpdir(), "mycelog-typedoc-"));
+	// By the names under which users import them.
+	const entryPoints = Object.entries(ENTRY_POINTS).map(([name, file]) => {
+		const entry = join(dist, "names", name === "mycelog" ? "mycelog.d.ts" : `mycelog/${name}.d.ts`);
+		mkdirSync(dirname(entry), { recursive: true });
+		writeFileSync(entry, `export * from "${join(dist, file).replace(/\.d\.ts$/, ".js")}";\n`);
+		return entry;
+	});
+	const tsconfig = join(work, "tsconfig.json");
+	writeFileSync(tsconfig, JSON.stringify(settingsFor(dist)));
+	const options = join(work, "typedoc.json");
+	writeFileSync(
+		options,
+		JSON.stringify({
+			entryPoints,
+			tsconfig,
+			out,
+			name: "Mycelog",
+			readme: "none",
+			disableSources: true,
+			skipErrorChecking: true,
+			excludePrivate: true,
+			excludeExternals: true,
+			intentionallyNotExported: NOT_EXPORTED,
+			treatWarningsAsErrors: true,
+		}),
+	);
+	try {
+		const program = join(HERE, "node_modules/typedoc/bin/typedoc");
+		execFileSync(process.execPath, [program, "--options", options, "--logLevel", "Warn"], {
+			encoding: "utf8",
+			stdio: "pipe",
+		});
+	} catch (error) {
+		const { stdout, stderr } = error as { readonly stdout: string; readonly stderr: string };
+		throw new Error(`TypeDoc is not content:\n${stdout}${stderr}`, { cause: error });
+	} finally {
+		rmSync(work, { recursive: true });
+	}
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+	const dist = mkdtempSync(join(tmpdir(), "mycelog-api-"));
+	buildDeclarations(dist);
+	writePages(dist, join(HERE, "html"));
+	rmSync(dist, { recursive: true });
+}
