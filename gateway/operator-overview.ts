@@ -2,14 +2,19 @@
  * The operator's first look: nodes, partitions, health with its reasons, counts and counters. Owns what is asked of the log
  * for it, and how often: partitions of other nodes are known by their ends alone.
  */
+import { endsWithin } from "../persistence/deadline.ts";
 import { type PartitionId, partitionName } from "../persistence/log.ts";
-import { type StalledOn, stalledOn } from "../runtime/stall-watch.ts";
+import { type PartitionStatus, statusOf } from "../runtime/node-status.ts";
+import type { StalledOn } from "../runtime/stall-watch.ts";
 import { MAILBOX_TOPICS } from "../runtime/topics.ts";
 import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
 import { readinessOf } from "./readiness.ts";
 
-/** How old the ends of other nodes' partitions and the number of dead letters may be, milliseconds. */
+/** How old what other nodes say, the ends of their partitions and the number of dead letters may be, milliseconds. */
 export const OVERVIEW_KEPT_MS = 5_000;
+
+/** For all that is asked of others, milliseconds; past it the answer goes without it. */
+const ASK_MS_MAX = 5_000;
 
 export interface PartitionView {
 	readonly topic: string;
@@ -29,42 +34,60 @@ export interface PartitionView {
 
 interface Kept {
 	readonly at: number;
+	/** By partition, what its owner says. */
+	readonly others: ReadonlyMap<string, PartitionStatus & { readonly owner: string }>;
 	readonly ends: ReadonlyMap<string, number>;
 	readonly letters: number;
 }
 
 export function addOverview(routes: OperatorRoutes, context: OperatorContext): void {
 	const { node, metrics, version, draining, reading } = context;
-	let kept: Kept | undefined;
+	let kept: Kept = { at: Number.NEGATIVE_INFINITY, others: new Map(), ends: new Map(), letters: 0 };
+	let asking: Promise<void> | undefined;
 
+	/** A log that does not answer is no reason to say nothing: what was known before is told. */
 	async function asked(): Promise<Kept> {
-		if (kept && node.now() - kept.at < OVERVIEW_KEPT_MS) return kept;
+		if (node.now() - kept.at >= OVERVIEW_KEPT_MS) {
+			asking ??= ask()
+				.catch(() => {})
+				.finally(() => {
+					asking = undefined;
+				});
+			await endsWithin(ASK_MS_MAX, asking);
+		}
+		return kept;
+	}
+
+	async function ask(): Promise<void> {
+		const told = (await node.others()).flatMap(({ node: owner, partitions: of }) =>
+			of.map((one) => [partitionName(one), { ...one, owner }] as const),
+		);
+		const others = new Map(told);
 		const owned = new Set(node.partitions.map(({ id }) => partitionName(id)));
-		const foreign = mailboxes(reading.partitions).filter((id) => !owned.has(partitionName(id)));
+		const foreign = mailboxes(reading.partitions).filter((id) => {
+			const name = partitionName(id);
+			return !owned.has(name) && !others.has(name);
+		});
 		const ends = await Promise.all(
 			foreign.map(async (id) => [partitionName(id), (await reading.log.bounds(id)).end] as const),
 		);
 		await context.outcomes.catchUp();
-		kept = { at: node.now(), ends: new Map(ends), letters: context.outcomes.open };
-		return kept;
+		kept = { at: node.now(), others, ends: new Map(ends), letters: context.outcomes.open };
 	}
 
 	async function partitions(): Promise<PartitionView[]> {
-		const { ends } = await asked();
-		const owned = new Map(node.partitions.map((partition) => [partitionName(partition.id), partition]));
-		const stalls = new Map(node.stalls.map((stall) => [stall.name, stall]));
-		return Promise.all(
-			mailboxes(reading.partitions).map(async (id) => {
-				const name = partitionName(id);
-				const own = owned.get(name);
-				if (!own) return { ...id, owner: undefined, end: ends.get(name) ?? 0 };
-				const { next, live } = own;
-				const end = node.endOf(own);
-				const stall = stalls.get(name);
-				const view = { ...id, owner: node.name.id, live, next, end, lag: Math.max(end - next, 0) };
-				return stall ? { ...view, stalledOn: await stalledOn(reading.log, stall) } : view;
-			}),
-		);
+		const { ends, others } = await asked();
+		const own = await statusOf(node);
+		const owner = own.node;
+		const known = new Map([
+			...others,
+			...own.partitions.map((one) => [partitionName(one), { ...one, owner }] as const),
+		]);
+		return mailboxes(reading.partitions).map((id) => {
+			const status = known.get(partitionName(id));
+			if (!status) return { ...id, owner: undefined, end: ends.get(partitionName(id)) ?? 0 };
+			return { ...status, lag: Math.max(status.end - status.next, 0) };
+		});
 	}
 
 	routes.question("overview", "Nodes, partitions, health, counts and counters", {}, async () => {

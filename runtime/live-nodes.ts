@@ -45,9 +45,14 @@ export class LiveNodes {
 		if (left.length > 0) this.#onChange();
 	}
 
+	/** Names of the processes that take part now. */
+	get names(): readonly string[] {
+		return [...(this.#live ?? [this.#own.text])];
+	}
+
 	/** Ids of the nodes that take part now. */
 	get ids(): readonly string[] {
-		return [...(this.#live ?? [this.#own.text])].map(nodeIdOf).sort();
+		return this.names.map(nodeIdOf).sort();
 	}
 
 	/** Nothing that this process held, such as sockets, is there any more, or it is about to find out so. */

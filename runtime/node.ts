@@ -23,6 +23,7 @@ import { type Draft, type Event, encodeBody, type ReplyTo } from "./message.ts";
 import { newRuntimeMetrics, type RuntimeMetrics } from "./metrics.ts";
 import { NodeChannel } from "./node-channel.ts";
 import { NodeName, nodeIdOf } from "./node-name.ts";
+import { type NodeStatus, STATUS_CONNECTION, StatusExchange } from "./node-status.ts";
 import { NodeTopics } from "./node-topics.ts";
 import type { OperatorParts } from "./operator.ts";
 import { Outbox } from "./outbox.ts";
@@ -102,6 +103,7 @@ export class Node implements PartitionOwner {
 	readonly #asks: Asks;
 	readonly #outbox: Outbox;
 	readonly #channel: NodeChannel | undefined;
+	readonly #statuses: StatusExchange | undefined;
 	readonly #topics: NodeTopics | undefined;
 	readonly #standby: Standby | undefined;
 	readonly #parts: PartitionParts;
@@ -134,6 +136,7 @@ export class Node implements PartitionOwner {
 		this.#asks = new Asks(clock, metrics);
 		this.#outbox = new Outbox({ appender, behaviours, partitions: options.partitions, clock, node });
 		this.#channel = options.cluster ? new NodeChannel({ log, appender, node, clock, logger }) : undefined;
+		this.#statuses = this.#channel && new StatusExchange(this, this.#channel);
 		this.nodes = new LiveNodes(node, clock, () => {
 			for (const partition of this.#owned.values()) partition.checkClaims();
 		});
@@ -182,7 +185,10 @@ export class Node implements PartitionOwner {
 					if (!this.#asks.settle(ask, result)) this.metrics.lateReplies++;
 				},
 				deliver: (connection, message) => this.#options.outlets.deliver(connection, message),
-				signal: (connection, signal) => this.#options.outlets.signal(connection, signal),
+				signal: (connection, signal) => {
+					if (connection === STATUS_CONNECTION) this.#statuses?.take(signal);
+					else this.#options.outlets.signal(connection, signal);
+				},
 				succeeded: (by) => this.#succeeded(by),
 			});
 			await this.log.own(MAILBOX_TOPICS, this, { id, name, since });
@@ -333,6 +339,11 @@ export class Node implements PartitionOwner {
 	/** An owned partition's log is known to reach up to here. */
 	endOf({ id, recoveredTo }: Partition): number {
 		return Math.max(this.appender.end(id), this.log.end?.(id) ?? 0, recoveredTo);
+	}
+
+	/** What the other nodes say of their partitions, as far as they answer in time. */
+	async others(): Promise<readonly NodeStatus[]> {
+		return (await this.#statuses?.others()) ?? [];
 	}
 
 	/** What questions about actors need. */
