@@ -61,14 +61,21 @@ export interface Answer {
 	readonly headers: Headers;
 }
 
+export interface Cluster {
+	readonly kafkaUri?: readonly string[];
+	readonly prefix?: string;
+	readonly rootToken?: string;
+}
+
 export type OperatorStage = Awaited<ReturnType<typeof operatorStage>>;
 
-export async function operatorStage() {
+/** `cluster`: what nodes on Kafka share. Default: a node on its own, on the embedded log. */
+export async function operatorStage(cluster: Cluster = {}) {
 	const dataDir = mkdtempSync(join(tmpdir(), "mycelog-operator-"));
-	const rootToken = randomBytes(48).toString("hex");
+	const { rootToken = randomBytes(48).toString("hex"), ...log } = cluster;
 	const logger = collectingLogger();
-	const environment = { MYCELOG_ROOT_TOKEN: rootToken };
-	const options = { dataDir, port: 0, partitions: 4 };
+	const environment = { MYCELOG_ROOT_TOKEN: rootToken, MYCELOG_JWT_SECRET: rootToken };
+	const options = { dataDir, port: 0, partitions: 4, ...log };
 	const started = async () => {
 		const made = await createMycelog(options, { environment, logger, actors: [basket, till] });
 		await made.start();

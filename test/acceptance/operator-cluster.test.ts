@@ -1,0 +1,103 @@
+/** Operators of a cluster on Kafka: any node answers for all, commands are records, also without a node. */
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, expect, inject, test, vi } from "vitest";
+import { partitionName } from "../../persistence/log.ts";
+import { run, runJson } from "../kit/command.ts";
+import { type OperatorStage, operatorStage, shelf } from "../kit/operator-stage.ts";
+
+const PARTITIONS = 8;
+
+let one: OperatorStage;
+let two: OperatorStage;
+let data: readonly string[];
+/** Ids of tills by the node that has their mailbox. */
+let ofOne: string;
+let ofTwo: string;
+
+const nodeArguments = (stage: OperatorStage) => ["--node", stage.mycelog.url];
+const owned = (stage: OperatorStage) => stage.mycelog.node.partitions.map(({ id }) => partitionName(id));
+
+beforeAll(async () => {
+	const kafkaUri = inject("kafkaBrokers").split(",");
+	const prefix = `accept-${randomBytes(6).toString("hex")}`;
+	const rootToken = randomBytes(48).toString("hex");
+	vi.stubEnv("MYCELOG_OPERATOR_TOKEN", rootToken);
+	one = await operatorStage({ kafkaUri, prefix, rootToken });
+	two = await operatorStage({ kafkaUri, prefix, rootToken });
+	data = ["--kafka-uri", kafkaUri.join(","), "--prefix", prefix, "--data-dir", `${one.dataDir}-none`];
+	await vi.waitFor(
+		() => {
+			expect(owned(one).length).toBeGreaterThan(0);
+			expect(owned(two).length).toBeGreaterThan(0);
+			expect(owned(one).length + owned(two).length).toBe(PARTITIONS);
+		},
+		{ timeout: 60_000 },
+	);
+	const { node } = one.mycelog;
+	const ids = Array.from({ length: 50 }, (_, i) => `t${i}`);
+	const found = (stage: OperatorStage) =>
+		ids.find((id) => owned(stage).includes(partitionName(node.mailbox(`till/${id}`)))) as string;
+	ofOne = found(one);
+	ofTwo = found(two);
+	for (const id of [ofOne, ofTwo]) await one.mycelog.ref("till", id).tell({ type: "add", item: "apple" });
+}, 120_000);
+afterAll(async () => {
+	vi.unstubAllEnvs();
+	shelf.closed.clear();
+	await Promise.all([one?.remove(), two?.remove()]);
+});
+
+test("scenario 60: either node tells of all partitions with their owners and lag", async () => {
+	await vi.waitFor(
+		async () => {
+			for (const stage of [one, two]) {
+				const partitions = await runJson(["partitions", ...nodeArguments(stage)]);
+				const owners = new Set(partitions.map(({ owner }: { owner?: string }) => owner));
+				expect(owners).toEqual(new Set([one, two].map(({ mycelog }) => mycelog.node.name.id)));
+				expect(partitions.every(({ lag }: { lag?: number }) => lag === 0)).toBe(true);
+			}
+		},
+		{ timeout: 30_000, interval: 1_000 },
+	);
+	expect((await run(["status", ...nodeArguments(two)])).stdout).toMatch(/one of 2/);
+});
+
+test("actors of one node are read and paused through the other, and resumed by a record without a node", async () => {
+	for (const [stage, id] of [
+		[one, ofTwo],
+		[two, ofOne],
+	] as const) {
+		const address = `till/${id}`;
+		const args = nodeArguments(stage);
+		expect((await stage.get("actor", { address })).body).toMatchObject({ address, state: "open.filling" });
+		expect(await runJson(["history", address, ...args])).toMatchObject([{ event: { item: "apple" } }]);
+		expect(await runJson(["pause", address, "--why", "count", ...args])).toMatchObject({ paused: true });
+		expect((await stage.get("actor", { address })).body.hold).toMatchObject({ cause: "paused" });
+		expect(await runJson(["resume", address, "--why", "counted", ...data])).toMatchObject({
+			offset: expect.any(Number),
+		});
+		const ref = one.mycelog.ref("till", id);
+		await vi.waitFor(async () => expect((await ref.state()).paused).toBeUndefined(), { timeout: 20_000 });
+	}
+});
+
+test("scenario 35: letters of any node are listed and dropped by the other; without a node they are retried", async () => {
+	shelf.closed.add("glass");
+	for (const id of [ofOne, ofTwo]) await one.mycelog.ref("basket", id).tell({ type: "add", item: "glass" });
+	const list = ["dead-letters", "list", "--address", "basket/", "--status", "open"];
+	await vi.waitFor(async () => expect(await runJson([...list, ...nodeArguments(two)])).toHaveLength(2), {
+		timeout: 20_000,
+	});
+	shelf.closed.delete("glass");
+	const why = ["--why", "glass is back"];
+	const retry = ["dead-letters", "retry", "--address", `basket/${ofTwo}`, ...why];
+	expect(await runJson([...retry, ...data])).toMatchObject({ done: 1, left: 0 });
+	const drop = ["dead-letters", "drop", "--address", `basket/${ofOne}`, "--yes", ...why];
+	expect(await runJson([...drop, ...nodeArguments(two)])).toMatchObject({ done: 1 });
+	expect(await runJson([...list, ...nodeArguments(one)])).toEqual([]);
+	expect(await runJson([...list, ...data])).toEqual([]);
+	const ref = two.mycelog.ref("basket", ofTwo);
+	await vi.waitFor(async () => expect((await ref.state()).context.items).toEqual(["glass"]), {
+		timeout: 20_000,
+	});
+});
