@@ -9,6 +9,7 @@ import type { LetterOutcome } from "../runtime/letter-outcomes.ts";
 import type { LetterStatus } from "../runtime/letters.ts";
 import type { LiveRebuild } from "../runtime/rebuild-live.ts";
 import type { Verification } from "../runtime/verify.ts";
+import type { Survey, Wrong } from "../runtime/verify-many.ts";
 
 export type {
 	AuditEntry,
@@ -20,7 +21,9 @@ export type {
 	HistoryEntry,
 	HistoryOutcome,
 	LetterStatus,
+	Survey,
 	Verification,
+	Wrong,
 };
 
 export interface StalledOn {

@@ -20,6 +20,8 @@ export interface ManyFilter {
 	/** Number of a partition. */
 	readonly partition?: number | undefined;
 	readonly addresses?: readonly Address[] | undefined;
+	/** Only partitions that these snapshots are kept up with: of the others a node may hold what was right once. */
+	readonly isKept?: ((partition: PartitionId) => boolean) | undefined;
 	/** Records read, of all that will be. */
 	readonly onProgress?: ((progress: ScanProgress) => void) | undefined;
 }
@@ -55,6 +57,39 @@ export async function* verifyMany(
 				);
 		}
 	}
+}
+
+export type Wrong = Extract<Verification, { readonly ok: false }>;
+
+/** How the snapshots of many actors are, and which are not what the log says. */
+export interface Survey {
+	readonly ok: boolean;
+	/** Actors with their messages up to the checkpoints. */
+	readonly checked: number;
+	readonly records: number;
+	readonly wrong: number;
+	readonly skipped: readonly SkippedPartition[];
+	/** The first ones of those that are wrong. */
+	readonly actors: readonly Wrong[];
+}
+
+/** `most`: wrong ones that are named. */
+export async function survey(parts: WithSnapshots, filter: ManyFilter, most: number): Promise<Survey> {
+	const counts = { checked: 0, records: 0, wrong: 0 };
+	const skipped: SkippedPartition[] = [];
+	const actors: Wrong[] = [];
+	for await (const one of verifyMany(parts, filter)) {
+		if ("skipped" in one) {
+			skipped.push(one);
+			continue;
+		}
+		counts.checked++;
+		counts.records += one.records;
+		if (one.ok) continue;
+		counts.wrong++;
+		if (actors.length < most) actors.push(one);
+	}
+	return { ok: counts.wrong === 0, ...counts, skipped, actors };
 }
 
 export interface ManyRebuilt {
@@ -141,7 +176,7 @@ function isWanted(
 
 /** Those that can hold what is asked for. Throws `actor.unknown-type`. */
 function mailboxesOf({ behaviours, partitions }: WithSnapshots, filter: ManyFilter): PartitionId[] {
-	const { type, addresses, partition: only } = filter;
+	const { type, addresses, partition: only, isKept } = filter;
 	if (type !== undefined && !behaviours.has(type)) throw unknownType(type, [...behaviours.keys()]);
 	const types = [...behaviours.values()].filter((one) => type === undefined || one.type === type);
 	const topics = [...new Set(types.map(({ topic }) => topic))];
@@ -151,7 +186,8 @@ function mailboxesOf({ behaviours, partitions }: WithSnapshots, filter: ManyFilt
 	return topics.flatMap((topic) =>
 		[...numbers]
 			.filter((partition) => only === undefined || partition === only)
-			.map((partition) => ({ topic, partition })),
+			.map((partition) => ({ topic, partition }))
+			.filter((id) => isKept?.(id) !== false),
 	);
 }
 

@@ -7,6 +7,7 @@ import { ActorsPage } from "./actors.tsx";
 import { AuditPage } from "./audit.tsx";
 import { DeadLettersPage } from "./dead-letters.tsx";
 import { OverviewPage } from "./overview.tsx";
+import { VerifyPage } from "./verify.tsx";
 import { WorkspacesPage } from "./workspaces.tsx";
 
 export interface PageProps {
@@ -28,6 +29,7 @@ export const PAGES: readonly {
 	},
 	{ names: ["dead-letters"], label: "Dead letters", Page: DeadLettersPage },
 	{ names: ["workspaces"], label: "Workspaces", Page: WorkspacesPage },
+	{ names: ["verify"], label: "Verify", Page: VerifyPage },
 	{ names: ["audit"], label: "Audit", Page: AuditPage },
 ];
 

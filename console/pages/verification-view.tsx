@@ -6,7 +6,7 @@ import { Json } from "../parts/json.tsx";
 import { LoadedView } from "../parts/states.tsx";
 import { plural } from "../words.ts";
 
-const WORDS = {
+export const WRONG_WORDS = {
 	corrupt: "The stored snapshot is damaged: it does not match its checksum.",
 	differs: "The stored snapshot is not what the log says.",
 	missing: "The log has history, but no snapshot is stored.",
@@ -30,7 +30,7 @@ export function VerificationView({ api, address }: { readonly api: Api; readonly
 				) : (
 					<div class="failed" role="status">
 						<div>
-							<strong>{WORDS[verdict.reason]}</strong>
+							<strong>{WRONG_WORDS[verdict.reason]}</strong>
 							{verdict.path !== undefined && (
 								<dl class="facts">
 									<dt>First at</dt>
