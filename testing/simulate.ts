@@ -9,6 +9,7 @@ import type { ActorDefinition, ActorState, EventOf } from "../runtime/define-act
 import { STATE_QUERY } from "../runtime/durable-behaviour.ts";
 import { INTERVENTIONS, type Intervention } from "../runtime/failures.ts";
 import { type Event, encodeBody, messageOf, recordOf } from "../runtime/message.ts";
+import type { Coverage } from "./coverage.ts";
 import type { Random } from "./random.ts";
 import type { SimulatedProcess } from "./simulated-process.ts";
 import { Simulation, type SimulationReport, type SimulationWork } from "./simulation.ts";
@@ -64,6 +65,8 @@ export interface SimulateOptions<Actors extends readonly ActorDefinition[]> {
 	readonly check?: (outcome: Outcome<Actors>) => Iterable<string>;
 	/** Lost, late and doubled appends, crashes, damaged disks, two owners. Default: as the seed says. */
 	readonly faults?: boolean;
+	/** Every run's history is added to it. */
+	readonly coverage?: Coverage;
 	/** Default: 40 to 220, by the seed. */
 	readonly operations?: number;
 	/** The first one. Default: 1. */
@@ -91,7 +94,7 @@ export function simulationOf<const Actors extends readonly ActorDefinition[]>(
 	options: SimulateOptions<Actors>,
 	seed: number,
 ): Simulation<OutsideWork> {
-	const { actors, workload, check, faults = true } = options;
+	const { actors, workload, check, coverage, faults = true } = options;
 	return new Simulation<OutsideWork>({
 		seed,
 		behaviours: actors.map(({ behaviour }) => behaviour),
@@ -111,6 +114,7 @@ export function simulationOf<const Actors extends readonly ActorDefinition[]>(
 		},
 		checks: async (simulation) => {
 			const folds = foldsOf(simulation);
+			for (const { id } of folds) coverage?.addPartition(simulation.storage.all(id));
 			const problems = [...simulation.work.problems(folds), ...(await commonChecks(simulation, folds))];
 			const answered = simulation.work.answered.length;
 			const outcome = { answered, state: (type: string, id: string) => stateIn(folds, actors, type, id) };
