@@ -3,12 +3,13 @@ import type { Address } from "../runtime/address.ts";
 import { type AuditEntry, audit } from "../runtime/audit.ts";
 import { readableJson } from "../runtime/readable-json.ts";
 import { EXIT } from "./exit-codes.ts";
+import { NodeClient, type NodeFlags } from "./node-client.ts";
 import type { ActorsFileFlag } from "./operator-commands.ts";
 import type { Config } from "./options.ts";
 import { print, printJson, table, timeText } from "./print.ts";
 import { recovering } from "./recovery-data.ts";
 
-export interface AuditCommandOptions extends ActorsFileFlag {
+export interface AuditCommandOptions extends NodeFlags, ActorsFileFlag {
 	readonly by?: string;
 	/** Milliseconds since 1970. */
 	readonly since?: number;
@@ -19,11 +20,16 @@ export interface AuditCommandOptions extends ActorsFileFlag {
 export async function auditCommand(
 	config: Config,
 	address: Address | undefined,
-	{ by, since, limit, json, actors }: AuditCommandOptions,
+	options: AuditCommandOptions,
 ): Promise<number> {
-	const found = await recovering(config, { unit: "partitions", actors }, (parts, onProgress) =>
-		audit(parts, { address, by, since, limit, onProgress }),
-	);
+	const { by, since, limit, json, actors } = options;
+	const node = NodeClient.of(options, process.env);
+	const asked = { address, by, since, limit };
+	const found = node
+		? (await node.get<{ readonly entries: readonly AuditEntry[] }>("audit", asked)).entries
+		: await recovering(config, { unit: "partitions", actors }, (parts, onProgress) =>
+				audit(parts, { ...asked, onProgress }),
+			);
 	if (json) await printJson(found);
 	else
 		await print(

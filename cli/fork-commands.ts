@@ -6,17 +6,18 @@
 import type { Address } from "../runtime/address.ts";
 import type { EffectAt } from "../runtime/effect-differences.ts";
 import { type DryRun, dryRun, type Edit, type Fork } from "../runtime/fork.ts";
-import { promote } from "../runtime/promote.ts";
+import { type Promotion, promote } from "../runtime/promote.ts";
 import { readableJson } from "../runtime/readable-json.ts";
 import { actorsIn } from "./actor-definitions.ts";
 import { EXIT } from "./exit-codes.ts";
 import { readEdits, readFork, writeFork } from "./fork-file.ts";
-import type { ActorsFileFlag } from "./operator-commands.ts";
+import { NodeClient, type NodeFlags } from "./node-client.ts";
+import { type ActorsFileFlag, mustBeOfData } from "./operator-commands.ts";
 import type { Config } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { mustBeSure, type ReasonFlags, reasonOf, recovering } from "./recovery-data.ts";
 
-export interface ForkCommandOptions extends ActorsFileFlag {
+export interface ForkCommandOptions extends NodeFlags, ActorsFileFlag {
 	readonly out: string;
 	readonly to?: number;
 	readonly drop?: readonly number[];
@@ -35,16 +36,19 @@ export async function forkCommand(
 		...(file === undefined ? [] : readEdits(file)),
 	];
 	const fork: Fork = { edits, ...(to === undefined ? undefined : { to }) };
-	const run = await recovering(config, { unit: "records", actors: options.actors }, (parts, onProgress) =>
-		dryRun(parts, address, fork, { onProgress }),
-	);
+	const node = NodeClient.of(options, process.env);
+	const run = node
+		? await node.post<DryRun>("fork/dry-run", { address, ...fork })
+		: await recovering(config, { unit: "records", actors: options.actors }, (parts, onProgress) =>
+				dryRun(parts, address, fork, { onProgress }),
+			);
 	writeFork(out, address, run.base, fork);
 	if (options.json) await printJson({ ...run, file: out });
 	else await print(`${textOf(run)}written to ${out}; next: mycelog dry-run ${out}, mycelog promote ${out}\n`);
 	return EXIT.ok;
 }
 
-export interface DryRunCommandOptions extends ActorsFileFlag {
+export interface DryRunCommandOptions extends NodeFlags, ActorsFileFlag {
 	readonly against?: string;
 	readonly json?: boolean;
 }
@@ -56,9 +60,13 @@ export async function dryRunCommand(
 ): Promise<number> {
 	const { address, ...fork } = readFork(file);
 	const against = options.against === undefined ? undefined : await actorsIn(options.against, "--against");
-	const run = await recovering(config, { unit: "records", actors: options.actors }, (parts, onProgress) =>
-		dryRun(parts, address, forkOf(fork), { onProgress, ...(against ? { against } : undefined) }),
-	);
+	const node = NodeClient.of(options, process.env);
+	if (node) mustBeOfData({ against });
+	const run = node
+		? await node.post<DryRun>("fork/dry-run", { address, ...forkOf(fork) })
+		: await recovering(config, { unit: "records", actors: options.actors }, (parts, onProgress) =>
+				dryRun(parts, address, forkOf(fork), { onProgress, ...(against ? { against } : undefined) }),
+			);
 	const moved = run.base > fork.base;
 	if (options.json) await printJson({ ...run, forkedAt: fork.base, moved });
 	else {
@@ -71,7 +79,7 @@ export async function dryRunCommand(
 	return EXIT.ok;
 }
 
-export interface PromoteCommandOptions extends ReasonFlags, ActorsFileFlag {
+export interface PromoteCommandOptions extends NodeFlags, ReasonFlags, ActorsFileFlag {
 	readonly acceptNewer?: boolean;
 	readonly yes?: boolean;
 	readonly json?: boolean;
@@ -85,12 +93,16 @@ export async function promoteCommand(
 	const { address, base, ...rest } = readFork(file);
 	mustBeSure(options.yes, `${address} gets the fork's state; what it sent is not taken back`);
 	const { acceptNewer = false } = options;
-	const { offset, run } = await recovering(
-		config,
-		{ unit: "records", write: "records", actors: options.actors },
-		(parts, onProgress) =>
-			promote(parts, address, forkOf(rest), { ...reasonOf(options), base, acceptNewer, onProgress }),
-	);
+	const fork = forkOf(rest);
+	const node = NodeClient.of(options, process.env);
+	if (node) mustBeOfData({ by: options.by });
+	const { why } = options;
+	const opening = { unit: "records", write: "records", actors: options.actors } as const;
+	const { offset, run } = node
+		? await node.post<Promotion>("fork/promote", { address, ...fork, base, acceptNewer, why })
+		: await recovering(config, opening, (parts, onProgress) =>
+				promote(parts, address, fork, { ...reasonOf(options), base, acceptNewer, onProgress }),
+			);
 	if (options.json) await printJson({ offset, ...run });
 	else
 		await print(`${textOf(run)}promoted: restored by the record at offset ${offset} of ${run.partition}\n`);

@@ -14,7 +14,7 @@ import { type Mismatch, rebuild, type Verification, verify } from "../runtime/ve
 import { behavioursWith } from "./actor-definitions.ts";
 import { EXIT } from "./exit-codes.ts";
 import { historyIndexOf } from "./history-index.ts";
-import { NodeClient, type NodeFlags } from "./node-client.ts";
+import { NodeClient, type NodeFlags, type Parameters } from "./node-client.ts";
 import { mustHaveSnapshots, withData } from "./operator-data.ts";
 import type { Config } from "./options.ts";
 import { print, printJson, printJsonArray, printTables, timeText } from "./print.ts";
@@ -95,15 +95,15 @@ export async function historyCommand(
 		else await printTables(["OFFSET", "TIME", "KIND", "TYPE", "FROM", "STATE", "DID"], entries, historyRow);
 		return EXIT.ok;
 	};
+	const { newestFirst, kind, type, fromActor, since, until, outcome, follow } = options;
 	const node = NodeClient.of(options, process.env);
 	if (node) {
-		const { newestFirst, kind, type, fromActor, since, until, outcome, follow } = options;
-		const asked = { newestFirst, kind, type, fromActor, since, until, outcome, follow };
-		mustBeOfData(asked);
+		mustBeOfData({ follow });
+		const asked = { address, from, to, all, kind, type, sender: fromActor, since, until, outcome };
+		if (newestFirst) return show(newestOfNode(node, asked, limit));
 		const page = { items: "entries", on: "from", limit, page: NODE_PAGE_ENTRIES };
-		return show(node.list<HistoryEntry>("history", { address, from, to, all }, page));
+		return show(node.list<HistoryEntry>("history", asked, page));
 	}
-	const { newestFirst, kind, type, fromActor, since, until, outcome, follow } = options;
 	const sender = fromActor === "-" ? "" : fromActor;
 	const everything = all === true || kind === "query" || kind === "frame" || outcome === "passed";
 	const filter = { everything, kind, type, sender, since, until, outcome, newestFirst };
@@ -123,8 +123,27 @@ export async function historyCommand(
 	);
 }
 
+/** Page by page from the end on; each page comes in mailbox order. */
+async function* newestOfNode(
+	node: NodeClient,
+	asked: Parameters,
+	limit: number,
+): AsyncGenerator<HistoryEntry> {
+	let before: number | undefined = Number.MAX_SAFE_INTEGER;
+	for (let left = limit; left > 0 && before !== undefined; ) {
+		const page: { entries: HistoryEntry[]; next?: number } = await node.get("history", {
+			...asked,
+			before,
+			limit: Math.min(left, NODE_PAGE_ENTRIES),
+		});
+		yield* page.entries.reverse();
+		left -= page.entries.length;
+		before = page.next;
+	}
+}
+
 /** Throws `config.invalid-value` for what only the data can be asked. */
-function mustBeOfData(options: Readonly<Record<string, unknown>>): void {
+export function mustBeOfData(options: Readonly<Record<string, unknown>>): void {
 	const [given] = Object.entries(options).find(([, value]) => value !== undefined) ?? [];
 	if (given === undefined) return;
 	const flag = given.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
@@ -155,10 +174,7 @@ export async function replayCommand(
 		return EXIT.ok;
 	};
 	const node = NodeClient.of(options, process.env);
-	if (node) {
-		mustBeOfData({ at });
-		return show(await node.get<Replay>("state", { address, offset: to }));
-	}
+	if (node) return show(await node.get<Replay>("state", { address, offset: to, at }));
 	const opening = { unit: "records", actors: options.actors, index: true };
 	return asking(config, opening, async (parts, onProgress) =>
 		show(await replay(parts, address, { to, at, onProgress })),
@@ -179,17 +195,24 @@ function replayText({ address, partition, ...answer }: Replay): string {
 	return `${address}\n${lines}${readableJson(value, 2)}\n`;
 }
 
-export interface VerifyCommandOptions extends ActorsFileFlag {
+export interface VerifyCommandOptions extends NodeFlags, ActorsFileFlag {
 	readonly json?: boolean;
 	readonly rebuild?: boolean;
 }
 
 /** Exit code 1: the snapshot is not what the log says, and was not rebuilt. */
-export function verifyCommand(
+export async function verifyCommand(
 	config: Config,
 	address: string,
 	options: VerifyCommandOptions,
 ): Promise<number> {
+	const node = NodeClient.of(options, process.env);
+	if (node) {
+		mustBeOfData({ rebuild: options.rebuild });
+		const verification = await node.get<Verification>("verify", { address });
+		await (options.json ? printJson(verification) : print(verdict(verification, false)));
+		return verification.ok ? EXIT.ok : EXIT.failure;
+	}
 	const write = options.rebuild === true;
 	return asking(config, { unit: "records", write, actors: options.actors }, async (found, onProgress) => {
 		const parts = mustHaveSnapshots(found, config);

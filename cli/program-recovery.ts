@@ -6,6 +6,7 @@ import { Argument, type Command, Option } from "commander";
 import { timeSince } from "./option-values.ts";
 import {
 	addActorsFile,
+	addNode,
 	addPlace,
 	address,
 	EXIT_CODES,
@@ -45,7 +46,7 @@ function addVerify(program: Command, hooks: ProgramHooks): void {
 			.addOption(limit(100, "most actors named"))
 			.option("--rebuild", "of one actor: write a fresh snapshot if it is not right (only on stopped data)"),
 	);
-	addPlace(addActorsFile(command)).addHelpText(
+	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`${EXIT_CODES}
 
@@ -84,11 +85,11 @@ function addRebuild(program: Command, hooks: ProgramHooks): void {
 				.option("--yes", "needed where actors are chosen by --all, --type or --under"),
 		),
 	);
-	addPlace(addActorsFile(command)).addHelpText(
+	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`
-In a cluster (--kafka-uri) the owners do it beside their work: clients stay connected. An embedded log is rebuilt
-while no node runs on it. Nothing is sent again. Each is told in its actor's history and by \`mycelog audit\`.
+With --node, and in a cluster (--kafka-uri), the owners do it beside their work: clients stay connected. Without, an
+embedded log is rebuilt while no node runs on it. Nothing is sent again. Each is told in its actor's history and by \`mycelog audit\`.
 ${EXIT_CODES}
 
 Examples:
@@ -112,7 +113,7 @@ function addFork(program: Command, hooks: ProgramHooks): void {
 		.addOption(offset("--to", "last offset kept (default: all)"))
 		.addOption(drop.argParser((text: string, before: number[] = []) => [...before, wholeNumber(text)]))
 		.option("--edits <file>", "JSON Lines of edits");
-	addPlace(addActorsFile(command)).addHelpText(
+	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`
 An edit is one line of:
@@ -141,7 +142,7 @@ function addDryRun(program: Command, hooks: ProgramHooks): void {
 		.description("fold a fork with the machines of now: the difference of state, timers and effects")
 		.argument("<fork>", "file that mycelog fork wrote")
 		.option("--against <file>", "module with the machines that the history was made by");
-	addPlace(addActorsFile(command)).addHelpText(
+	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`
 What went out is told by folding the history as it is: with --against by the machines that did it.
@@ -166,11 +167,11 @@ function addPromote(program: Command, hooks: ProgramHooks): void {
 			.option("--accept-newer", "keep messages that came since the fork was made, instead of refusing")
 			.option("--yes", "needed: messages that were sent are not taken back"),
 	);
-	addPlace(addActorsFile(command)).addHelpText(
+	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`
-Refused where the actor had messages since the fork was made, unless --accept-newer. A cluster's log is written at
-any time, an embedded one while no node runs on it.
+Refused where the actor had messages since the fork was made, unless --accept-newer. Without --node a cluster's log is
+written at any time, an embedded one while no node runs on it.
 
 Examples:
   mycelog promote fork.json --yes --why "the import of Monday was wrong"
@@ -244,7 +245,7 @@ function addAudit(program: Command, hooks: ProgramHooks): void {
 			),
 		)
 		.addOption(limit(1_000, "most entries"));
-	addPlace(addActorsFile(command)).addHelpText(
+	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`
 Rebuilds, restores, imports, pauses and what ended them. The first question reads the log into the history index.
@@ -276,5 +277,7 @@ function addReason(command: Command): Command {
 		);
 	return command
 		.addOption(text("--why <reason>", "why: kept with what is done").makeOptionMandatory())
-		.addOption(text("--by <who>", "who does it (default: the user of this machine)"));
+		.addOption(
+			text("--by <who>", "who does it (default: the user of this machine; with --node: of the token)"),
+		);
 }

@@ -4,20 +4,21 @@
  */
 import { MycelogError } from "../persistence/errors.ts";
 import { mustExist } from "../runtime/actor-exists.ts";
-import { actors } from "../runtime/actor-list.ts";
+import { actors, type ListedActor } from "../runtime/actor-list.ts";
 import type { Address } from "../runtime/address.ts";
 import type { OperatorParts, ScanProgress, WritableParts } from "../runtime/operator.ts";
 import { type LiveRebuild, rebuildLive } from "../runtime/rebuild-live.ts";
 import type { Reason } from "../runtime/recovery-records.ts";
 import { rebuildMany } from "../runtime/verify-many.ts";
 import { EXIT } from "./exit-codes.ts";
-import type { ActorsFileFlag } from "./operator-commands.ts";
+import { NodeClient, type NodeFlags } from "./node-client.ts";
+import { type ActorsFileFlag, mustBeOfData } from "./operator-commands.ts";
 import { mustHaveSnapshots } from "./operator-data.ts";
 import type { Config } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { mustBeSure, type ReasonFlags, reasonOf, recovering } from "./recovery-data.ts";
 
-export interface RebuildCommandOptions extends ReasonFlags, ActorsFileFlag {
+export interface RebuildCommandOptions extends NodeFlags, ReasonFlags, ActorsFileFlag {
 	readonly type?: string;
 	readonly under?: string;
 	readonly all?: boolean;
@@ -25,6 +26,16 @@ export interface RebuildCommandOptions extends ReasonFlags, ActorsFileFlag {
 	readonly json?: boolean;
 	/** Milliseconds to wait for the owners. */
 	readonly waitMs: number;
+}
+
+/** Actors that a node lists, and rebuilds, in one request. */
+const ACTORS_A_REQUEST = 1_000;
+const REBUILDS_A_REQUEST = 100;
+
+/** As a node answers. */
+interface Asked {
+	readonly rebuilt: readonly LiveRebuild[];
+	readonly waiting: number;
 }
 
 interface Done {
@@ -52,11 +63,14 @@ export async function rebuildCommand(
 		write: kafkaUri ? "records" : true,
 		actors: options.actors,
 	} as const;
-	const { rebuilt, refused } = await recovering(config, opening, (parts, onProgress) =>
-		kafkaUri
-			? byOwners(parts, addresses, options, reason, onProgress)
-			: byHand(parts, config, addresses, options, reason, onProgress),
-	);
+	const node = NodeClient.of(options, process.env);
+	const { rebuilt, refused } = node
+		? await byNode(node, addresses, options)
+		: await recovering(config, opening, (parts, onProgress) =>
+				kafkaUri
+					? byOwners(parts, addresses, options, reason, onProgress)
+					: byHand(parts, config, addresses, options, reason, onProgress),
+			);
 	const seconds = (performance.now() - startedAt) / 1_000;
 	if (json) await printJson({ ok: refused.length === 0, rebuilt, refused });
 	else {
@@ -66,6 +80,32 @@ export async function rebuildCommand(
 		await print(`${rebuilt.length} rebuilt, ${refused.length} not, in ${seconds.toFixed(1)} s\n`);
 	}
 	return refused.length === 0 ? EXIT.ok : EXIT.failure;
+}
+
+/** It asks the owners; what they have not done in time they do behind it. */
+async function byNode(
+	node: NodeClient,
+	addresses: readonly Address[],
+	{ type, under, why, by }: RebuildCommandOptions,
+): Promise<Done> {
+	mustBeOfData({ by });
+	const chosen: Address[] = [...addresses];
+	if (addresses.length === 0) {
+		const page = { items: "actors", on: "after", limit: Number.MAX_SAFE_INTEGER, page: ACTORS_A_REQUEST };
+		for await (const { address, problem } of node.list<ListedActor>("actors", { type, under }, page))
+			if (problem !== "unknown-type") chosen.push(address);
+	}
+	const done: Done = { rebuilt: [], refused: [] };
+	let waiting = 0;
+	for (let i = 0; i < chosen.length; i += REBUILDS_A_REQUEST) {
+		const some = chosen.slice(i, i + REBUILDS_A_REQUEST);
+		const answer = await node.post<Asked>("rebuild", { addresses: some, why });
+		for (const one of answer.rebuilt) sort(one, done);
+		waiting += answer.waiting;
+	}
+	if (waiting === 0) return done;
+	const text = `${done.rebuilt.length} were rebuilt in time; ${waiting} are asked for in the log, and their owners do them when they come to it`;
+	throw new MycelogError("recovery.not-answered", text);
 }
 
 /** Each owner folds beside its work, and exchanges the actor at a record. */

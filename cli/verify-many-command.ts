@@ -2,16 +2,16 @@
  * `mycelog verify --all` and with filters: from the data to the actors whose snapshots are not right, and an exit code.
  * Owns how the answer reads; one actor is operator-commands.ts.
  */
-import { survey } from "../runtime/verify-many.ts";
+import { type Survey, survey } from "../runtime/verify-many.ts";
 import { EXIT } from "./exit-codes.ts";
-import type { ActorsFileFlag } from "./operator-commands.ts";
-import { verdict } from "./operator-commands.ts";
+import { NodeClient, type NodeFlags } from "./node-client.ts";
+import { type ActorsFileFlag, mustBeOfData, verdict } from "./operator-commands.ts";
 import { mustHaveSnapshots } from "./operator-data.ts";
 import type { Config } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { recovering } from "./recovery-data.ts";
 
-export interface VerifyManyOptions extends ActorsFileFlag {
+export interface VerifyManyOptions extends NodeFlags, ActorsFileFlag {
 	readonly type?: string;
 	readonly under?: string;
 	readonly partition?: number;
@@ -25,9 +25,13 @@ export async function verifyManyCommand(config: Config, options: VerifyManyOptio
 	const { type, under, partition, limit, json } = options;
 	const startedAt = performance.now();
 	const opening = { unit: "records", actors: options.actors } as const;
-	const found = await recovering(config, opening, (parts, onProgress) =>
-		survey(mustHaveSnapshots(parts, config), { type, under, partition, onProgress }, limit),
-	);
+	const node = NodeClient.of(options, process.env);
+	if (node) mustBeOfData({ partition });
+	const found = node
+		? await node.get<Survey>("verify/many", { type, under, limit })
+		: await recovering(config, opening, (parts, onProgress) =>
+				survey(mustHaveSnapshots(parts, config), { type, under, partition, onProgress }, limit),
+			);
 	if (json) await printJson(found);
 	else {
 		const { checked, records, wrong, skipped, actors } = found;
