@@ -85,7 +85,7 @@ function fromSources(example: string): string {
 
 function pagesIn(folder: string): string[] {
 	return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
-		.filter((name) => name.endsWith(".md"))
+		.filter((name) => name.endsWith(".md") && !name.includes("node_modules"))
 		.map((name) => join(folder, name));
 }
 
