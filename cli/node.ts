@@ -104,6 +104,7 @@ export class Mycelog<
 		this.#stallWatch = new StallWatch(parts.node, parts.logger);
 	}
 
+	/** Of options that are complete. `createMycelog` fills in the defaults. */
 	static async create<Actors extends readonly ActorDefinition[]>(
 		config: Config,
 		secrets: Secrets,

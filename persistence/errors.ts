@@ -274,7 +274,9 @@ export type ErrorCode = keyof typeof ERROR_CATALOGUE;
 
 /** An error of the catalogue. `details` is structured for logs and never holds a secret. */
 export class MycelogError extends Error {
+	/** Stable: what programs decide by. */
 	readonly code: ErrorCode;
+	/** What the message says, as fields. */
 	readonly details: Readonly<Record<string, unknown>>;
 
 	constructor(
@@ -289,14 +291,17 @@ export class MycelogError extends Error {
 		this.details = details;
 	}
 
+	/** The same again may succeed without anybody changing anything. */
 	get retryable(): boolean {
 		return ERROR_CATALOGUE[this.code].retryable;
 	}
 
+	/** What to do about it. */
 	get fix(): string {
 		return ERROR_CATALOGUE[this.code].fix;
 	}
 
+	/** Whether it is an error of the catalogue, and of that code if one is given. */
 	static is(error: unknown, code?: ErrorCode): error is MycelogError {
 		return error instanceof MycelogError && (code === undefined || error.code === code);
 	}

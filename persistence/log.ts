@@ -159,6 +159,7 @@ export interface Log {
 	/** Records from `from` on, in order. Rejects with `log.offset-trimmed` where `from` < start. */
 	read(partition: PartitionId, from: number, limit: ReadLimit): Promise<LogRecord[]>;
 
+	/** First offset kept and the one behind the newest. Rejects with `log.topic-mismatch` where there is none. */
 	bounds(partition: PartitionId): Promise<PartitionBounds>;
 
 	/**
@@ -173,6 +174,7 @@ export interface Log {
 	 * matter. Only of drivers that several nodes share.
 	 */
 	topics?(prefix: string): Promise<readonly string[]>;
+	/** For good, records and all. Names as `topics` gives them. */
 	removeTopics?(names: readonly string[]): Promise<void>;
 
 	/**

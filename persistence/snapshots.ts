@@ -57,6 +57,7 @@ export interface SharedSnapshot extends StoredSnapshot {
 export interface SnapshotStore {
 	/** Undefined: none stored. Throws `snapshot.corrupt` (details: address, expected, found checksum). */
 	load(address: string): StoredSnapshot | undefined;
+	/** Undefined: none stored. */
 	checkpoint(partition: PartitionId): Checkpoint | undefined;
 	/**
 	 * Everything in one transaction: after a crash all of it is there or none. `followedTo`: up to where others'
@@ -82,5 +83,6 @@ export interface SnapshotStore {
 	addresses(options: { prefix?: string; after?: string; limit: number }): string[];
 	/** Drop the checkpoint of a partition, and its snapshots that contain records at or after `from`. */
 	forget(partition: PartitionId, from: number): void;
+	/** Nothing may be asked afterwards. */
 	close(): void;
 }

@@ -39,7 +39,9 @@ export interface Behaviour<State = any> {
 	readonly claimLostType?: string;
 	/** One word for people: the state's name. */
 	describe(state: State): string;
+	/** As text, JSON: what snapshots hold. */
 	encode(state: State): string;
+	/** What `encode` made. Throws where it is none. */
 	decode(text: string): State;
 	/**
 	 * Judges a stored state by itself instead of by its version; undefined: rebuild it from history. Throws

@@ -59,10 +59,12 @@ export class EventOutlets implements LocalOutlets {
 		this.#others = others;
 	}
 
+	/** To the bus or the gateway, as the connection says. */
 	deliver(connection: string, message: Message): void {
 		this.#of(connection)?.deliver(connection, message);
 	}
 
+	/** To the bus or the gateway, as the connection says. */
 	signal(connection: string, signal: Event): void {
 		this.#of(connection)?.signal(connection, signal);
 	}
@@ -146,16 +148,19 @@ export class EventBus {
 		}
 	}
 
+	/** Handle what is emitted with `emit` or `emitLocal` by this process. */
 	onLocal(event: string, handler: EventHandler): void {
 		checkName(event);
 		this.#local.add(event, handler, false);
 	}
 
+	/** The same for the first one only. */
 	onceLocal(event: string, handler: EventHandler): void {
 		checkName(event);
 		this.#local.add(event, handler, true);
 	}
 
+	/** Remove the handler, or all of the event. */
 	offLocal(event: string, handler?: EventHandler): void {
 		this.#local.remove(event, handler);
 	}
@@ -166,6 +171,7 @@ export class EventBus {
 		this.#local.dispatch(data, { event, node: this.#node.name.id });
 	}
 
+	/** The next event of this process that matches. Rejects with `event.wait-timeout`. */
 	waitForLocal(event: string, options: WaitOptions): Promise<EventData> {
 		return this.#wait(this.#local, event, options).result;
 	}

@@ -80,6 +80,7 @@ export interface AskOptions {
 export interface Expectation {
 	readonly replyTo: ReplyTo;
 	readonly result: Promise<ReplyResult>;
+	/** Nobody waits any more: a reply that comes is dropped. */
 	forget(): void;
 }
 

@@ -25,6 +25,7 @@ import type { Tracing } from "./tracing.ts";
 export interface LocalOutlets {
 	/** A message for a connection, in mailbox order. An unknown connection is ignored: its actor will hear. */
 	deliver(connection: string, message: Message): void;
+	/** A word of the runtime about a connection: its actor has let go of it, for example. */
 	signal(connection: string, signal: Event): void;
 }
 

@@ -56,6 +56,7 @@ export class Projection {
 		this.resume();
 	}
 
+	/** As of now; `watch` gives it anew after each change. */
 	get status(): ProjectionStatus {
 		const { node } = this.#parts;
 		const partitions = [...this.#loop.cursors].map(([partition, { of, place }]) => {

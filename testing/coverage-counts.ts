@@ -4,6 +4,7 @@
  */
 import type { AnyMachineSnapshot, AnyStateMachine, AnyStateNode, AnyTransitionDefinition } from "xstate";
 
+/** How often a state was active. */
 export interface StateCoverage {
 	/** Its id, the machine's first. */
 	readonly state: string;
@@ -11,6 +12,7 @@ export interface StateCoverage {
 	steps: number;
 }
 
+/** How often a transition was taken. */
 export interface TransitionCoverage {
 	/** Id of the state it leaves. */
 	readonly source: string;
@@ -19,11 +21,13 @@ export interface TransitionCoverage {
 	/** Ids of the states it enters; empty: it enters none. */
 	readonly targets: readonly string[];
 	readonly hasGuard: boolean;
+	/** Steps that took it. */
 	taken: number;
 	/** Its guard was asked and said no. */
 	refused: number;
 }
 
+/** What an actor type's machine did, all its actors together. */
 export interface MachineCoverage {
 	readonly states: readonly Readonly<StateCoverage>[];
 	readonly transitions: readonly Readonly<TransitionCoverage>[];

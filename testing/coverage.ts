@@ -16,6 +16,7 @@ import { Watermarks } from "../runtime/watermarks.ts";
 import { CoverageCounts, isEventless, type MachineCoverage, type Microstep } from "./coverage-counts.ts";
 import { coverageTable } from "./coverage-table.ts";
 
+/** Which states and transitions of machines tests have reached. */
 export class Coverage<const Actors extends readonly ActorDefinition[] = readonly ActorDefinition[]> {
 	readonly #actors: Actors;
 	/** By type. */

@@ -55,6 +55,7 @@ export class MemoryStorage {
 		return (this.#records.get(partitionName(id)) ?? []).slice(this.bounds(id).start);
 	}
 
+	/** Records from an offset on, at most so many. */
 	page(id: PartitionId, from: number, most: number): LogRecord[] {
 		const records = this.#records.get(partitionName(id)) ?? [];
 		const removed = this.#removed.get(partitionName(id));
@@ -75,11 +76,13 @@ export class MemoryStorage {
 		this.#removed.set(partitionName(id), new Set(removed.map(({ offset }) => offset)));
 	}
 
+	/** As Log has it. */
 	bounds(id: PartitionId): PartitionBounds {
 		const name = partitionName(id);
 		return { start: this.#starts.get(name) ?? 0, end: this.#records.get(name)?.length ?? 0 };
 	}
 
+	/** Gives the offset of the first one. */
 	store(id: PartitionId, records: readonly NewRecord[]): number {
 		const name = partitionName(id);
 		let stored = this.#records.get(name);
@@ -105,10 +108,12 @@ export class MemoryStorage {
 		this.#records.get(partitionName(id))?.splice(end);
 	}
 
+	/** Whose names start with this. */
 	topics(prefix: string): string[] {
 		return [...this.#topics.keys()].filter((name) => name.startsWith(prefix));
 	}
 
+	/** With its records. */
 	removeTopic(name: string): void {
 		this.#topics.delete(name);
 	}
@@ -125,6 +130,7 @@ export class MemoryStorage {
 		}
 	}
 
+	/** From now on a log hears of records and may own partitions. */
 	join(log: MemoryLog): void {
 		this.#members.add(log);
 	}
@@ -141,6 +147,7 @@ export class MemoryStorage {
 		for (const member of this.#members) member.hear(names);
 	}
 
+	/** Whose partition it is; undefined: nobody's. */
 	owner(id: PartitionId): MemoryLog | undefined {
 		return this.#owners.get(partitionName(id));
 	}

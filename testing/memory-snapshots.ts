@@ -82,12 +82,14 @@ export class MemorySnapshots {
 		if (this.#now.rows.has(address)) this.#corrupt.add(address);
 	}
 
+	/** It is gone, as after a torn write. */
 	damageCheckpoint(partition: PartitionId): void {
 		const checkpoints = new Map(this.#now.checkpoints);
 		checkpoints.delete(partitionName(partition));
 		this.#now = { ...this.#now, checkpoints };
 	}
 
+	/** Addresses with a snapshot. */
 	get stored(): readonly string[] {
 		return [...this.#now.rows.keys()];
 	}

@@ -19,6 +19,7 @@ export const PATH_STATES_MAX = 2_000;
 /** Paths that are made. */
 export const PATHS_MAX = 1_000;
 
+/** What a machine may be sent, and how far paths go. */
 export interface PathsOptions<Machine extends AnyStateMachine> {
 	/** What may be sent in any state. Events of the machine's own, such as delays, cannot be. */
 	readonly events: readonly EventOf<Machine>[];
@@ -31,6 +32,7 @@ export interface PathsOptions<Machine extends AnyStateMachine> {
 	readonly stopWhen?: (state: AnyMachineSnapshot) => boolean;
 }
 
+/** A way through a machine. */
 export interface ModelPath<Machine extends AnyStateMachine> {
 	/** Its events, for people. */
 	readonly description: string;
@@ -105,6 +107,7 @@ function withoutBeginnings(ways: readonly Way[]): Way[] {
 	);
 }
 
+/** Of `runPaths`. */
 export interface RunPathsOptions<Machine extends AnyStateMachine> extends PathsOptions<Machine> {
 	/** `value`: where the context holds times or offsets, which the model does not know. Default: both. */
 	readonly compare?: "value" | "value and context";
@@ -117,6 +120,7 @@ export interface RunPathsOptions<Machine extends AnyStateMachine> extends PathsO
 	}) => void | Promise<void>;
 }
 
+/** Paths that were walked. */
 export interface RunPaths<Machine extends AnyStateMachine> {
 	readonly paths: readonly ModelPath<Machine>[];
 	/** What the actors have left, for Coverage. */

@@ -16,6 +16,7 @@ export class Random {
 		return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
 	};
 
+	/** True that often: probability from 0 to 1. */
 	chance(probability: number): boolean {
 		return this.next() < probability;
 	}
@@ -25,6 +26,7 @@ export class Random {
 		return least + Math.floor(this.next() * (most - least + 1));
 	}
 
+	/** One of them; there is at least one. */
 	pick<T>(items: readonly T[]): T {
 		return items[Math.floor(this.next() * items.length)] as T;
 	}

@@ -48,6 +48,7 @@ export interface Callers<Actors extends readonly ActorDefinition[]> {
 
 /** Actors when everything has come to rest. */
 export interface Outcome<Actors extends readonly ActorDefinition[]> {
+	/** Of an actor as the log makes it. */
 	state<const Type extends Actors[number]["type"]>(
 		type: Type,
 		id: string,

@@ -110,6 +110,7 @@ export class Simulation<Work extends SimulationWork = SimulationWork> {
 		this.work = work(this);
 	}
 
+	/** To the end of its time and until it is quiet; then the checks. Once only. */
 	async run(): Promise<SimulationReport> {
 		const { random, time } = this;
 		for (const host of this.hosts) this.#boot(host);
@@ -153,14 +154,17 @@ export class Simulation<Work extends SimulationWork = SimulationWork> {
 		};
 	}
 
+	/** Processes that run. */
 	get live(): readonly SimulatedProcess[] {
 		return this.hosts.flatMap(({ process }) => (process?.alive ? [process] : []));
 	}
 
+	/** All of a topic. */
 	partitionsOf(topic: string): PartitionId[] {
 		return Array.from({ length: this.partitions }, (_, partition) => ({ topic, partition }));
 	}
 
+	/** Note that a fault has happened. */
 	count(fault: string): void {
 		this.faults[fault] = (this.faults[fault] ?? 0) + 1;
 	}
