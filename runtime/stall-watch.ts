@@ -6,10 +6,10 @@ import { endsWithin } from "../persistence/deadline.ts";
 import type { Log, PartitionId } from "../persistence/log.ts";
 import type { Logger } from "./logger.ts";
 import { messageOf } from "./message.ts";
-import { STALLED_AFTER_MS, type Stall } from "./progress.ts";
+import type { Stall } from "./progress.ts";
 
 /** Between two looks, milliseconds. */
-export const STALL_LOOK_EVERY_MS = STALLED_AFTER_MS / 4;
+export const STALL_LOOK_EVERY_MS = 2_500;
 /** For reading the record of a log that may itself be the trouble, milliseconds; past it its place is told alone. */
 const READ_MS_MAX = 1_000;
 
