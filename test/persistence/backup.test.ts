@@ -14,6 +14,7 @@ import {
 	writeFileSync,
 } from "node:fs";
 import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
 import Database from "better-sqlite3";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { backUp } from "../../persistence/backup.ts";
@@ -23,6 +24,7 @@ import { restore } from "../../persistence/restore.ts";
 import { SqliteSnapshots } from "../../persistence/snapshots-sqlite.ts";
 import { behavioursByType } from "../../runtime/behaviour.ts";
 import { encodeBody } from "../../runtime/message.ts";
+import type { Node } from "../../runtime/node.ts";
 import { replay } from "../../runtime/replay.ts";
 import { verify } from "../../runtime/verify.ts";
 import { endWithTests } from "../kit/children.ts";
@@ -79,6 +81,14 @@ async function verifiedTotals(name: string): Promise<number[]> {
 	}
 }
 
+/** One after the other: whatever moment a file is copied at, the next checkpoint is near. */
+async function checkpointing(node: Node, signal: AbortSignal): Promise<void> {
+	while (!signal.aborted) {
+		for (const partition of node.partitions) await partition.checkpoint();
+		await setImmediate();
+	}
+}
+
 test("backups under load are each of one moment: a node on the restored directory has every call answered before and verifies", async () => {
 	const { node } = await startNode(at("data"), [counterBehaviour], { partitions: PARTITIONS });
 	const answered = new Map<string, number>();
@@ -94,7 +104,11 @@ test("backups under load are each of one moment: a node on the restored director
 	for (const backup of ["b1", "b2", "b3"]) {
 		const before = COUNTERS.map((to) => answered.get(to) ?? 0);
 		await Promise.all(node.partitions.map((partition) => partition.checkpoint()));
+		const under = new AbortController();
+		const checkpoints = checkpointing(node, under.signal);
 		const manifest = await backedUp(backup);
+		under.abort();
+		await checkpoints;
 		const after = COUNTERS.map((to) => (answered.get(to) ?? 0) + 1);
 		for (const { end, checkpoint = 0 } of manifest.partitions) expect(checkpoint).toBeLessThanOrEqual(end);
 		expect(manifest.partitions.some(({ checkpoint = 0 }) => checkpoint > 0)).toBe(true);
