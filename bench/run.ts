@@ -14,6 +14,7 @@ import { cluster } from "./cluster.ts";
 import { connections } from "./connections.ts";
 import { failover } from "./failover.ts";
 import { fold } from "./fold.ts";
+import { history } from "./history.ts";
 import { kafkaClients } from "./kafka-clients.ts";
 import { kafkaRaw } from "./kafka-raw.ts";
 import { machineLine } from "./machine.ts";
@@ -30,6 +31,7 @@ const BENCHMARKS: readonly Benchmark[] = [
 	kafkaClients,
 	append,
 	fold,
+	history,
 	start,
 	connections,
 	cluster,

@@ -29,6 +29,24 @@ const TARGETS: readonly Target[] = [
 		value: 100_000,
 		unit: "/s",
 	},
+	...(["newest page: p50", "page at an offset: p50"] as const).map(
+		(metric): Target => ({
+			benchmark: "history",
+			variant: "an actor's own partition",
+			metric,
+			bound: "≤",
+			value: 50,
+			unit: "ms",
+		}),
+	),
+	{
+		benchmark: "history",
+		variant: "100 actors in the partition",
+		metric: "rebuilt",
+		bound: "≥",
+		value: 100_000,
+		unit: "/s",
+	},
 	{
 		benchmark: "connections",
 		variant: "embedded (power)",

@@ -17,7 +17,7 @@ export const INDEX_STEP_RECORDS = 2_000;
 /** Entries of one actor read at a time. */
 const PAGE_ENTRIES = 500;
 /** A state is kept after so many messages of its actor at least: what lies between two is folded when it is asked for. */
-export const KEYFRAME_EVERY_MESSAGES = 500;
+export const KEYFRAME_EVERY_MESSAGES = 200;
 /** And after so many that a message costs at most so many bytes of states: large states are kept less often. */
 export const KEYFRAME_BYTES_A_MESSAGE = 200;
 /** Records of others between two of the actor that are read with them rather than asking the log a second time. */
