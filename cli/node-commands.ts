@@ -5,6 +5,7 @@
 import type { PartitionView } from "../gateway/operator-overview.ts";
 import { LetterOutcomes } from "../runtime/letter-outcomes.ts";
 import type { OperatorParts } from "../runtime/operator.ts";
+import type { Wait } from "../runtime/progress.ts";
 import type { StalledOn } from "../runtime/stall-watch.ts";
 import { MAILBOX_TOPICS } from "../runtime/topics.ts";
 import { EXIT } from "./exit-codes.ts";
@@ -103,7 +104,12 @@ function partitionRow({ topic, partition, owner, next, end, lag, stalledOn }: Pa
 	return [`${topic}/${partition}`, owner ?? "-", known(next), String(end), known(lag), stall];
 }
 
-function stallText({ offset, since, address, kind, type }: StalledOn): string {
+function stallText({ offset, since, address, kind, type, waitsFor }: StalledOn): string {
 	const record = address === undefined ? "" : ` (${kind ?? "unreadable"} ${type ?? ""} to ${address})`;
-	return `offset ${offset}${record} since ${timeText(since)}`;
+	return `offset ${offset}${record} since ${timeText(since)}${waitsFor ? `, ${waitText(waitsFor)}` : ""}`;
+}
+
+function waitText(wait: Wait): string {
+	if ("outputs" in wait) return `${wait.outputs} outputs wait for the log`;
+	return `the actor's history was tried to be read ${wait.rebuild.attempts} times`;
 }

@@ -45,6 +45,8 @@ export class ActorCache {
 	 * the first one's actor, and put an older state in its place.
 	 */
 	readonly #rebuilding = new Map<Address, Promise<Actor>>();
+	/** Of those that are rebuilt: how often reading the history was tried. */
+	readonly #tries = new Map<Address, number>();
 	#closed = false;
 
 	constructor(partition: PartitionId, parts: ActorCacheParts) {
@@ -54,6 +56,11 @@ export class ActorCache {
 
 	get size(): number {
 		return this.#entries.size;
+	}
+
+	/** How often reading the history of an actor was tried whose rebuild the partition may wait for; 0: none is. */
+	get rebuildTries(): number {
+		return Math.max(0, ...this.#tries.values());
 	}
 
 	/**
@@ -152,7 +159,10 @@ export class ActorCache {
 				this.#entries.set(address, { actor, usedAt: now });
 				return actor;
 			})
-			.finally(() => this.#rebuilding.delete(address));
+			.finally(() => {
+				this.#rebuilding.delete(address);
+				this.#tries.delete(address);
+			});
 		this.#rebuilding.set(address, rebuilding);
 		return rebuilding;
 	}
@@ -160,7 +170,8 @@ export class ActorCache {
 	/** Tried until the log answers or is closed: a partition must not stop because its broker is away for a while. */
 	async #fromLog(address: Address, behaviour: Behaviour, before: number): Promise<Actor> {
 		const { log, clock, logger } = this.#parts;
-		for (;;) {
+		for (let tries = 1; ; tries++) {
+			this.#tries.set(address, tries);
 			try {
 				const { start } = await log.bounds(this.#partition);
 				const actor = await rebuildActor(log, this.#partition, address, behaviour, before);

@@ -5,6 +5,7 @@
 import type { Appender } from "../persistence/appender.ts";
 import { type LogRecord, type PartitionId, partitionName } from "../persistence/log.ts";
 import type { Clock } from "./clock.ts";
+import { letterId } from "./letter-outcomes.ts";
 import type { Logger } from "./logger.ts";
 import { DEAD_LETTERS_TOPIC } from "./topics.ts";
 
@@ -64,7 +65,7 @@ export class DeadLetters {
 	park(origin: PartitionId, record: LogRecord, { cause, attempts, output, paused }: Parked): Promise<number> {
 		const text = typeof cause === "string" ? cause : `${cause.name}: ${cause.message}`;
 		const stack = typeof cause === "object" ? cause.stack?.slice(0, STACK_CHARACTERS_MAX) : undefined;
-		const place = `${partitionName(origin)}@${record.offset}`;
+		const place = letterId(origin, record.offset);
 		const letter: DeadLetter = {
 			id: output === undefined ? place : `${place}.${output}`,
 			...origin,

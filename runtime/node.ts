@@ -363,7 +363,8 @@ export class Node implements PartitionOwner {
 		const positions = [...this.#owned].map(([name, partition]) => {
 			return { name, next: partition.next, end: this.endOf(partition) };
 		});
-		return this.#progress.stalls(positions, this.#clock.now());
+		const stalls = this.#progress.stalls(positions, this.#clock.now());
+		return stalls.map((stall) => ({ ...stall, waitsFor: this.#owned.get(stall.name)?.waitsFor }));
 	}
 
 	/**

@@ -17,6 +17,7 @@ import type { NodeName } from "./node-name.ts";
 import { OutputGroup } from "./output-group.ts";
 import type { Ownership } from "./ownership.ts";
 import type { PartitionEffects } from "./partition-effects.ts";
+import type { Wait } from "./progress.ts";
 import { isRebuild } from "./recovery-records.ts";
 import { Timers } from "./timers.ts";
 import { CLIENTS_TOPIC } from "./topics.ts";
@@ -100,6 +101,14 @@ export class Partition {
 	/** The log reached up to here when it was assigned. */
 	get recoveredTo(): number {
 		return this.#recoveredTo;
+	}
+
+	/** Why it reads no further at present, as far as it is its own doing. */
+	get waitsFor(): Wait | undefined {
+		const { pending } = this.#outputs;
+		if (pending > OUTPUTS_PENDING_MAX) return { outputs: pending };
+		const attempts = this.#actors.rebuildTries;
+		return attempts > 0 ? { rebuild: { attempts } } : undefined;
 	}
 
 	get actorsInMemory(): number {

@@ -22,7 +22,15 @@ export interface Stall {
 	readonly offset: number;
 	/** Since when it was seen there, milliseconds since 1970. */
 	readonly since: number;
+	/** What it is known to wait for. */
+	readonly waitsFor?: Wait | undefined;
 }
+
+/**
+ * - `outputs`: the log has not taken what actors sent; so many.
+ * - `rebuild`: an actor's history has to be read; tried so often.
+ */
+export type Wait = { readonly outputs: number } | { readonly rebuild: { readonly attempts: number } };
 
 export class Progress {
 	#seen = new Map<string, Stall>();

@@ -6,7 +6,7 @@ import { endsWithin } from "../persistence/deadline.ts";
 import type { Log, PartitionId } from "../persistence/log.ts";
 import type { Logger } from "./logger.ts";
 import { messageOf } from "./message.ts";
-import type { Stall } from "./progress.ts";
+import type { Stall, Wait } from "./progress.ts";
 
 /** Between two looks, milliseconds. */
 export const STALL_LOOK_EVERY_MS = 2_500;
@@ -22,9 +22,14 @@ export interface StalledOn {
 	readonly address?: string;
 	readonly kind?: string;
 	readonly type?: string;
+	/** Undefined: it is not known, as when the driver gives it nothing. */
+	readonly waitsFor?: Wait;
 }
 
-export async function stalledOn(log: Pick<Log, "read">, { name, offset, since }: Stall): Promise<StalledOn> {
+export async function stalledOn(
+	log: Pick<Log, "read">,
+	{ name, offset, since, waitsFor }: Stall,
+): Promise<StalledOn> {
 	const found: { record?: Omit<StalledOn, "offset" | "since"> } = {};
 	const reading = log.read(partitionOf(name), offset, { maxRecords: 1, waitMs: 0 }).then(([record]) => {
 		if (!record) return;
@@ -37,7 +42,7 @@ export async function stalledOn(log: Pick<Log, "read">, { name, offset, since }:
 		READ_MS_MAX,
 		reading.catch(() => {}),
 	);
-	return { offset, since, ...found.record };
+	return { offset, since, ...found.record, ...(waitsFor ? { waitsFor } : undefined) };
 }
 
 function partitionOf(name: string): PartitionId {
