@@ -56,7 +56,6 @@ export {
 } from "./message.ts";
 export type { RuntimeMetrics } from "./metrics.ts";
 export { type AskOptions, type Expectation, Node, type NodeOptions, RefusedError } from "./node.ts";
-export type { NodeStatus } from "./node-status.ts";
 export { type Mailbox, mailboxOf, type OperatorParts, type ScanProgress } from "./operator.ts";
 export type { ParkedLetter, ParkedOptions } from "./parked.ts";
 export type { LocalOutlets } from "./partition-effects.ts";

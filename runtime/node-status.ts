@@ -15,6 +15,7 @@ export const STATUS_MS_MAX = 2_000;
 
 const QUESTION = "status.ask";
 
+/** How far one partition is. */
 export interface PartitionStatus extends PartitionId {
 	/** Caught up with the log as it was when it was assigned. */
 	readonly live: boolean;
@@ -25,6 +26,7 @@ export interface PartitionStatus extends PartitionId {
 	readonly stalledOn?: StalledOn;
 }
 
+/** What a node says of itself. */
 export interface NodeStatus {
 	/** Its id. */
 	readonly node: string;
