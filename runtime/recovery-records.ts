@@ -22,7 +22,6 @@ export const RESTORE = "mycelog.restore";
 export const IMPORTED = "mycelog.imported";
 
 const TYPES: ReadonlySet<string> = new Set([REBUILD, REBUILT, RESTORE, IMPORTED]);
-const PAUSES: ReadonlySet<string> = new Set(Object.values(INTERVENTIONS));
 
 /** Characters of who and why, each. */
 export const WHO_WHY_CHARACTERS_MAX = 1_000;
@@ -160,7 +159,7 @@ export function importedIn(message: Message): { readonly original: Message; read
 export function isIntervention(message: Message): boolean {
 	const { kind, type, from } = message;
 	if (kind !== "command" || from !== undefined || !type.startsWith(OWN_PREFIX)) return false;
-	if (type !== IMPORTED) return TYPES.has(type) || PAUSES.has(type);
+	if (type !== IMPORTED) return TYPES.has(type) || isPause(type);
 	try {
 		return importedIn(message).note.line === 1;
 	} catch {
@@ -171,4 +170,9 @@ export function isIntervention(message: Message): boolean {
 /** Kinds that are part of an actor's history. */
 export function isHistory(kind: MessageKind): boolean {
 	return kind === "command" || kind === "timer";
+}
+
+/** Looked up when asked: this module and that of the interventions lead to each other. */
+function isPause(type: string): boolean {
+	return Object.values<string>(INTERVENTIONS).includes(type);
 }
