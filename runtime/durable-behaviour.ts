@@ -17,6 +17,7 @@ import {
 	placeOf,
 	type SnapshotForm,
 	type StoredMachine,
+	type StoredState,
 	UNBORN,
 } from "./durable-state.ts";
 import type { Effect } from "./effect.ts";
@@ -191,20 +192,21 @@ export function durableBehaviour(options: DurableOptions): Behaviour<DurableStat
 		},
 		describe: ({ tree, hold }) => `${tree ? describeTree(tree) : "new"}${hold ? " (paused)" : ""}`,
 		encode: (state) => encodeState(state, form),
-		decode: (text) => decodeState(text, machine),
+		decode: (text) => decodeState(JSON.parse(text) as StoredState, machine),
 		machine,
 		place: placeOf,
 		hold: ({ hold }) => hold,
 		restore(text) {
-			const found = formOf(text);
-			if (found.version === version && found.hash === form.hash) return decodeState(text, machine);
+			const stored = JSON.parse(text) as StoredState;
+			const found = formOf(stored);
+			if (found.version === version && found.hash === form.hash) return decodeState(stored, machine);
 			const { migrate, onMismatch } = options;
 			if (!migrate && onMismatch === "rebuild") return undefined;
 			const mismatch = `a snapshot of ${type} version ${found.version} (${found.hash}) is not one of version ${version} (${form.hash})`;
 			const details = { found, required: form };
 			if (!migrate) throw new MycelogError("actor.version-mismatch", mismatch, details);
 			try {
-				return decodeState(text, machine, (stored) => migrate(stored, found));
+				return decodeState(stored, machine, (before) => migrate(before, found));
 			} catch (cause) {
 				const why = `${mismatch}, and cannot be made one: ${(cause as Error).message}`;
 				throw new MycelogError("actor.version-mismatch", why, details, { cause });

@@ -10,6 +10,7 @@ import {
 	boundedMachine,
 	type Child,
 	logicOf,
+	NO_CHILDREN,
 	restoredSnapshot,
 	storedSnapshot,
 	type Tree,
@@ -47,7 +48,8 @@ export interface StoredMachine {
 	readonly [field: string]: unknown;
 }
 
-interface Stored extends SnapshotForm {
+/** A snapshot's text, parsed. */
+export interface StoredState extends SnapshotForm {
 	readonly machine?: StoredMachine;
 	readonly children?: readonly (Omit<Child, "snapshot"> & { readonly machine?: StoredMachine })[];
 	readonly sessions?: number;
@@ -57,7 +59,7 @@ interface Stored extends SnapshotForm {
 }
 
 export function encodeState({ tree, answers, calendar, hold }: DurableState, form: SnapshotForm): string {
-	const stored: Stored = {
+	const stored: StoredState = {
 		...form,
 		...(tree ? storedTree(tree) : undefined),
 		...(answers.length > 0 ? { answers } : undefined),
@@ -67,27 +69,30 @@ export function encodeState({ tree, answers, calendar, hold }: DurableState, for
 	return JSON.stringify(stored);
 }
 
-export function formOf(text: string): SnapshotForm {
-	const { type, version, hash } = JSON.parse(text) as Stored;
+export function formOf({ type, version, hash }: StoredState): SnapshotForm {
 	return { type, version, hash };
 }
 
 /** Of the stored form, parsed: where the machine is; undefined before the first message. */
 export function placeOf(plain: unknown): StateValue | undefined {
-	return (plain as Stored).machine?.value as StateValue | undefined;
+	return (plain as StoredState).machine?.value as StateValue | undefined;
 }
 
 export function decodeState(
-	text: string,
+	stored: StoredState,
 	machine: AnyStateMachine,
 	migrate: (machine: StoredMachine) => StoredMachine = (same) => same,
 ): DurableState {
-	const { machine: root, children = [], sessions = 1, answers, calendar, hold } = JSON.parse(text) as Stored;
+	const { machine: root, children = [], sessions = 1, answers, calendar, hold } = stored;
 	const tree = root && restoredTree(machine, migrate(root), children, sessions);
-	return { tree, answers: answers ?? [], calendar: calendar ?? EMPTY_CALENDAR, hold };
+	return { tree, answers: answers ?? UNBORN.answers, calendar: calendar ?? EMPTY_CALENDAR, hold };
 }
 
-function storedTree({ root, children, sessions }: Tree): Pick<Stored, "machine" | "children" | "sessions"> {
+function storedTree({
+	root,
+	children,
+	sessions,
+}: Tree): Pick<StoredState, "machine" | "children" | "sessions"> {
 	const stored = [...children.values()].map((child) => {
 		if (child.kind !== "machine") return child;
 		const { snapshot, ...rest } = child;
@@ -103,9 +108,12 @@ function storedTree({ root, children, sessions }: Tree): Pick<Stored, "machine" 
 function restoredTree(
 	machine: AnyStateMachine,
 	root: StoredMachine,
-	stored: NonNullable<Stored["children"]>,
+	stored: NonNullable<StoredState["children"]>,
 	sessions: number,
 ): Tree {
+	// Most have none, and there may be very many of them.
+	if (stored.length === 0)
+		return { root: restoredSnapshot(machine, root, []), children: NO_CHILDREN, sessions };
 	const all = stored as unknown as readonly Child[];
 	const of = (session: string | undefined) =>
 		all.filter(

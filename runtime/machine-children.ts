@@ -5,7 +5,7 @@
  */
 import { type ActorRefLike, type AnyMachineSnapshot, type AnyStateMachine, StateMachine } from "xstate";
 import { bounded, describeValue } from "./machine-behaviour.ts";
-import { collectingScope } from "./machine-scope.ts";
+import { scopeOf } from "./machine-scope.ts";
 import { refuse } from "./machine-support.ts";
 
 /** The machine of the actor itself; its children count on from here. */
@@ -41,6 +41,8 @@ export interface Tree {
 	/** Sessions ever started, the root's included. */
 	readonly sessions: number;
 }
+
+export const NO_CHILDREN: ReadonlyMap<string, Child> = new Map();
 
 /** Logic of `fromPromise` and `fromCallback`: what XState itself can start. */
 export interface WorkLogic {
@@ -146,7 +148,7 @@ export function restoredSnapshot(
 ): AnyMachineSnapshot {
 	const { value, context, status = "active", output, history: historyValue = {} } = stored;
 	const persisted = { value, context, status, output, error: undefined, historyValue, children: {} };
-	const { scope } = collectingScope(machine.id);
+	const { scope } = scopeOf(machine);
 	const snapshot = machine.restoreSnapshot(persisted as never, scope as never) as AnyMachineSnapshot;
 	return withChildren(snapshot, children);
 }

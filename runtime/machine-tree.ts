@@ -13,11 +13,12 @@ import {
 	type ChildMachine,
 	isMachine,
 	logicOf,
+	NO_CHILDREN,
 	ROOT_SESSION,
 	type Tree,
 	withChildren,
 } from "./machine-children.ts";
-import { type CollectingScope, collectingScope } from "./machine-scope.ts";
+import { scopeOf } from "./machine-scope.ts";
 import type { Event } from "./message.ts";
 
 /** Events that machines inside one actor may cause among each other by one message. */
@@ -309,17 +310,4 @@ export class Turn {
 	}
 }
 
-const NO_CHILDREN: ReadonlyMap<string, Child> = new Map();
 const NOBODY: readonly Child[] = [];
-
-/** One a machine: no step begins before the one before has ended. */
-const scopes = new WeakMap<AnyStateMachine, CollectingScope>();
-
-function scopeOf(machine: AnyStateMachine): CollectingScope {
-	let scope = scopes.get(machine);
-	if (!scope) {
-		scope = collectingScope(machine.id);
-		scopes.set(machine, scope);
-	}
-	return scope;
-}
