@@ -78,12 +78,20 @@ const MESSAGES = {
 	},
 };
 
-/** A member may be its name and type alone; a number must have its unit there (`…Ms`), or a line that says what it counts. */
+/**
+ * A field may be its name and type alone; a number must have its unit there (`…Ms`), or a line that says what it counts.
+ * A method may be that of an interface that its class implements, which has the docstring.
+ */
 function speaksForItself({ messageId, sourceFilePath, sourceFileLine }: ExtractorMessage): boolean {
 	if (messageId !== "ae-undocumented" || sourceFilePath === undefined || !sourceFileLine) return false;
-	const line = readFileSync(sourceFilePath, "utf8").split("\n")[sourceFileLine - 1] ?? "";
-	const [, name] = /^\s+(?:readonly |get )?(\w+)\??(?:\(\))?: number\b/.exec(line) ?? [];
-	return !line.startsWith("export ") && (name === undefined || /(Ms|Bytes|Max)$/.test(name));
+	const lines = readFileSync(sourceFilePath, "utf8").split("\n").slice(0, sourceFileLine);
+	const line = lines.at(-1) as string;
+	if (line.startsWith("export ")) return false;
+	if (/^\s+(static |get |set )?\w+\??(<.*>)?\(/.test(line)) {
+		return lines.findLast((text) => text.startsWith("export "))?.includes(" implements ") === true;
+	}
+	const [, name] = /^\s+(?:readonly )?(\w+)\??: number\b/.exec(line) ?? [];
+	return name === undefined || /(Ms|Bytes|Max)$/.test(name);
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {

@@ -20,6 +20,7 @@ const NOT_EXPORTED = [
 	"LiveNodes",
 	"MachineOf",
 	"NodeName",
+	"NodeStatus",
 	"OutsideWork",
 	"Partition",
 	"ProjectionParts",
