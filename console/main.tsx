@@ -1,4 +1,5 @@
 /** Starts the console in its page. Owns nothing. */
+import "./language.ts";
 import { render } from "preact";
 import { App } from "./app.tsx";
 import "./style/base.css";

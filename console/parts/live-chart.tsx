@@ -76,7 +76,12 @@ function optionsOf(element: HTMLElement, tone: string): uPlot.Options {
 		cursor: { show: false },
 		padding: [8, 26, 0, 0],
 		scales: {
-			x: { range: (_, min, max) => [Math.min(min ?? 0, (max ?? 0) - SECONDS_MIN), max ?? 0] },
+			x: {
+				range: (_, min, max) => {
+					const newest = max ?? Date.now() / 1_000;
+					return [Math.min(min ?? newest, newest - SECONDS_MIN), newest];
+				},
+			},
 			y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] },
 		},
 		axes: [

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { buildConsole } from "../../console/build.ts";
 import { REPORT_FILES, REPORTS, writeReports } from "../../docs/api-report.ts";
 import { writePages } from "../../docs/typedoc/generate.ts";
 
@@ -86,6 +87,8 @@ beforeAll(async () => {
 		cpSync(join(ROOT, file), join(source, file));
 	}
 	await run(process.execPath, [TSC, "-p", join(ROOT, "tsconfig.build.json"), "--outDir", dist], ROOT);
+	// As `npm run build` does, into the place where the gateway beside it looks.
+	await buildConsole(join(dist, "console/page"));
 	await run("npm", ["pack", "--ignore-scripts", "--pack-destination", place], source);
 	archive = join(place, `${name}-${version}.tgz`);
 }, MINUTES);
@@ -118,6 +121,8 @@ test("npm pack makes a package that npm installs into an empty project, with all
 	]);
 	expect(printed.trim()).toBe(version);
 	expect(output.trim().split("\n")).toEqual(OUTPUT);
+	const page = readFileSync(join(directory, "node_modules", name, "dist/console/page/index.html"), "utf8");
+	expect(page).toContain("<title>Mycelog console</title>");
 });
 
 test("docs/reference/api is what the package exports, and every export has its docstring", {

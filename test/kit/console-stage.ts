@@ -15,6 +15,8 @@ const PICTURES = process.env["PICTURES"]
 	: undefined;
 const PICTURE_BYTES_MAX = 150 * 1024;
 
+export const PICTURED = PICTURES !== undefined;
+
 export const WIDE = { width: 1280, height: 900 } as const;
 export const NARROW = { width: 390, height: 844 } as const;
 
@@ -50,7 +52,7 @@ export class ConsoleStage {
 
 	/** A page before the login. */
 	async visit(options: BrowserContextOptions = {}): Promise<ConsolePage> {
-		const context = await this.#browser.newContext({ viewport: WIDE, locale: "en-US", ...options });
+		const context = await this.#browser.newContext({ viewport: WIDE, ...options });
 		const page = await context.newPage();
 		const problems: string[] = [];
 		page.on("pageerror", (error) => problems.push(`error: ${error.message}`));
