@@ -31,6 +31,7 @@ import { Ownership } from "./ownership.ts";
 import { Partition, type PartitionParts } from "./partition.ts";
 import { type LocalOutlets, PartitionEffects } from "./partition-effects.ts";
 import { Progress, type Stall } from "./progress.ts";
+import { OWN_PREFIX } from "./recovery-records.ts";
 import { Standby } from "./standby.ts";
 import { CLIENTS_RETENTION_MS_DEFAULT, MAILBOX_TOPICS, mailboxTopics, nodeTopic } from "./topics.ts";
 import { Tracing } from "./tracing.ts";
@@ -244,6 +245,9 @@ export class Node implements PartitionOwner {
 	}
 
 	tell(to: Address, event: Event): Promise<number> {
+		// Those are records of the runtime and of operators.
+		if (event.type.startsWith(OWN_PREFIX))
+			return Promise.reject(new TypeError(`${event.type} is no event for actors`));
 		return this.submit({ to, kind: "command", type: event.type, body: encodeBody(event) });
 	}
 

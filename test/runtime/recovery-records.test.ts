@@ -3,6 +3,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { assign, enqueueActions, setup } from "xstate";
 import type { LogRecord } from "../../persistence/log.ts";
 import type { Actor } from "../../runtime/actor.ts";
+import { ActorRef } from "../../runtime/actor-ref.ts";
 import type { Behaviour } from "../../runtime/behaviour.ts";
 import { dryRun, type Fork } from "../../runtime/fork.ts";
 import { history } from "../../runtime/history.ts";
@@ -412,5 +413,23 @@ test.each([REBUILD, REBUILT, RESTORE])(
 		expect(letters.map(({ value }) => JSON.parse(Buffer.from(value).toString()).offset)).toEqual([offset]);
 		const record = stage.storage.all(stage.actors).find((one) => one.offset === offset) as LogRecord;
 		expect(messageOf(record)).toMatchObject({ type, from: "adder/eve" });
+	},
+);
+
+test.each([REBUILD, REBUILT, RESTORE, "mycelog.imported"])(
+	"%s cannot be told to an actor: not by a node, not by a reference",
+	async (type) => {
+		const stage = new MemoryStage();
+		const running = await stage.start({ behaviours: [right] });
+		const ref = new ActorRef("adder/ann", running.node, partsOf(running, stage));
+		const end = stage.storage.all(stage.actors).length;
+		for (const told of [
+			running.node.tell("adder/ann", { type }),
+			ref.tell({ type } as never),
+			ref.ask({ type } as never),
+		]) {
+			await expect(told).rejects.toThrow(`${type} is no event for actors`);
+		}
+		expect(stage.storage.all(stage.actors)).toHaveLength(end);
 	},
 );
