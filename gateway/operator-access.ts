@@ -21,7 +21,8 @@ export async function operatorOf(
 	need: OperatorNeed,
 	parts: HttpCallerParts,
 ): Promise<Identity> {
-	if (!exchange.header("authorization")) {
+	// Browsers send the other schemes and cookies along by themselves, whatever page asks.
+	if (!/^bearer\s/i.test(exchange.header("authorization") ?? "")) {
 		parts.limits.request(exchange, undefined);
 		const headers = { "www-authenticate": 'Bearer realm="mycelog operator"' };
 		throw new HttpError(401, "an operator's token is needed: Authorization: Bearer TOKEN", headers);

@@ -25,8 +25,16 @@ describe("access", () => {
 		expect(asked.status).toBe(401);
 		expect(asked.headers.get("www-authenticate")).toContain("Bearer");
 		expect(await asked.json()).toMatchObject({ success: false, detail: expect.stringContaining("token") });
-		const cookie = { cookie: `access_token=${stage.rootToken}` };
-		expect((await fetch(`${url}/operator/api/overview`, { headers: cookie })).status).toBe(401);
+		const elsewhere = [
+			{ cookie: `access_token=${stage.rootToken}` },
+			{ authorization: `Basic ${Buffer.from(`root:${stage.rootToken}`).toString("base64")}` },
+			{ authorization: stage.rootToken },
+		];
+		for (const headers of elsewhere) {
+			expect((await fetch(`${url}/operator/api/overview`, { headers })).status).toBe(401);
+			const asked = `${url}/operator/api/overview?access_token=${stage.rootToken}`;
+			expect((await fetch(asked)).status).toBe(401);
+		}
 		expect((await stage.get("overview", {}, "wrong")).status).toBe(401);
 		const client = await RawClient.connect(url, { clientId: "visitor" });
 		const own = (await client.manage("generate_token", {})) as string;
@@ -193,6 +201,18 @@ describe("questions", () => {
 		expect((await stage.get("actors", { typ: "basket" })).body.detail).toContain('no parameter "typ"');
 		expect((await stage.get("history", { address: "basket/ann", limit: "many" })).status).toBe(400);
 	});
+});
+
+test("a handler that never returns is seen as work since when, and holds up neither its actor nor its partition", async () => {
+	const ref = stage.mycelog.ref("errand", "e1");
+	const startedAt = Date.now();
+	await ref.tell({ type: "run" });
+	await ref.tell({ type: "note" });
+	expect((await ref.state()).context.runs).toBe(1);
+	const { body } = await stage.get("actor", { address: "errand/e1" });
+	expect(body.timers).toMatchObject([{ work: true, at: expect.any(Number) }]);
+	expect(body.timers[0].at).toBeGreaterThanOrEqual(startedAt);
+	expect((await stage.get("overview")).body.health.ready).toBe(true);
 });
 
 describe("commands", () => {

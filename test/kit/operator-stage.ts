@@ -54,6 +54,24 @@ function shop(id: string) {
 export const basket = defineActor({ type: "basket", version: 1, machine: shop("basket") });
 export const till = defineActor({ type: "till", version: 1, machine: shop("till"), onFailure: "pause" });
 
+/** Its handler never comes back. */
+export const errand = defineActor({
+	type: "errand",
+	version: 1,
+	machine: setup({
+		types: { context: {} as { runs: number }, events: {} as { type: "run" } | { type: "note" } },
+		actions: { fetch: () => {} },
+	}).createMachine({
+		id: "errand",
+		context: { runs: 0 },
+		on: {
+			run: { actions: "fetch" },
+			note: { actions: assign({ runs: ({ context }) => context.runs + 1 }) },
+		},
+	}),
+	effects: { fetch: () => new Promise(() => {}) },
+});
+
 export interface Answer {
 	readonly status: number;
 	// biome-ignore lint/suspicious/noExplicitAny: the body is what tests look at
@@ -77,7 +95,7 @@ export async function operatorStage(cluster: Cluster = {}) {
 	const environment = { MYCELOG_ROOT_TOKEN: rootToken, MYCELOG_JWT_SECRET: rootToken };
 	const options = { dataDir, port: 0, partitions: 4, ...log };
 	const started = async () => {
-		const made = await createMycelog(options, { environment, logger, actors: [basket, till] });
+		const made = await createMycelog(options, { environment, logger, actors: [basket, till, errand] });
 		await made.start();
 		await made.ready();
 		return made;
