@@ -63,8 +63,7 @@ export async function startPostgres(): Promise<Postgres> {
 
 /** A copy that every user may run, with the links that an installation without scripts leaves out. */
 async function copied(directory: string): Promise<string> {
-	const main = createRequire(import.meta.url).resolve(PACKAGE);
-	const source = join(dirname(dirname(main)), "native");
+	const source = join(dirname(dirname(binariesPackage())), "native");
 	const place = join(directory, "native");
 	const isNeeded = (path: string) => !path.endsWith(".a") && !basename(path).startsWith("libecpg");
 	await cp(source, place, { recursive: true, verbatimSymlinks: true, filter: isNeeded });
@@ -77,6 +76,15 @@ async function copied(directory: string): Promise<string> {
 		});
 	}
 	return join(place, "bin");
+}
+
+function binariesPackage(): string {
+	try {
+		return createRequire(import.meta.url).resolve(PACKAGE);
+	} catch (cause) {
+		const text = `there is no PostgreSQL: \`npm ci\` with optional packages installs ${PACKAGE}, where there is one`;
+		throw new Error(text, { cause });
+	}
 }
 
 async function ready(server: ChildProcess): Promise<void> {
