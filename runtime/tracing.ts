@@ -130,6 +130,18 @@ export class Tracing {
 		});
 	}
 
+	/** What an actor asked for and runs on its own, until its end is on its way to the actor. */
+	work(address: Address, src: string, parent: string): OpenSpan {
+		const attributes = { "mycelog.actor": address, "mycelog.work": src };
+		return this.start({ name: `work ${src}`, kind: SpanKind.INTERNAL, attributes, parent });
+	}
+
+	/** Run code that finds the span as the active one. */
+	within<Result>({ trace: text }: OpenSpan, run: () => Result): Result {
+		const within = contextOf(text);
+		return within ? context.with(within, run) : run();
+	}
+
 	/** Something that has just been done with a message. Returns its own place in the trace. */
 	mark(name: string, message: Message, attributes: Attributes = {}): string | undefined {
 		const parent = this.current?.trace ?? message.trace;

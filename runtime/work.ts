@@ -10,6 +10,7 @@ import type { Address } from "./address.ts";
 import type { Clock } from "./clock.ts";
 import type { Logger } from "./logger.ts";
 import { type Draft, type Event, encodeBody } from "./message.ts";
+import type { Tracing } from "./tracing.ts";
 
 /** Tries of work that fails, the first one included, if its type does not say. */
 export const WORK_ATTEMPTS_DEFAULT = 3;
@@ -58,6 +59,7 @@ export interface WorkParts {
 	readonly effects: { append(draft: Draft): void };
 	readonly clock: Clock;
 	readonly logger: Logger;
+	readonly tracing: Tracing | undefined;
 }
 
 interface Running {
@@ -110,10 +112,12 @@ export class WorkRunner {
 		this.#running.set(address, mine);
 		const running: Running = { stop: undefined };
 		mine.set(name, running);
+		// Of the message that asked for it; what is begun again after a restart is in no trace.
+		const cause = this.#parts.tracing?.current?.trace;
 		const turn = () => {
 			if (this.#stopped || mine.get(name) !== running) return this.#next();
 			this.#count++;
-			this.#run(address, work, facts, running);
+			this.#run(address, work, facts, running, cause);
 		};
 		if (this.#count < WORK_RUNNING_MAX) turn();
 		else this.#waiting.push(turn);
@@ -123,14 +127,22 @@ export class WorkRunner {
 		if (this.#count < WORK_RUNNING_MAX) this.#waiting.shift()?.();
 	}
 
-	#run(address: Address, work: WorkToRun, facts: Readonly<Record<string, string>>, running: Running): void {
-		const { clock, effects, logger, log } = this.#parts;
+	#run(
+		address: Address,
+		work: WorkToRun,
+		facts: Readonly<Record<string, string>>,
+		running: Running,
+		cause: string | undefined,
+	): void {
+		const { clock, effects, logger, log, tracing } = this.#parts;
+		const span = cause === undefined ? undefined : tracing?.work(address, work.src, cause);
 		let attempt = 0;
 		let cancelRetry: () => void = () => {};
 		let stopRun: () => void = () => {};
 		let over = false;
-		const end = () => {
+		const end = (failure?: unknown) => {
 			over = true;
+			span?.end(failure);
 			running.stop = undefined;
 			this.#count--;
 			this.#next();
@@ -141,7 +153,8 @@ export class WorkRunner {
 			if (body.length > log.maxRecordBytes) {
 				throw new RangeError(`${body.length} bytes came of ${work.src}, the log takes ${log.maxRecordBytes}`);
 			}
-			effects.append({ to: address, kind, type: event.type, body, facts: ofWork });
+			const draft = { to: address, kind, type: event.type, body, facts: ofWork };
+			effects.append(span ? { ...draft, trace: span.trace } : draft);
 		};
 		const failed = (error: unknown) => {
 			if (over) return;
@@ -152,7 +165,7 @@ export class WorkRunner {
 				cancelRetry = clock.after(pauseMs, start);
 				return;
 			}
-			end();
+			end(error);
 			append("timer", { type: WORK_FAILED, error: { name, message, stack }, attempts: attempt }, facts);
 		};
 		const done = (output: unknown) => {
@@ -174,10 +187,11 @@ export class WorkRunner {
 		const start = () => {
 			attempt++;
 			// It may fail before it has begun: the next try is planned by then.
-			stopRun =
+			const run = () =>
 				work.logic === undefined
 					? runEffect(address, work, done, failed)
 					: runLogic(work, done, failed, sent);
+			stopRun = span && tracing ? tracing.within(span, run) : run();
 		};
 		running.stop = () => {
 			end();
