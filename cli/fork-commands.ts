@@ -117,7 +117,7 @@ function textOf(run: DryRun): string {
 	const { address, partition, base, records, kept, before, after, differences } = run;
 	const lines = [
 		`${address} (${partition}) as of offset ${base}: ${records} messages, ${kept} in the fork`,
-		`  state  ${before.state} -> ${after.state}`,
+		...(before.state === after.state ? [] : [`  state  ${before.state} -> ${after.state}`]),
 		...(after.failed > 0 ? [`  ${after.failed} messages fail in the fork (${before.failed} as it was)`] : []),
 		...differences.map(
 			({ path, left, right }) =>

@@ -235,7 +235,7 @@ const REASONS: Readonly<Record<Mismatch, string>> = {
 
 export function verdict(verification: Verification, rebuilt: boolean): string {
 	const { address, state, records, checkpoint, partition } = verification;
-	const folded = `folded ${records} records of ${partition} up to checkpoint ${checkpoint ?? "-"}, state ${state}`;
+	const folded = `folded ${records} records of ${partition} up to checkpoint ${checkpoint ?? "-"}${state && `, state ${state}`}`;
 	if (verification.ok) {
 		const what =
 			verification.snapshot === "equal" ? "snapshot equals the log" : "nothing had to be stored yet";

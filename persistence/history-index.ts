@@ -98,6 +98,7 @@ interface EntryRow {
 	readonly type: string;
 }
 
+/** The tables of an index, in a file or in memory. */
 export class HistoryIndexStore {
 	readonly #database: Sqlite;
 	readonly #ids = new Map<string, number>();
@@ -126,6 +127,7 @@ export class HistoryIndexStore {
 		this.#actor = this.#database.prepare("SELECT id FROM actors WHERE partition = ? AND address = ?").pluck();
 	}
 
+	/** Undefined: nothing of it is indexed. */
 	state(id: PartitionId): IndexState | undefined {
 		return this.#state.get(id.topic, id.partition) as IndexState | undefined;
 	}
@@ -160,6 +162,7 @@ export class HistoryIndexStore {
 			.immediate();
 	}
 
+	/** Of one actor, in the order asked for. */
 	entries(id: PartitionId, address: string, range: EntryRange): IndexEntry[] {
 		const actor = this.#find(id, address);
 		if (actor === undefined) return [];
@@ -217,6 +220,7 @@ export class HistoryIndexStore {
 		})();
 	}
 
+	/** One whose actor is in the index. */
 	putKeyframe(id: PartitionId, address: string, code: string, frame: Keyframe): void {
 		const actor = this.#find(id, address);
 		if (actor === undefined) return;
@@ -253,6 +257,7 @@ export class HistoryIndexStore {
 		this.#ids.clear();
 	}
 
+	/** Nothing is asked or written any more. */
 	close(): void {
 		this.#database.close();
 	}

@@ -19,10 +19,12 @@ import {
 	restoreIn,
 } from "./recovery-records.ts";
 
+/** One thing that was done to one actor. */
 export interface AuditEntry {
 	readonly address: Address;
 	/** `topic/partition` of its mailbox. */
 	readonly partition: string;
+	/** Of the record. */
 	readonly offset: number;
 	/** Milliseconds since 1970 at which it was appended. */
 	readonly timestamp: number;
@@ -37,6 +39,7 @@ export interface AuditEntry {
 	readonly details?: unknown;
 }
 
+/** Which of it. */
 export interface AuditOptions {
 	readonly address?: Address | undefined;
 	readonly by?: string | undefined;

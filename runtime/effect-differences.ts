@@ -7,6 +7,7 @@ import type { Message } from "./message.ts";
 /** Effects told of each side; the others are counted. */
 export const EFFECTS_TOLD_MAX = 1_000;
 
+/** An effect of one message. */
 export interface EffectAt {
 	/** Of the message that asks for it. */
 	readonly offset: number;

@@ -15,6 +15,7 @@ import { readableJson } from "./readable-json.ts";
 import { isHistory, RESTORE } from "./recovery-records.ts";
 import { Watermarks } from "./watermarks.ts";
 
+/** Whose histories: one actor's, or those of a type or below an address. */
 export interface ExportFilter {
 	readonly address?: Address | undefined;
 	readonly type?: string | undefined;

@@ -29,12 +29,14 @@ export type Edit =
 	/** From outside, behind the message at this offset and at its time; -1: before the first. */
 	| { readonly insert: number; readonly event: Event };
 
+/** A history as it might have been. */
 export interface Fork {
 	/** Last offset kept. Default: all. */
 	readonly to?: number;
 	readonly edits: readonly Edit[];
 }
 
+/** How a fork is compared. */
 export interface DryRunOptions {
 	/** The machines that the history was made by: what it did is folded with them. Default: the present ones. */
 	readonly against?: Behaviours;
@@ -52,6 +54,7 @@ export interface FoldedState {
 	readonly failed: number;
 }
 
+/** What a fork would make, beside what is. */
 export interface DryRun {
 	readonly address: Address;
 	/** `topic/partition` of its mailbox. */
@@ -59,8 +62,9 @@ export interface DryRun {
 	/** Offset of the actor's last message: what a restore is made from. */
 	readonly base: number;
 	readonly fork: Fork;
-	/** Messages of the history, repeats left out, and those of the fork. */
+	/** Messages of the history, repeats left out. */
 	readonly records: number;
+	/** Messages of the fork. */
 	readonly kept: number;
 	readonly before: FoldedState;
 	readonly after: FoldedState;

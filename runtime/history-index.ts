@@ -43,6 +43,7 @@ export interface IndexedMessage {
 	readonly repeat: boolean;
 }
 
+/** Of the partitions of one log, in one store. */
 export class HistoryIndex {
 	readonly #store: HistoryIndexStore;
 	/** Of the behaviours in this process: states made by other code are of no use to it. */
@@ -162,6 +163,7 @@ export class HistoryIndex {
 		};
 	}
 
+	/** The store with it. */
 	close(): void {
 		this.#store.close();
 	}

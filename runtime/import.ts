@@ -26,6 +26,7 @@ import {
 /** Messages on their way into the log at once. */
 const APPENDED_TOGETHER = 500;
 
+/** Where to, and how strictly. */
 export interface ImportOptions extends Reason {
 	/** The address here, of a file with one actor. Default: that of the file. */
 	readonly into?: Address | undefined;
@@ -36,10 +37,12 @@ export interface ImportOptions extends Reason {
 	readonly onProgress?: ((progress: ScanProgress) => void) | undefined;
 }
 
+/** One actor of the file. */
 export interface Imported {
 	readonly address: Address;
 	/** Address in the file. */
 	readonly from: Address;
+	/** Of its history in the file. */
 	readonly messages: number;
 	/** Of these, here already by an earlier import of the same file. */
 	readonly before: number;

@@ -11,6 +11,7 @@ import { messageOf } from "./message.ts";
 import { mailboxOf, type OperatorParts, type ScanProgress, type WritableParts } from "./operator.ts";
 import { isHistory, mustSayWhy, type Reason, restoreDraft } from "./recovery-records.ts";
 
+/** By whom, why, and as of what. */
 export interface PromoteOptions extends Reason {
 	/** Offset of the actor's last message that was looked at (`base` of the dry run). */
 	readonly base: number;
@@ -19,6 +20,7 @@ export interface PromoteOptions extends Reason {
 	readonly onProgress?: (progress: ScanProgress) => void;
 }
 
+/** A fork that was made true. */
 export interface Promotion {
 	/** Of the record. */
 	readonly offset: number;

@@ -17,6 +17,7 @@ export const REBUILDS_UNDER_WAY_MAX = 1_000;
 /** Appended at once. */
 const REBUILDS_ASKED_TOGETHER = 100;
 
+/** What became of one actor. */
 export interface LiveRebuild {
 	readonly address: Address;
 	/** Of the record that asks. */
@@ -27,6 +28,7 @@ export interface LiveRebuild {
 	readonly refused: string | undefined;
 }
 
+/** By whom, why, and for how long to wait. */
 export interface LiveRebuildOptions extends Reason {
 	/** Ends the waiting, not the rebuilding: it rejects with the reason. */
 	readonly signal?: AbortSignal;
