@@ -31,7 +31,7 @@ export interface SleepersResult {
 /** Messages under way while actors are made; well below the queue of one partition. */
 const WINDOW = 5_000;
 /** Without a message after which an actor leaves memory, milliseconds. */
-const PASSIVATE_MS = 1_000;
+const PASSIVATE_MS = 100;
 const LOOK_MS = 100;
 /** Seconds until the last one must have left. */
 const ASLEEP_SECONDS_MAX = 120;

@@ -17,7 +17,7 @@ export const sleepers: Benchmark = {
 	title: "A million passivated actors",
 	about:
 		`One node (embedded log, power) makes ${ACTORS.toLocaleString("en-US")} actors of one small machine, each by its first message, ` +
-		"and they leave memory a second later. Resident memory (VmRSS) of that same process when none is left in memory, no " +
+		"and they leave memory at the next checkpoint. Resident memory (VmRSS) of that same process when none is left in memory, no " +
 		`garbage collection asked for, and the highest on the way. Then \`ref.ask\` to ${ASKS.toLocaleString("en-US")} of them, chosen by chance, one at a ` +
 		"time: append, snapshot, transition and reply.",
 	async open({ directory, quick }) {

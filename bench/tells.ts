@@ -20,7 +20,8 @@ export const tells: Benchmark = {
 		`\`ref.tell\` to ${ACTORS.toLocaleString("en-US")} actors of one machine with three states and a counter, each told again when ` +
 		`the last message was accepted, ${PARTITIONS} partitions; counted when folded, checkpoints included. One process, one thread. The limits ` +
 		"beside: the same machine and events with XState's `transition()`, and with its actors in the same process " +
-		"(`createActor`, `send`), both without a log, without a copy of the event and without anything to wait for.",
+		"(`createActor`, `send`), both without a log, without a copy of the event and without anything to wait for. Where the machine is shared, the " +
+		"last figure of each is the one to compare.",
 	async open(surroundings) {
 		return {
 			variants: [
@@ -50,6 +51,7 @@ function variant(name: string, way: Way, { directory, seconds }: Surroundings): 
 			return [
 				{ metric: "messages", unit: "/s", value: perSecond },
 				{ metric: "processor", unit: "cores", value: cores },
+				{ metric: "messages for each second of processor time", unit: "/s", value: perSecond / cores },
 			];
 		},
 	};
