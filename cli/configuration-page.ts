@@ -4,7 +4,15 @@
  */
 import { writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
-import { fallbackTextOf, flagOf, OPTION_KEYS, OPTIONS, SECRETS, variableOf } from "./options.ts";
+import {
+	fallbackTextOf,
+	flagOf,
+	OPERATOR_TOKEN_VARIABLE,
+	OPTION_KEYS,
+	OPTIONS,
+	SECRETS,
+	variableOf,
+} from "./options.ts";
 
 export const CONFIGURATION_PAGE = fileURLToPath(
 	new URL("../docs/operating/configuration.md", import.meta.url),
@@ -49,6 +57,7 @@ Arguments are visible to every user of a machine, so secrets come by environment
 | signs tokens | ${variablesText("jwtSecret")} | \`--jwt-secret-file\` | generated once, kept as \`jwt-secret\` (mode 0600) in the data directory |
 | logs in at Kafka | ${variablesText("kafkaSaslPassword")} | \`--kafka-sasl-password-file\` | needed with \`--kafka-sasl-username\` |
 | may do everything | ${variablesText("rootToken")} | \`--root-token-file\` | there is no root token |
+| asks a running node (\`--node\`) | \`${OPERATOR_TOKEN_VARIABLE}\` | \`--token-file\`, of the command alone | the node is not asked |
 
 All nodes of a cluster must have the same token secret: a token issued by one node is shown to another. A node on
 Kafka that generated its own secret says so in a warning.
