@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join, relative } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { CompilerState, Extractor, ExtractorConfig, type ExtractorMessage } from "@microsoft/api-extractor";
-import { buildDeclarations, ENTRY_POINTS, settingsFor } from "./declarations.ts";
+import { ENTRY_POINTS, settingsFor, withDeclarations } from "./declarations.ts";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 export const REPORTS = join(ROOT, "docs/reference/api");
@@ -95,10 +95,7 @@ function speaksForItself({ messageId, sourceFilePath, sourceFileLine }: Extracto
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-	const dist = mkdtempSync(join(tmpdir(), "mycelog-api-"));
-	buildDeclarations(dist);
-	const problems = writeReports(dist, REPORTS);
-	rmSync(dist, { recursive: true });
+	const problems = await withDeclarations((dist) => writeReports(dist, REPORTS));
 	for (const problem of problems) console.error(problem);
 	if (problems.length > 0) process.exitCode = 1;
 }

@@ -1,5 +1,7 @@
 /** What the package exports, as declarations: where its entry points are, and how they are built. */
 import { execFileSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -29,11 +31,20 @@ export function settingsFor(dist: string): object {
 	};
 }
 
-export function buildDeclarations(dist: string): void {
-	const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
-	const options = ["--outDir", dist, "--emitDeclarationOnly", "--sourceMap", "false"];
-	execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), ...options], {
-		cwd: ROOT,
-		stdio: "inherit",
-	});
+/** Builds them in a place of their own, which is there as long as `use` runs. */
+export async function withDeclarations<Result>(
+	use: (dist: string) => Result | Promise<Result>,
+): Promise<Result> {
+	const dist = mkdtempSync(join(tmpdir(), "mycelog-declarations-"));
+	try {
+		const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
+		const options = ["--outDir", dist, "--emitDeclarationOnly", "--sourceMap", "false"];
+		execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), ...options], {
+			cwd: ROOT,
+			stdio: "inherit",
+		});
+		return await use(dist);
+	} finally {
+		rmSync(dist, { recursive: true });
+	}
 }

@@ -2,12 +2,13 @@
  * The public surface as pages: HTML of everything that the package exports, made of its declarations by TypeDoc. A link
  * that leads nowhere and a type that nobody exports are errors. `npm run docs:api` writes docs/typedoc/html.
  */
-import { execFileSync } from "node:child_process";
+import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { buildDeclarations, ENTRY_POINTS, settingsFor } from "../declarations.ts";
+import { promisify } from "node:util";
+import { ENTRY_POINTS, settingsFor, withDeclarations } from "../declarations.ts";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 
@@ -31,8 +32,8 @@ const NOT_EXPORTED = [
 	"VerificationBase",
 ];
 
-/** Pages of what is built in `dist`, into a directory. Throws with TypeDoc's words. */
-export function writePages(dist: string, out: string): void {
+/** Pages of what is built in `dist`, into a directory. Rejects with TypeDoc's words. */
+export async function writePages(dist: string, out: string): Promise<void> {
 	const work = mkdtempSync(join(tmpdir(), "mycelog-typedoc-"));
 	// By the names under which users import them.
 	const entryPoints = Object.entries(ENTRY_POINTS).map(([name, file]) => {
@@ -62,10 +63,7 @@ export function writePages(dist: string, out: string): void {
 	);
 	try {
 		const program = join(HERE, "node_modules/typedoc/bin/typedoc");
-		execFileSync(process.execPath, [program, "--options", options, "--logLevel", "Warn"], {
-			encoding: "utf8",
-			stdio: "pipe",
-		});
+		await promisify(execFile)(process.execPath, [program, "--options", options, "--logLevel", "Warn"]);
 	} catch (error) {
 		const { stdout, stderr } = error as { readonly stdout: string; readonly stderr: string };
 		throw new Error(`TypeDoc is not content:\n${stdout}${stderr}`, { cause: error });
@@ -75,8 +73,5 @@ export function writePages(dist: string, out: string): void {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
-	const dist = mkdtempSync(join(tmpdir(), "mycelog-api-"));
-	buildDeclarations(dist);
-	writePages(dist, join(HERE, "html"));
-	rmSync(dist, { recursive: true });
+	await withDeclarations((dist) => writePages(dist, join(HERE, "html")));
 }

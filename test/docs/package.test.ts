@@ -140,9 +140,9 @@ test("docs/reference/api is what the package exports, and every export has its d
 
 test("TypeDoc makes pages of the public surface without a warning: no link is broken, no type is missing", {
 	timeout: MINUTES,
-}, () => {
+}, async () => {
 	const pages = join(place, "pages");
-	writePages(dist, pages);
+	await writePages(dist, pages);
 	expect(readFileSync(join(pages, "functions/mycelog_runtime.createNode.html"), "utf8")).toContain(
 		"EmbeddedNode",
 	);
