@@ -115,9 +115,10 @@ describe.each([
 			const [[address, offset]] = [...incident.refundedAt] as [[string, number]];
 			// One till is known to be wrong; its history, state by state, tells since when and why.
 			await open(node.url, `#/actor/${address}`);
+			await page.waitForSelector(".entry:has-text('sale')");
 			await page.focus("input[type=range]");
 			await page.keyboard.press("Home");
-			await page.waitForSelector(".entry:has-text('sale')");
+			await page.waitForSelector("[aria-label='First message'][disabled]");
 			await page.keyboard.press("ArrowRight");
 			const entry = page.locator(".entry", { hasText: "refund" });
 			await entry.waitFor();
