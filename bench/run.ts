@@ -12,6 +12,7 @@ import { type Benchmark, measure, type Surroundings } from "./benchmark.ts";
 import { calls } from "./calls.ts";
 import { cluster } from "./cluster.ts";
 import { connections } from "./connections.ts";
+import { consolePage } from "./console.ts";
 import { failover } from "./failover.ts";
 import { fold } from "./fold.ts";
 import { history } from "./history.ts";
@@ -32,6 +33,7 @@ const BENCHMARKS: readonly Benchmark[] = [
 	append,
 	fold,
 	history,
+	consolePage,
 	start,
 	connections,
 	cluster,

@@ -47,6 +47,16 @@ const TARGETS: readonly Target[] = [
 		value: 100_000,
 		unit: "/s",
 	},
+	...(["drawn at first", "drawn again: p50"] as const).map(
+		(metric): Target => ({
+			benchmark: "console",
+			variant: "embedded (power)",
+			metric,
+			bound: "≤",
+			value: 1_000,
+			unit: "ms",
+		}),
+	),
 	{
 		benchmark: "connections",
 		variant: "embedded (power)",

@@ -31,7 +31,7 @@ export interface HistoryWindow {
 }
 
 /** Milliseconds that a page is given to draw what it has. */
-const DRAWING_MS = 50;
+const DRAWING_MS = 300;
 
 interface Held {
 	readonly entries: readonly Entry[];
@@ -97,8 +97,8 @@ export function useHistory(api: Api, address: string, everything: boolean): Hist
 			// Messages of other actors may be the first ones of the partition.
 			if (messages.entries.length === 0) return begin();
 			show(messages);
-			// The node has one thread: first the messages are drawn, then it folds.
-			await new Promise((resolve) => setTimeout(resolve, DRAWING_MS));
+			// The node has one thread: what is there of a long history is drawn before it folds.
+			if (messages.next !== undefined) await new Promise((resolve) => setTimeout(resolve, DRAWING_MS));
 			return show(await page({ before }));
 		};
 		const newest = () => change(() => fill(Number.MAX_SAFE_INTEGER));

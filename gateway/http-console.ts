@@ -75,7 +75,7 @@ export function addConsoleRoutes(routes: HttpRoutes, { basePath, limits }: HttpC
 		methods: ["get"],
 		path: "/operator/",
 		operation: {
-			tag: "node",
+			tag: "operator",
 			summary: "The operator's console, a page",
 			answers: {
 				200: { means: "the page, which asks for the operator's token", types: ["text/html"] },
