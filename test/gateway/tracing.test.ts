@@ -5,6 +5,9 @@ import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { createMycelog, type Mycelog } from "../../cli/node.ts";
 import type { Config } from "../../cli/options.ts";
+import { FrameTraces, TRACED_CALLS_MAX } from "../../gateway/frame-traces.ts";
+import type { Tracing } from "../../runtime/tracing.ts";
+import { message } from "../kit/messages.ts";
 import { ROOT_TOKEN } from "../kit/node-process.ts";
 import { RawClient } from "../kit/raw-client.ts";
 import { collectingLogger, temporaryDirectory } from "../kit/runtime-node.ts";
@@ -89,6 +92,27 @@ test("a call of the manager is one trace from the frame over the workspace's act
 	expect(asked && pathOf(asked)).toEqual(["receive frame", "ask env.set", "process env.set"]);
 	expect(end()?.spanContext().traceId).toBe(asked?.spanContext().traceId);
 	await client.leave();
+});
+
+test("calls that are never answered are remembered up to a bound, the oldest forgotten first", () => {
+	const traces = new FrameTraces(embedded.node.tracing as Tracing);
+	const trace = `00-${OUTSIDE}-b7ad6b7169203331-00`;
+	for (let i = 0; i <= TRACED_CALLS_MAX; i++) {
+		const call = message(
+			"client/w/callee",
+			{ type: "frame" },
+			{ kind: "frame", facts: { session: `s${i}` } },
+		);
+		traces.delivered({ ...call, trace });
+	}
+	const found: (string | undefined)[] = [];
+	for (const session of ["s0", "s1", "s1"]) {
+		traces.received("client/w/callee", { method: `${session}.resolve` }, "w/caller", (its) => {
+			found.push(its);
+			return undefined;
+		});
+	}
+	expect(found).toEqual([undefined, expect.stringContaining(OUTSIDE), undefined]);
 });
 
 test("an HTTP call is part of the trace that its traceparent header names, the callee's delivery included", async () => {
