@@ -16,7 +16,6 @@ const HERE = fileURLToPath(new URL(".", import.meta.url));
 const NOT_EXPORTED = [
 	"Actor",
 	"EmbeddedActorsParts",
-	"HistoryIndex",
 	"KAFKA_CLIENTS",
 	"LiveNodes",
 	"MachineOf",
