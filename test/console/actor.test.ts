@@ -167,10 +167,9 @@ describe("an actor with 100,000 messages", () => {
 	const MESSAGES = 100_000;
 	/** Written at once. */
 	const BATCH = 5_000;
-	/** At first its history was never looked at, and other tests have the other half of the machine. */
-	const FIRST_MS_MAX = 5_000;
-	const DRAWN_MS_MAX = 1_000;
-	const TRIES = 5;
+	/** How much later than an actor with six messages, milliseconds; `npm run bench` measures it alone on a machine. */
+	const LATER_MS_MAX = 1_000;
+	const TRIES = 3;
 
 	beforeAll(async () => {
 		const { node } = stage.operator.mycelog;
@@ -184,28 +183,33 @@ describe("an actor with 100,000 messages", () => {
 		await stage.operator.mycelog.ref("basket", "big").state();
 	});
 
-	test("is drawn within a second: its chart and newest messages at once, what they did when it is folded", async () => {
+	test("is drawn as soon as one with six: its newest messages at once, what they did when it is folded", async () => {
 		const page = await stage.open();
-		const drawn = async () => {
+		const drawn = async (address: string, messages: number) => {
 			await stage.go(page, "#/overview");
 			await page.waitForSelector(".topic");
 			const since = performance.now();
-			await stage.go(page, "#/actor/basket/big");
-			await Promise.all([
-				page.waitForSelector(".state-box.active"),
-				page.waitForSelector(".history-row >> nth=99"),
-				page.waitForSelector(".entry :text('Timers (0)')"),
-			]);
+			await stage.go(page, `#/actor/${address}`);
+			await Promise.all(
+				[".state-box.active", `.history-row >> nth=${messages - 1}`, ".entry :text('Timers (0)')"].map(
+					(part) => page.waitForSelector(part),
+				),
+			);
 			return performance.now() - since;
 		};
-		expect(await drawn()).toBeLessThan(FIRST_MS_MAX);
-		await page.waitForSelector(".entry .facts .badge:text('open.filling')");
-		const times: number[] = [];
-		for (let i = 0; i < TRIES; i++) times.push(await drawn());
-		expect(Math.min(...times)).toBeLessThan(DRAWN_MS_MAX);
+		const best = async (address: string, messages: number) => {
+			const times: number[] = [];
+			for (let i = 0; i < TRIES; i++) times.push(await drawn(address, messages));
+			return Math.min(...times);
+		};
+		await drawn("basket/big", 100);
+		await page.waitForSelector(".entry .facts .badge:text('open.filling')", { timeout: 50_000 });
+		expect(await best("basket/big", 100)).toBeLessThan((await best("basket/ann", 6)) + LATER_MS_MAX);
+		await stage.go(page, "#/actor/basket/big");
+		await page.waitForSelector(".history-row >> nth=99");
 		await page.focus("input[type=range]");
 		await page.keyboard.press("Home");
 		await page.waitForSelector(".entry h2:has-text('add')");
 		expect(await page.textContent(".entry")).toContain("apple");
-	});
+	}, 120_000);
 });
