@@ -1,8 +1,10 @@
 /** The console in Chromium: login, what its pages show of the node, and that it keeps to its node and its policy. */
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { createMycelog } from "../../cli/node.ts";
 import { ConsoleStage, fitsIts, NARROW, PICTURED, picture } from "../kit/console-stage.ts";
 import { shelf } from "../kit/operator-stage.ts";
 import { RawClient } from "../kit/raw-client.ts";
+import { collectingLogger, temporaryDirectory } from "../kit/runtime-node.ts";
 
 let stage: ConsoleStage;
 let root: RawClient;
@@ -55,6 +57,25 @@ describe("serving", () => {
 		for (const path of ["assets/nothing.js", "..%2f..%2fpackage.json", "assets/..%2findex.html"]) {
 			expect((await fetch(`${stage.url}${path}`)).status, path).toBe(404);
 		}
+	});
+
+	test("below a base path the page finds its files and its node", async () => {
+		const directory = temporaryDirectory();
+		const environment = { MYCELOG_ROOT_TOKEN: stage.operator.rootToken };
+		const options = { dataDir: directory.path, port: 0, partitions: 1, basePath: "/lab/mycelog" };
+		const mycelog = await createMycelog(options, { environment, logger: collectingLogger() });
+		onTestFinished(async () => {
+			await mycelog.stop();
+			directory.remove();
+		});
+		await mycelog.start();
+		await mycelog.ready();
+		const { page } = await stage.visit({ baseURL: mycelog.url });
+		await page.goto(`${mycelog.url}/operator`);
+		expect(page.url()).toBe(`${mycelog.url}/operator/`);
+		await page.fill("#token", stage.operator.rootToken);
+		await page.keyboard.press("Enter");
+		await page.waitForSelector(`.health:has-text('${mycelog.node.name.id}')`);
 	});
 });
 
@@ -136,6 +157,21 @@ describe("actors", () => {
 		await page.waitForSelector("h1:text('basket/busy')");
 		await stage.go(page, "#/actors?search=no-such-thing");
 		await page.waitForSelector("text=No actor is like this.");
+	});
+
+	test("come page by page", async () => {
+		const { mycelog } = stage.operator;
+		const names = Array.from({ length: 60 }, (_, i) => `many-${String(i).padStart(2, "0")}`);
+		await Promise.all(names.map((name) => mycelog.ref("basket", name).tell({ type: "add", item: "apple" })));
+		await Promise.all(names.map((name) => mycelog.ref("basket", name).state()));
+		const page = await stage.open("#/actors?search=many-");
+		await page.waitForSelector("a:text('basket/many-49')");
+		expect(await page.locator(".actors tbody tr").count()).toBe(50);
+		await page.click("text=Next page");
+		await page.waitForSelector("a:text('basket/many-59')");
+		expect(await page.locator(".actors tbody tr").count()).toBe(10);
+		await page.click("text=First page");
+		await page.waitForSelector("a:text('basket/many-00')");
 	});
 });
 

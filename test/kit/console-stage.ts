@@ -50,7 +50,7 @@ export class ConsoleStage {
 		return `${this.operator.mycelog.url}/operator/`;
 	}
 
-	/** A page before the login. */
+	/** A page before the login. `baseURL`: of another node than the one of the stage. */
 	async visit(options: BrowserContextOptions = {}): Promise<ConsolePage> {
 		const context = await this.#browser.newContext({ viewport: WIDE, ...options });
 		const page = await context.newPage();
@@ -62,12 +62,13 @@ export class ConsoleStage {
 		);
 		page.on("request", (request) => {
 			const url = request.url();
-			if (!url.startsWith(this.operator.mycelog.url)) problems.push(`request elsewhere: ${url}`);
+			const own = options.baseURL ?? this.operator.mycelog.url;
+			if (!url.startsWith(own)) problems.push(`request elsewhere: ${url}`);
 			if (url.includes(this.operator.rootToken)) problems.push("the token is in an address");
 		});
 		const opened = { page, problems };
 		this.#opened.push(opened);
-		await page.goto(this.url);
+		await page.goto(options.baseURL ? `${options.baseURL}/operator/` : this.url);
 		return opened;
 	}
 
