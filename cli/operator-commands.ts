@@ -17,7 +17,7 @@ import { historyIndexOf } from "./history-index.ts";
 import { NodeClient, type NodeFlags, type Parameters } from "./node-client.ts";
 import { mustHaveSnapshots, withData } from "./operator-data.ts";
 import type { Config } from "./options.ts";
-import { print, printJson, printJsonArray, printTables, timeText } from "./print.ts";
+import { print, printJson, printJsonArray, printLines, printTables, timeText } from "./print.ts";
 import { progressBar } from "./progress.ts";
 
 /** Items of a list that a node is asked for at once. */
@@ -92,6 +92,7 @@ export async function historyCommand(
 	const { from, to, limit, all, json } = options;
 	const show = async (entries: AsyncIterable<HistoryEntry>) => {
 		if (json) await printJsonArray(entries);
+		else if (options.follow) await printLines(entries, historyRow);
 		else await printTables(["OFFSET", "TIME", "KIND", "TYPE", "FROM", "STATE", "DID"], entries, historyRow);
 		return EXIT.ok;
 	};

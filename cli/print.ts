@@ -57,6 +57,14 @@ export async function printTables<Item>(
 	if (rows.length > 0 || !shown) await print(table(head, rows));
 }
 
+/** Each as it comes, lined up with nothing. */
+export async function printLines<Item>(
+	items: AsyncIterable<Item>,
+	row: (item: Item) => string[],
+): Promise<void> {
+	for await (const item of items) await print(`${row(item).map(shortened).join("  ").trimEnd()}\n`);
+}
+
 function shortened(cell: string): string {
 	const line = cell.replaceAll(/\s+/g, " ");
 	return line.length > CELL_CHARACTERS_MAX ? `${line.slice(0, CELL_CHARACTERS_MAX - 1)}…` : line;

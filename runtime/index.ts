@@ -29,6 +29,7 @@ export {
 	type EventOf,
 	type Retries,
 } from "./define-actor.ts";
+export type { Difference } from "./difference.ts";
 export { durableActions, type ReplyParams, type TellParams } from "./durable-actions.ts";
 export type { OnMismatch } from "./durable-behaviour.ts";
 export type { SnapshotForm, StoredMachine } from "./durable-state.ts";
