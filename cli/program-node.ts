@@ -16,10 +16,9 @@ import {
 	type ProgramHooks,
 	readAs,
 	resolve,
+	why,
 } from "./program-options.ts";
 
-/** Characters of a reason. */
-const WHY_CHARACTERS_MAX = 500;
 /** Letters sent in a second. */
 const RATE_MAX = 10_000;
 
@@ -186,14 +185,4 @@ Examples:
 		const { interveneCommand } = await import("./intervention-commands.ts");
 		hooks.exit(await interveneCommand(config, name, of, flags as never));
 	});
-}
-
-function why(): Option {
-	const option = new Option("--why <reason>", "why: kept with what is done").makeOptionMandatory();
-	return option.argParser((text) =>
-		readAs((given) => {
-			if (given !== "" && given.length <= WHY_CHARACTERS_MAX) return given;
-			throw new Error(`a text of 1 to ${WHY_CHARACTERS_MAX} characters`);
-		}, text),
-	);
 }

@@ -3,6 +3,7 @@
  * these flags; the commands are program.ts and program-node.ts.
  */
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
+import { WHO_WHY_CHARACTERS_MAX } from "../runtime/recovery-records.ts";
 import { type ResolvedConfig, resolveConfig } from "./config.ts";
 import { EXIT_MEANINGS } from "./exit-codes.ts";
 import { integer } from "./option-values.ts";
@@ -113,4 +114,19 @@ export function addNode(command: Command): Command {
 			"--token-file <file>",
 			`file with the node's operator token (env: ${OPERATOR_TOKEN_VARIABLE} holds the token)`,
 		);
+}
+
+/** Who or why: kept in the log with what is done. */
+export function reason(flags: string, description: string): Option {
+	return new Option(flags, description).argParser((given) =>
+		readAs((text) => {
+			if (text.trim() !== "" && text.length <= WHO_WHY_CHARACTERS_MAX) return text;
+			throw new Error(`a text of 1 to ${WHO_WHY_CHARACTERS_MAX} characters`);
+		}, given),
+	);
+}
+
+/** Of every command that changes something. */
+export function why(): Option {
+	return reason("--why <reason>", "why: kept with what is done").makeOptionMandatory();
 }

@@ -15,13 +15,14 @@ import {
 	offset,
 	type ProgramHooks,
 	readAs,
+	reason,
 	resolve,
 	wholeNumber,
+	why,
 } from "./program-options.ts";
 
 /** How long `rebuild` waits for the owners of a cluster, milliseconds. */
 const WAIT_MS_DEFAULT = 600_000;
-const WHO_WHY_CHARACTERS_MAX = 1_000;
 
 export function addRecoveryCommands(program: Command, hooks: ProgramHooks): void {
 	addVerify(program, hooks);
@@ -268,16 +269,6 @@ function addChoice(command: Command): Command {
 }
 
 function addReason(command: Command): Command {
-	const text = (name: string, description: string) =>
-		new Option(name, description).argParser((given) =>
-			readAs((read) => {
-				if (read.trim() !== "" && read.length <= WHO_WHY_CHARACTERS_MAX) return read;
-				throw new Error(`a text of 1 to ${WHO_WHY_CHARACTERS_MAX} characters`);
-			}, given),
-		);
-	return command
-		.addOption(text("--why <reason>", "why: kept with what is done").makeOptionMandatory())
-		.addOption(
-			text("--by <who>", "who does it (default: the user of this machine; with --node: of the token)"),
-		);
+	const who = "who does it (default: the user of this machine; with --node: of the token)";
+	return command.addOption(why()).addOption(reason("--by <who>", who));
 }

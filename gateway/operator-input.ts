@@ -1,8 +1,6 @@
 /** What operators' requests say: queries and JSON bodies, each value checked. Owns the words of a refusal (400). */
+import { WHO_WHY_CHARACTERS_MAX } from "../runtime/recovery-records.ts";
 import { type Exchange, HttpError } from "./http-exchange.ts";
-
-/** Characters of the reason for what an operator does. */
-export const WHY_CHARACTERS_MAX = 500;
 
 /** The parameters of a query. Throws HttpError 400 for one that is not known: a misspelt filter would find everything. */
 export class Query {
@@ -91,7 +89,7 @@ export class Fields {
 
 	/** Why something is done: kept with it. */
 	why(): string {
-		return this.needed("why", WHY_CHARACTERS_MAX);
+		return this.needed("why", WHO_WHY_CHARACTERS_MAX);
 	}
 
 	whole(name: string, most = Number.MAX_SAFE_INTEGER): number | undefined {
