@@ -28,7 +28,11 @@ export function LiveChart({ title, unit, times, values, tone = "accent" }: LiveC
 		const element = place.current as HTMLDivElement;
 		const draw = () => {
 			plot.current?.destroy();
-			plot.current = new uPlot(optionsOf(element, tone), latest.current, element);
+			plot.current = new uPlot(
+				optionsOf(element, tone, () => latest.current[0] as readonly number[]),
+				latest.current,
+				element,
+			);
 		};
 		draw();
 		const sized = new ResizeObserver(() => {
@@ -59,7 +63,7 @@ export function LiveChart({ title, unit, times, values, tone = "accent" }: LiveC
 	);
 }
 
-function optionsOf(element: HTMLElement, tone: string): uPlot.Options {
+function optionsOf(element: HTMLElement, tone: string, times: () => readonly number[]): uPlot.Options {
 	const style = getComputedStyle(element);
 	const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
 	const font = `11px ${style.fontFamily}`;
@@ -77,9 +81,10 @@ function optionsOf(element: HTMLElement, tone: string): uPlot.Options {
 		padding: [8, 26, 0, 0],
 		scales: {
 			x: {
-				range: (_, min, max) => {
-					const newest = max ?? Date.now() / 1_000;
-					return [Math.min(min ?? newest, newest - SECONDS_MIN), newest];
+				// Of one point alone the library would make a day.
+				range: () => {
+					const newest = times().at(-1) ?? Date.now() / 1_000;
+					return [Math.min(times()[0] ?? newest, newest - SECONDS_MIN), newest];
 				},
 			},
 			y: { range: (_, __, max) => [0, Math.max(1, (max ?? 0) * 1.1)] },
