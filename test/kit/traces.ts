@@ -13,7 +13,9 @@ import {
 
 const exporter = new InMemorySpanExporter();
 context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
-trace.setGlobalTracerProvider(new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] }));
+trace.setGlobalTracerProvider(
+	new TracerProvider({ spanProcessors: [new SimpleSpanProcessor({ exporter })] }),
+);
 
 export const tracer = trace.getTracer("test");
 
