@@ -1,6 +1,6 @@
 /** What the package exports, as declarations: where its entry points are, and how they are built. */
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -35,8 +35,11 @@ export function settingsFor(dist: string): object {
 export async function withDeclarations<Result>(
 	use: (dist: string) => Result | Promise<Result>,
 ): Promise<Result> {
-	const dist = mkdtempSync(join(tmpdir(), "mycelog-declarations-"));
+	const place = mkdtempSync(join(tmpdir(), "mycelog-declarations-"));
 	try {
+		// TypeDoc takes what belongs to no package as another's.
+		cpSync(join(ROOT, "package.json"), join(place, "package.json"));
+		const dist = join(place, "dist");
 		const tsc = join(ROOT, "node_modules/typescript/bin/tsc");
 		const options = ["--outDir", dist, "--emitDeclarationOnly", "--sourceMap", "false"];
 		execFileSync(process.execPath, [tsc, "-p", join(ROOT, "tsconfig.build.json"), ...options], {
@@ -45,6 +48,6 @@ export async function withDeclarations<Result>(
 		});
 		return await use(dist);
 	} finally {
-		rmSync(dist, { recursive: true });
+		rmSync(place, { recursive: true });
 	}
 }
