@@ -6,6 +6,7 @@ import type { Log, LogRecord, PartitionId } from "../persistence/log.ts";
 import { type Address, typeOf } from "./address.ts";
 import { type Event, eventOf, eventVersionOf, type Message, messageOf } from "./message.ts";
 import { type Place, positionText } from "./projection-positions.ts";
+import { IMPORTED, importedIn } from "./recovery-records.ts";
 import { Watermarks } from "./watermarks.ts";
 
 /** One message as a handler gets it. */
@@ -75,11 +76,23 @@ function projectedOf(
 	const message = messageOf(record);
 	if ("unreadable" in message) return undefined;
 	if (message.origin && watermarks.seen(message.origin, message.offset)) return undefined;
-	const { kind, to: address, offset, timestamp, from } = message;
-	if ((kind !== "command" && kind !== "timer") || !types.has(typeOf(address))) return undefined;
-	const event = readable(message);
-	if (!event) return undefined;
-	return { address, offset, timestamp, kind, event, version: eventVersionOf(message), from };
+	if (!types.has(typeOf(message.to))) return undefined;
+	const carried = carriedBy(message);
+	const event = carried && readable(carried);
+	if (!event || (carried.kind !== "command" && carried.kind !== "timer")) return undefined;
+	const { kind, to: address, timestamp, from } = carried;
+	return { address, offset: message.offset, timestamp, kind, event, version: eventVersionOf(carried), from };
+}
+
+/** An imported message is what it was where it comes from. Undefined: its actor cannot read it either. */
+function carriedBy(message: Message): Message | undefined {
+	if (message.type !== IMPORTED || message.from !== undefined) return message;
+	try {
+		const { original, note } = importedIn(message);
+		return note.inert ? undefined : original;
+	} catch {
+		return undefined;
+	}
 }
 
 /** Undefined: its actor cannot read it either, and it is a dead letter. */

@@ -6,11 +6,13 @@ import { dryRun } from "../../runtime/fork.ts";
 import { type ImportOptions, importHistories } from "../../runtime/import.ts";
 import { encodeBody } from "../../runtime/message.ts";
 import type { WritableParts } from "../../runtime/operator.ts";
+import { readBatch } from "../../runtime/projection-batch.ts";
 import { promote } from "../../runtime/promote.ts";
 import { rebuildLive } from "../../runtime/rebuild-live.ts";
-import { rebuildDraft, restoreDraft } from "../../runtime/recovery-records.ts";
+import { RESTORE, rebuildDraft, restoreDraft } from "../../runtime/recovery-records.ts";
 import { replay } from "../../runtime/replay.ts";
 import { verify } from "../../runtime/verify.ts";
+import { Watermarks } from "../../runtime/watermarks.ts";
 import { settled } from "../../testing/virtual-time.ts";
 import { counterBehaviour } from "../kit/counter.ts";
 import { MemoryStage, type RunningNode } from "../kit/memory-node.ts";
@@ -203,4 +205,27 @@ test("the audit tells who did what and why, newest first, and what became of it"
 	expect(found.at(-1)?.details).toMatchObject({ edits: [{ insert: 0, event: { type: "add", by: 100 } }] });
 	expect(await audit(parts, { by: "ben" })).toHaveLength(1);
 	expect(await audit(parts, { address: A, limit: 2 })).toHaveLength(2);
+});
+
+test("a read model gets imported messages as they were where they come from, and the restore among them", async () => {
+	const { running: there, file } = await lived();
+	const stage = new MemoryStage();
+	const here = await stage.start();
+	await imported(here, file);
+	await stage.time.advance(100);
+	const read = async ({ log }: RunningNode, id: typeof stage.actors) => {
+		const place = { next: 0, watermarks: new Watermarks() };
+		const { end } = await log.bounds(id);
+		const { records } = await readBatch(log, id, place, {
+			end,
+			types: new Set(["counter"]),
+			maxRecords: 1_000,
+		});
+		return records.filter(({ address }) => address === A).map(({ offset: _, ...record }) => record);
+	};
+	const [before, after] = [await read(there, stage.actors), await read(here, stage.actors)];
+	const refused = (event: { type: string; state?: unknown }) =>
+		event.type === RESTORE && event.state === "{}";
+	expect(after).toEqual(before.filter(({ event }) => !refused(event)));
+	expect(after.map(({ event }) => event.type)).toContain(RESTORE);
 });
