@@ -14,7 +14,7 @@ import { readinessOf } from "./readiness.ts";
 export const OVERVIEW_KEPT_MS = 5_000;
 
 /** For all that is asked of others, milliseconds; past it the answer goes without it. */
-const ASK_MS_MAX = 5_000;
+const ASK_MS_MAX = 3_000;
 
 export interface PartitionView {
 	readonly topic: string;
@@ -43,18 +43,23 @@ interface Kept {
 export function addOverview(routes: OperatorRoutes, context: OperatorContext): void {
 	const { node, metrics, version, draining, reading } = context;
 	let kept: Kept = { at: Number.NEGATIVE_INFINITY, others: new Map(), ends: new Map(), letters: 0 };
-	let asking: Promise<void> | undefined;
+	let asking: { readonly done: Promise<void>; readonly since: number } | undefined;
 
 	/** A log that does not answer is no reason to say nothing: what was known before is told. */
 	async function asked(): Promise<Kept> {
-		if (node.now() - kept.at >= OVERVIEW_KEPT_MS) {
-			asking ??= ask()
+		const now = node.now();
+		if (now - kept.at < OVERVIEW_KEPT_MS) return kept;
+		if (!asking) {
+			const done = ask()
 				.catch(() => {})
 				.finally(() => {
 					asking = undefined;
 				});
-			await endsWithin(ASK_MS_MAX, asking);
+			asking = { done, since: now };
 		}
+		// Whoever comes later does not wait as long again for what may never come.
+		const leftMs = asking.since + ASK_MS_MAX - now;
+		if (leftMs > 0) await endsWithin(leftMs, asking.done);
 		return kept;
 	}
 

@@ -14,6 +14,8 @@ let node: readonly string[];
 let partition: string;
 let offset: number;
 let letGo: () => void;
+/** Of the node's clock. */
+let aheadMs = 0;
 
 beforeAll(async () => {
 	stage = await operatorStage();
@@ -38,8 +40,8 @@ beforeAll(async () => {
 	await reached;
 	const { health } = (await stage.get("overview")).body;
 	expect(health).toMatchObject({ ready: true });
-	const { now } = systemClock;
-	vi.spyOn(systemClock, "now").mockImplementation(() => now() + STALLED_AFTER_MS);
+	aheadMs = STALLED_AFTER_MS;
+	vi.spyOn(systemClock, "now").mockImplementation(() => Date.now() + aheadMs);
 });
 afterAll(async () => {
 	vi.restoreAllMocks();
@@ -128,4 +130,21 @@ describe("scenario 60: of a partition that stands still", () => {
 			{ timeout: 20_000 },
 		);
 	});
+});
+
+test("scenario 60: with a log that does not answer, status and partitions say what is known", async () => {
+	const { log } = stage.mycelog.node;
+	const away = () => new Promise<never>(() => {});
+	vi.spyOn(log, "read").mockImplementation(away);
+	vi.spyOn(log, "bounds").mockImplementation(away);
+	// What was known a while ago is asked for anew.
+	aheadMs += 60_000;
+	const partitions = await runJson(["partitions", ...node]);
+	expect(partitions.every(({ owner }: { owner?: string }) => owner === stage.mycelog.node.name.id)).toBe(
+		true,
+	);
+	const again = performance.now();
+	expect((await run(["status", ...node])).stdout).toMatch(/^partitions +8 of 8 here/m);
+	// The first question has waited for it; the next one does not.
+	expect(performance.now() - again).toBeLessThan(2_500);
 });
