@@ -133,6 +133,10 @@ export class SqliteLog implements Log {
 		return this.#readable().read(id, from, limit.maxRecords);
 	}
 
+	async readAt(id: PartitionId, offsets: readonly number[]): Promise<LogRecord[]> {
+		return this.#readable().readAt(id, offsets);
+	}
+
 	async bounds(id: PartitionId): Promise<PartitionBounds> {
 		return this.#readable().bounds(id);
 	}

@@ -119,6 +119,19 @@ export class SqliteRecords {
 		return records;
 	}
 
+	/** Those that are there, in the order of the offsets. */
+	readAt(id: PartitionId, offsets: readonly number[]): LogRecord[] {
+		const topic = this.check(id);
+		const records: LogRecord[] = [];
+		for (const at of offsets) {
+			const row = this.#select.get(topic, id.partition, at, 1) as Row | undefined;
+			if (row?.[0] !== at) continue;
+			const [offset, timestamp, key, headers, value] = row;
+			records.push({ key, value, headers: JSON.parse(headers), timestamp, offset });
+		}
+		return records;
+	}
+
 	bounds(id: PartitionId): PartitionBounds {
 		const topic = this.check(id);
 		const last = this.#last.get(topic, id.partition) as number | null;

@@ -21,8 +21,12 @@ export const KEYFRAME_EVERY_MESSAGES = 200;
 /** And after so many that a message costs at most so many bytes of states: large states are kept less often. */
 export const KEYFRAME_BYTES_A_MESSAGE = 200;
 /** Records of others between two of the actor that are read with them rather than asking the log a second time. */
-const GAP_RECORDS_EMBEDDED = 16;
+const GAP_RECORDS_EMBEDDED = 4;
 const GAP_RECORDS_KAFKA = 2_000;
+/** So few that lie close together are read one by one, as those that do not. */
+const TOGETHER_MIN = 16;
+/** Records read one by one: their bytes are in memory together. */
+const READ_AT_ONCE = 32;
 
 const KINDS: readonly MessageKind[] = ["command", "query", "frame", "timer"];
 const HISTORY_KINDS = [0, 3] as const;
@@ -185,22 +189,34 @@ function tipOf({ offset, timestamp, headers, key }: LogRecord): string {
 
 /** Ascending offsets; what lies close together is read at once. */
 async function* recordsAt(log: Log, id: PartitionId, offsets: readonly number[]): AsyncGenerator<LogRecord> {
-	const gap = log.driver === "kafka" ? GAP_RECORDS_KAFKA : GAP_RECORDS_EMBEDDED;
+	const gap = log.readAt ? GAP_RECORDS_EMBEDDED : GAP_RECORDS_KAFKA;
 	for (let i = 0; i < offsets.length; ) {
 		let end = i + 1;
 		while (end < offsets.length && (offsets[end] as number) - (offsets[end - 1] as number) <= gap) end++;
-		let next = offsets[i] as number;
-		const last = offsets[end - 1] as number;
-		while (next <= last) {
-			const page = await log.read(id, next, { maxRecords: last - next + 1, waitMs: 0 });
-			for (const record of page) {
-				while (i < end && (offsets[i] as number) < record.offset) i++;
-				if (i < end && offsets[i] === record.offset) yield record;
-			}
-			const reached = page.at(-1)?.offset;
-			if (reached === undefined) break;
-			next = reached + 1;
+		if (log.readAt && end - i < TOGETHER_MIN) {
+			const few = offsets.slice(i, i + READ_AT_ONCE);
+			yield* await log.readAt(id, few);
+			i += few.length;
+			continue;
 		}
+		yield* recordsBetween(log, id, offsets.slice(i, end));
 		i = end;
+	}
+}
+
+/** All of it is read, and what is not asked for left out. */
+async function* recordsBetween(
+	log: Log,
+	id: PartitionId,
+	offsets: readonly number[],
+): AsyncGenerator<LogRecord> {
+	const wanted = new Set(offsets);
+	const last = offsets.at(-1) as number;
+	for (let next = offsets[0] as number; next <= last; ) {
+		const page = await log.read(id, next, { maxRecords: last - next + 1, waitMs: 0 });
+		const reached = page.at(-1)?.offset;
+		if (reached === undefined) return;
+		for (const record of page) if (wanted.has(record.offset)) yield record;
+		next = reached + 1;
 	}
 }
