@@ -77,7 +77,8 @@ test("the audit says who did what and why, the newest first", async () => {
 test("many actors are verified at once: how many there are, and which are not what the log says", async () => {
 	await stage.mycelog.ref("basket", "bob").tell({ type: "add", item: "pear" });
 	const many = async (query = {}) => (await stage.get("verify/many", { type: "basket", ...query })).body;
-	await expect.poll(async () => (await many()).checked).toBe(2);
+	// They count once a checkpoint has them, which waits for two seconds.
+	await expect.poll(async () => (await many()).checked, { timeout: 20_000 }).toBe(2);
 	expect(await many()).toMatchObject({ ok: true, wrong: 0, actors: [], skipped: [] });
 	expect(await many({ under: "basket/b" })).toMatchObject({ checked: 1 });
 	expect((await stage.get("verify/many", { type: "none" })).body.code).toBe("actor.unknown-type");
