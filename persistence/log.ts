@@ -159,13 +159,13 @@ export interface Log {
 	/** Records from `from` on, in order. Rejects with `log.offset-trimmed` where `from` < start. */
 	read(partition: PartitionId, from: number, limit: ReadLimit): Promise<LogRecord[]>;
 
-	/** First offset kept and the one behind the newest. Rejects with `log.topic-mismatch` where there is none. */
 	/**
 	 * The records at these offsets, ascending; those that are not there are left out. Only of drivers for which one record
 	 * costs no request: others are asked for what lies around.
 	 */
 	readAt?(partition: PartitionId, offsets: readonly number[]): Promise<LogRecord[]>;
 
+	/** First offset kept and the one behind the newest. Rejects with `log.topic-mismatch` where there is none. */
 	bounds(partition: PartitionId): Promise<PartitionBounds>;
 
 	/**
