@@ -8,7 +8,7 @@ export default defineConfig({
 		include: ["test/**/*.test.ts"],
 		globalSetup: ["test/kit/global-setup.ts", "test/kit/python.ts", "test/kit/console-page.ts"],
 		pool: "forks",
-		maxWorkers: 2,
+		maxWorkers: 3,
 		testTimeout: 60_000,
 		hookTimeout: 180_000,
 	},

@@ -3,7 +3,7 @@
  * one line of JSON.
  */
 import { Appender } from "../persistence/appender.ts";
-import type { KafkaClient } from "../persistence/kafka-client.ts";
+import type { KafkaClient } from "../persistence/kafka-client-names.ts";
 import { KafkaLog } from "../persistence/log-kafka.ts";
 import { recordOf } from "../runtime/message.ts";
 import { ACTORS_TOPIC } from "../runtime/topics.ts";

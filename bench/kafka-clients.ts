@@ -2,7 +2,7 @@
  * The two Kafka client libraries side by side, under the same log. Owns the sizes; the work is kafka-clients-job.ts.
  */
 import { randomBytes } from "node:crypto";
-import { KAFKA_CLIENTS, type KafkaClient } from "../persistence/kafka-client.ts";
+import { KAFKA_CLIENTS, type KafkaClient } from "../persistence/kafka-client-names.ts";
 import type { Benchmark, Surroundings, Variant } from "./benchmark.ts";
 import type { KafkaClientsParameters, KafkaClientsResult } from "./kafka-clients-job.ts";
 import { runJob } from "./processes.ts";

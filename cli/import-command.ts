@@ -85,7 +85,7 @@ async function withLog<Answer>(
 	use: (log: Log) => Promise<Answer>,
 ): Promise<Answer> {
 	const kafkaSaslPassword = secretOf("kafkaSaslPassword", config, process.env);
-	const log = logOf(config, { clientId: IMPORTER, readOnly, kafkaSaslPassword });
+	const log = await logOf(config, { clientId: IMPORTER, readOnly, kafkaSaslPassword });
 	try {
 		return await use(log);
 	} finally {

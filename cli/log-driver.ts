@@ -2,7 +2,6 @@
  * Which log driver a configuration means, made but not opened. Owns nothing of the drivers.
  */
 import type { Log } from "../persistence/log.ts";
-import { KafkaLog } from "../persistence/log-kafka.ts";
 import { SqliteLog } from "../persistence/log-sqlite.ts";
 import type { Logger } from "../runtime/logger.ts";
 import { nodePartition } from "../runtime/topics.ts";
@@ -18,10 +17,10 @@ export interface LogDriverOptions {
 	readonly logger?: Logger;
 }
 
-export function logOf(
+export async function logOf(
 	config: Config,
 	{ clientId, readOnly, kafkaSaslPassword, logger }: LogDriverOptions,
-): Log {
+): Promise<Log> {
 	const { kafkaUri, prefix, dataDir, durability } = config;
 	const stopped = (err: unknown, fields: object) =>
 		logger?.error({ ...fields, err }, "a partition has stopped");
@@ -33,6 +32,8 @@ export function logOf(
 			onOwnerError: (partition, error) => stopped(error, partition),
 		});
 	}
+	// Its client libraries take a third of a second to load.
+	const { KafkaLog } = await import("../persistence/log-kafka.ts");
 	return new KafkaLog({
 		brokers: kafkaUri,
 		prefix,

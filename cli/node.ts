@@ -122,7 +122,7 @@ export class Mycelog<
 		}
 		// The embedded log locks its directory itself; beside Kafka only snapshots and node id lie here.
 		const lock = cluster ? lockDirectory(config.dataDir) : undefined;
-		const log = logOf(config, {
+		const log = await logOf(config, {
 			clientId: id,
 			readOnly: false,
 			kafkaSaslPassword: secrets.kafkaSaslPassword,

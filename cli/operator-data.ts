@@ -36,7 +36,7 @@ export async function withData<Answer>(
 		throw new MycelogError("config.invalid-value", text, { dataDir });
 	}
 	const lock = write === true && kafkaUri ? lockDirectory(dataDir) : undefined;
-	const log = logOf(config, {
+	const log = await logOf(config, {
 		clientId: OPERATOR,
 		readOnly: !write,
 		kafkaSaslPassword: secretOf("kafkaSaslPassword", config, process.env),

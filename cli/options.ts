@@ -3,7 +3,7 @@
  * the configuration file and the documentation page are derived from it. Which source wins is config.ts.
  */
 import { LIMITS_DEFAULT } from "../actors/workspace-state.ts";
-import { KAFKA_CLIENTS, type KafkaClient } from "../persistence/kafka-client.ts";
+import { KAFKA_CLIENTS, type KafkaClient } from "../persistence/kafka-client-names.ts";
 import { SESSION_MS_LEAST } from "../persistence/kafka-group.ts";
 import { SASL_MECHANISMS, type SaslMechanism } from "../persistence/kafka-security.ts";
 import * as values from "./option-values.ts";

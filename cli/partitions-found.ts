@@ -4,15 +4,15 @@
  */
 import { MycelogError } from "../persistence/errors.ts";
 import type { Log } from "../persistence/log.ts";
-import { KafkaLog } from "../persistence/log-kafka.ts";
+import type { KafkaLog } from "../persistence/log-kafka.ts";
 import { ACTORS_TOPIC } from "../runtime/topics.ts";
 import { LIMITS } from "./option-values.ts";
 import type { Config } from "./options.ts";
 
 /** Rejects with `log.topic-mismatch` where there is no Mycelog log. */
 export async function partitionsFound({ prefix }: Config, log: Log): Promise<number> {
-	if (!(log instanceof KafkaLog)) return inEmbeddedLog(log);
-	const found = await log.partitionsOf(ACTORS_TOPIC);
+	if (log.driver !== "kafka") return inEmbeddedLog(log);
+	const found = await (log as KafkaLog).partitionsOf(ACTORS_TOPIC);
 	if (found > 0) return found;
 	const topic = `${prefix}.${ACTORS_TOPIC}`;
 	const text = `there is no topic ${topic} at ${log.addresses.join(", ")}: name another --prefix`;

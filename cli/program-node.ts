@@ -4,7 +4,7 @@
  */
 import { Argument, type Command, Option } from "commander";
 import type { Intervention } from "../runtime/failures.ts";
-import { LETTER_STATUSES } from "../runtime/letters.ts";
+import { LETTER_STATUSES } from "../runtime/letter-status.ts";
 import { completionScript, SHELLS, type Shell } from "./completion.ts";
 import { integer, timeSince } from "./option-values.ts";
 import {

@@ -3,7 +3,7 @@
  * these flags; the commands are program.ts and program-node.ts.
  */
 import { Argument, type Command, InvalidArgumentError, Option } from "commander";
-import { WHO_WHY_CHARACTERS_MAX } from "../runtime/recovery-records.ts";
+import { WHO_WHY_CHARACTERS_MAX } from "../runtime/reason.ts";
 import { type ResolvedConfig, resolveConfig } from "./config.ts";
 import { EXIT_MEANINGS } from "./exit-codes.ts";
 import { integer } from "./option-values.ts";

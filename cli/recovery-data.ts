@@ -5,7 +5,7 @@
 
 import { MycelogError } from "../persistence/errors.ts";
 import { mailboxOf, type ScanProgress, type WritableParts } from "../runtime/operator.ts";
-import type { Reason } from "../runtime/recovery-records.ts";
+import type { Reason } from "../runtime/reason.ts";
 import { behavioursWith } from "./actor-definitions.ts";
 import { historyIndexOf } from "./history-index.ts";
 import { LogWriter, localUser } from "./log-writer.ts";

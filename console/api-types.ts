@@ -6,7 +6,7 @@ import type { DeadLetter } from "../runtime/dead-letters.ts";
 import type { DryRun, Edit } from "../runtime/fork.ts";
 import type { HistoryEntry, HistoryOutcome } from "../runtime/history.ts";
 import type { LetterOutcome } from "../runtime/letter-outcomes.ts";
-import type { LetterStatus } from "../runtime/letters.ts";
+import type { LetterStatus } from "../runtime/letter-status.ts";
 import type { LiveRebuild } from "../runtime/rebuild-live.ts";
 import type { Verification } from "../runtime/verify.ts";
 import type { Survey, Wrong } from "../runtime/verify-many.ts";

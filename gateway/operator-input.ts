@@ -1,5 +1,5 @@
 /** What operators' requests say: queries and JSON bodies, each value checked. Owns the words of a refusal (400). */
-import { WHO_WHY_CHARACTERS_MAX } from "../runtime/recovery-records.ts";
+import { WHO_WHY_CHARACTERS_MAX } from "../runtime/reason.ts";
 import { type Exchange, HttpError } from "./http-exchange.ts";
 
 /** The parameters of a query. Throws HttpError 400 for one that is not known: a misspelt filter would find everything. */

@@ -3,8 +3,9 @@
  * what may be done with a letter is runtime/letter-work.ts.
  */
 import { setTimeout } from "node:timers/promises";
+import { LETTER_STATUSES } from "../runtime/letter-status.ts";
 import { type LetterResult, type LetterSink, workOnLetters } from "../runtime/letter-work.ts";
-import { LETTER_STATUSES, type Letter, type LetterFilter, letters } from "../runtime/letters.ts";
+import { type Letter, type LetterFilter, letters } from "../runtime/letters.ts";
 import { SUBMIT_DEADLINE_MS } from "../runtime/node.ts";
 import { letterRecord } from "../runtime/parked.ts";
 import { HttpError } from "./http-exchange.ts";

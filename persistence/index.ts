@@ -3,7 +3,7 @@ export { Appender, type AppenderStats, type AppenderTime, type AppendOptions } f
 export type { BreakerState } from "./breaker.ts";
 export { ERROR_CATALOGUE, type ErrorCode, MycelogError } from "./errors.ts";
 export { HistoryIndexStore } from "./history-index.ts";
-export type { KafkaClient } from "./kafka-client.ts";
+export type { KafkaClient } from "./kafka-client-names.ts";
 export type { KafkaSasl, KafkaSecurity, KafkaTls } from "./kafka-security.ts";
 export type * from "./log.ts";
 export { partitionName } from "./log.ts";

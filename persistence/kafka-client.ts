@@ -2,12 +2,9 @@
  * Which client library carries the Kafka log. Owns the choice; what is asked of them is kafka-cluster.ts.
  */
 import { KafkaJsCluster } from "./kafka-client-kafkajs.ts";
+import type { KafkaClient } from "./kafka-client-names.ts";
 import { PlatformaticCluster } from "./kafka-client-platformatic.ts";
 import type { ClusterOptions, KafkaCluster } from "./kafka-cluster.ts";
-
-export const KAFKA_CLIENTS = ["kafkajs", "platformatic"] as const;
-/** The library that speaks to Kafka. */
-export type KafkaClient = (typeof KAFKA_CLIENTS)[number];
 
 /** What takes its time when it is first used: not part of any deadline. */
 export async function loadClient(client: KafkaClient): Promise<void> {

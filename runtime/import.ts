@@ -14,14 +14,8 @@ import { linesOf, type MessageLine, type StateLine } from "./history-file.ts";
 import { HistoryIndex } from "./history-index.ts";
 import { type Draft, messageOf } from "./message.ts";
 import { mailboxOf, type OperatorParts, type ScanProgress, type WritableParts } from "./operator.ts";
-import {
-	IMPORTED,
-	type ImportNote,
-	importedDraft,
-	importedIn,
-	mustSayWhy,
-	type Reason,
-} from "./recovery-records.ts";
+import { mustSayWhy, type Reason } from "./reason.ts";
+import { IMPORTED, type ImportNote, importedDraft, importedIn } from "./recovery-records.ts";
 
 /** Messages on their way into the log at once. */
 const APPENDED_TOGETHER = 500;

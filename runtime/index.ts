@@ -76,8 +76,8 @@ export { Projection, type ProjectionStatus } from "./projection.ts";
 export type { ProjectedRecord, ProjectionBatch } from "./projection-batch.ts";
 export type { ProjectionOptions } from "./projection-loop.ts";
 export { type PromoteOptions, type Promotion, promote } from "./promote.ts";
+export type { Reason } from "./reason.ts";
 export { type LiveRebuild, type LiveRebuildOptions, rebuildLive } from "./rebuild-live.ts";
-export type { Reason } from "./recovery-records.ts";
 export { type Replay, type ReplayOptions, replay } from "./replay.ts";
 export {
 	ACTORS_TOPIC,

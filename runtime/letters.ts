@@ -4,6 +4,7 @@
  */
 import type { Log } from "../persistence/log.ts";
 import type { LetterOutcome, LetterOutcomes } from "./letter-outcomes.ts";
+import type { LetterStatus } from "./letter-status.ts";
 import { type ParkedLetter, parkedLetters } from "./parked.ts";
 
 export interface LetterFilter {
@@ -18,9 +19,6 @@ export interface LetterFilter {
 	readonly status?: LetterStatus;
 	readonly ids?: ReadonlySet<string>;
 }
-
-export const LETTER_STATUSES = ["open", "retried", "dropped"] as const;
-export type LetterStatus = (typeof LETTER_STATUSES)[number];
 
 export interface Letter extends ParkedLetter {
 	readonly status: LetterStatus;

@@ -9,7 +9,8 @@ import { foldActor, scan } from "./fold.ts";
 import { type DryRun, dryRun, type Fork } from "./fork.ts";
 import { messageOf } from "./message.ts";
 import { mailboxOf, type OperatorParts, type ScanProgress, type WritableParts } from "./operator.ts";
-import { isHistory, mustSayWhy, type Reason, restoreDraft } from "./recovery-records.ts";
+import { mustSayWhy, type Reason } from "./reason.ts";
+import { isHistory, restoreDraft } from "./recovery-records.ts";
 
 /** By whom, why, and as of what. */
 export interface PromoteOptions extends Reason {

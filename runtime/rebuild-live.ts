@@ -9,7 +9,8 @@ import type { Address } from "./address.ts";
 import { FOLLOW_EVERY_MS, SCAN_PAGE_RECORDS } from "./fold.ts";
 import { messageOf } from "./message.ts";
 import { mailboxOf, type ScanProgress, type WritableParts } from "./operator.ts";
-import { mustSayWhy, REBUILT, type Reason, rebuildDraft, rebuiltIn } from "./recovery-records.ts";
+import { mustSayWhy, type Reason } from "./reason.ts";
+import { REBUILT, rebuildDraft, rebuiltIn } from "./recovery-records.ts";
 
 /** Actors asked for that are not answered yet, at most: so long is the list to wait for. */
 export const REBUILDS_UNDER_WAY_MAX = 1_000;

@@ -9,6 +9,7 @@ import type { Address } from "./address.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { INTERVENTIONS } from "./failures.ts";
 import { type Draft, eventOf, type Message, type MessageKind, messageOf } from "./message.ts";
+import type { Reason } from "./reason.ts";
 
 /** Begins the types of events that only the runtime and operators send. */
 export const OWN_PREFIX = "mycelog.";
@@ -22,15 +23,6 @@ export const RESTORE = "mycelog.restore";
 export const IMPORTED = "mycelog.imported";
 
 const TYPES: ReadonlySet<string> = new Set([REBUILD, REBUILT, RESTORE, IMPORTED]);
-
-/** Characters of who and why, each. */
-export const WHO_WHY_CHARACTERS_MAX = 1_000;
-
-/** Who changed something, and for what reason. */
-export interface Reason {
-	readonly by: string;
-	readonly why: string;
-}
 
 export interface RebuildRecord extends Reason {
 	/** It was done already, on stopped data: a note of it. */
@@ -61,18 +53,6 @@ export function isRecovery({ type, from }: Message): boolean {
 	if (!TYPES.has(type)) return false;
 	if (from === undefined) return true;
 	throw new TypeError(`${type} is no event for actors`);
-}
-
-/** Throws `config.invalid-value` where one is empty or too long. */
-export function mustSayWhy({ by, why }: Reason): void {
-	for (const [name, text] of [
-		["by", by],
-		["why", why],
-	] as const) {
-		if (text.trim() !== "" && text.length <= WHO_WHY_CHARACTERS_MAX) continue;
-		const words = `"${name}" needs 1 to ${WHO_WHY_CHARACTERS_MAX} characters: it is kept in the log for those who ask later`;
-		throw new MycelogError("config.invalid-value", words);
-	}
 }
 
 export function rebuildDraft(to: Address, record: RebuildRecord): Draft {

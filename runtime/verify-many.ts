@@ -7,7 +7,8 @@ import { type PartitionId, partitionName } from "../persistence/log.ts";
 import { type Address, partitionOf, typeOf } from "./address.ts";
 import type { ScanProgress, WritableParts } from "./operator.ts";
 import { PartitionFold } from "./partition-fold.ts";
-import { mustSayWhy, type Reason, rebuildDraft } from "./recovery-records.ts";
+import { mustSayWhy, type Reason } from "./reason.ts";
+import { rebuildDraft } from "./recovery-records.ts";
 import { judged, loadRow, type Verification, verify, type WithSnapshots } from "./verify.ts";
 
 /** Rows stored in one transaction. */

@@ -1,6 +1,6 @@
 /** A broker that is killed and started again under load; twenty times is test/chaos/broker-restarts.chaos.ts. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { KafkaClient } from "../../persistence/kafka-client.ts";
+import type { KafkaClient } from "../../persistence/kafka-client-names.ts";
 import { BrokerRestarts } from "../kit/broker-restarts.ts";
 
 const ROUNDS = 2;

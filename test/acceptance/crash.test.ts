@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ClientProcess } from "../kit/client-process.ts";
 import { Inbox } from "../kit/inbox.ts";
-import { type ActorLine, askOperator, type HistoryLine, type VerifyLine } from "../kit/mycelog.ts";
+import { type ActorLine, askOperator, type HistoryLine, type SurveyLine } from "../kit/mycelog.ts";
 import type { NodeProcess } from "../kit/node-process.ts";
 import { connectRoot, makeWorkspace, onEachLog, type TestWorkspace } from "../kit/on-each-log.ts";
 import { type Frame, RawClient, RefusedHandshake } from "../kit/raw-client.ts";
@@ -18,9 +18,6 @@ const NOTICES_MIN = 500;
 const SETTINGS_MIN = 30;
 const CALLS_IN_FLIGHT = 32;
 const NOTICES_A_ROUND = 20;
-
-/** Commands of an operator under way at a time. */
-const VERIFIED_AT_ONCE = 3;
 
 const SETTINGS = { REGION: "north", EMPTY: "", LONG: "x".repeat(5_000) };
 
@@ -234,13 +231,14 @@ async function expectAllVerified(node: NodeProcess, wanted: readonly string[]): 
 	const actors = await askOperator<ActorLine[]>(node, "actors");
 	const addresses = actors.map(({ address }) => address);
 	for (const address of wanted) expect(addresses).toContain(address);
-	for (let i = 0; i < addresses.length; i += VERIFIED_AT_ONCE) {
-		const some = addresses.slice(i, i + VERIFIED_AT_ONCE);
-		const verdicts = await Promise.all(
-			some.map((address) => askOperator<VerifyLine>(node, "verify", address)),
-		);
-		expect(verdicts).toMatchObject(some.map((address) => ({ address, ok: true })));
-	}
+	let survey: SurveyLine | undefined;
+	const checked = async () => {
+		survey = await askOperator<SurveyLine>(node, "verify", "--all");
+		return survey.checked;
+	};
+	// A node that has just started stores its first snapshots within seconds.
+	await expect.poll(checked, { timeout: 30_000 }).toBeGreaterThanOrEqual(wanted.length);
+	expect(survey).toMatchObject({ ok: true, wrong: 0, skipped: [] });
 }
 
 /** How often each value of a field is in an actor's mailbox. */

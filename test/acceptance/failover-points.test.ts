@@ -1,91 +1,29 @@
 /**
  * A node that dies at a certain place in the handling of one command, and a record that is in the log twice: the effect
- * is in the state exactly once. On a real broker, in processes that kill themselves at the place that is meant.
+ * is in the state exactly once. Each place with both ways on is test/chaos/death-points.chaos.ts.
  */
 import { expect, test } from "vitest";
 import { partitionName } from "../../persistence/log.ts";
-import { type ClientCall, violations } from "../chaos/history.ts";
-import { readBack, withLog } from "../chaos/read-back.ts";
-import type { LedgerCluster, LedgerProcess } from "../kit/ledger-cluster.ts";
-import type { DeathPoint } from "../kit/ledger-protocol.ts";
-import {
-	commandDraft,
-	entryOf,
-	ledgerCluster,
-	ledgersIn,
-	mailboxOf,
-	outsideRecord,
-	ownerOf,
-} from "../kit/ledger-stage.ts";
+import { withLog } from "../chaos/read-back.ts";
+import { anotherTakesOver, expectOnce, FROM, POINTS, startsAgain, TO } from "../kit/death-points.ts";
+import type { LedgerProcess } from "../kit/ledger-cluster.ts";
+import { commandDraft, entryOf, ledgerCluster, mailboxOf, outsideRecord } from "../kit/ledger-stage.ts";
 
 const TEST_MS_MAX = 120_000;
-/** In two partitions, so that what is passed on is an output to another mailbox. */
-const [FROM, TO] = [ledgersIn(["actors/0"], 1)[0], ledgersIn(["actors/1"], 1)[0]] as [string, string];
-const POINTS: readonly DeathPoint[] = [
-	"received",
-	"half-handled",
-	"effect-done",
-	"snapshot-shared",
-	"snapshot-written",
-];
 
-async function expectOnce(cluster: LedgerCluster, ids: readonly string[]): Promise<void> {
-	const calls = ids.map((id): ClientCall => ({ id, to: FROM, kind: "entry", outcome: "accepted" }));
-	expect(violations(await readBack(cluster, calls))).toEqual([]);
-}
+/** The one way at some places, the other at the others. */
+const taken = POINTS.filter((_, i) => i % 2 === 0);
+const again = POINTS.filter((_, i) => i % 2 === 1);
 
-/** One entry before, the one that kills, one after; what each process makes of them. */
-async function dieAt(point: DeathPoint, cluster: LedgerCluster): Promise<LedgerProcess> {
-	const owner = await ownerOf(cluster, FROM);
-	const sender = cluster.running.find((process) => process !== owner) ?? owner;
-	const tell = (id: string, n: number) =>
-		sender.must({ op: "tell", to: FROM, event: entryOf(id, n, { onward: [TO] }), timeoutMs: 60_000 });
-	await tell("before", 1);
-	await owner.dieAt(point, "deadly");
-	if (sender === owner) {
-		// Its acknowledgement may die with it.
-		void sender.call({
-			op: "tell",
-			to: FROM,
-			event: entryOf("deadly", 2, { onward: [TO] }),
-			timeoutMs: 60_000,
-		});
-	} else await tell("deadly", 2);
-	await owner.ended;
-	return owner;
-}
-
-test.each(POINTS)(
+test.each(taken)(
 	"scenario 31: kill -9 at %s; another node takes over, and the command is in the states exactly once",
-	async (point) => {
-		const cluster = ledgerCluster();
-		await cluster.start("n1", "n2");
-		await dieAt(point, cluster);
-		const [heir] = cluster.running as [LedgerProcess];
-		await heir.must({ op: "ask", to: FROM, event: entryOf("after", 3, { onward: [TO] }), timeoutMs: 60_000 });
-		expect(await heir.ledger(FROM)).toMatchObject({ entries: 3, heard: { sender: 3 }, sent: { [TO]: 3 } });
-		await expectOnce(cluster, ["before", "deadly", "after"]);
-	},
+	anotherTakesOver,
 	TEST_MS_MAX,
 );
 
-test.each(POINTS)(
+test.each(again)(
 	"scenario 31: kill -9 at %s; the node starts again on its own disk, and the command is in the states exactly once",
-	async (point) => {
-		const cluster = ledgerCluster();
-		await cluster.start("n1");
-		const dead = await dieAt(point, cluster);
-		const [again] = (await cluster.start("n1")) as [LedgerProcess];
-		expect(again.disk).toBe(dead.disk);
-		await again.must({
-			op: "ask",
-			to: FROM,
-			event: entryOf("after", 3, { onward: [TO] }),
-			timeoutMs: 60_000,
-		});
-		expect(await again.ledger(FROM)).toMatchObject({ entries: 3, heard: { sender: 3 }, sent: { [TO]: 3 } });
-		await expectOnce(cluster, ["before", "deadly", "after"]);
-	},
+	startsAgain,
 	TEST_MS_MAX,
 );
 

@@ -1,6 +1,6 @@
 /** The topics of nodes that left are removed; the others must not miss them. On a real broker. */
 import { expect, test } from "vitest";
-import { KAFKA_CLIENTS } from "../../persistence/kafka-client.ts";
+import { KAFKA_CLIENTS } from "../../persistence/kafka-client-names.ts";
 import type { LedgerProcess } from "../kit/ledger-cluster.ts";
 import { entryOf, ledgerCluster, removeNodeTopic } from "../kit/ledger-stage.ts";
 

@@ -1,6 +1,6 @@
 /** Scenario 43 in full: twenty restarts of the broker under load, over each client library. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { KAFKA_CLIENTS } from "../../persistence/kafka-client.ts";
+import { KAFKA_CLIENTS } from "../../persistence/kafka-client-names.ts";
 import { BrokerRestarts } from "../kit/broker-restarts.ts";
 
 const ROUNDS = 20;

@@ -4,7 +4,7 @@
  * requests less.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { KAFKA_CLIENTS } from "../../persistence/kafka-client.ts";
+import { KAFKA_CLIENTS } from "../../persistence/kafka-client-names.ts";
 import { LeaderLoss } from "../kit/leader-loss.ts";
 
 const ROUNDS = 10;

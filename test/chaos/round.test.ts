@@ -1,5 +1,5 @@
 /**
- * Two short rounds of the history check, with nodes and broker in processes of their own; the many are in
+ * A short round of the history check, with nodes and broker in processes of their own; the many are in
  * rounds.chaos.ts.
  */
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -15,10 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => broker?.stop());
 
-test.each([
-	["nodes struck", 25, false],
-	["nodes and broker struck", 270, true],
-])(
+test.each([["nodes and broker struck", 270, true]])(
 	"history check, %s, seed %i: nothing accepted is lost or doubled, order holds, states and replies are those of the log",
 	async (_, seed, strikeBroker) => {
 		const report = await playRound(seed, { broker, strikeBroker, faultsMs: FAULTS_MS });

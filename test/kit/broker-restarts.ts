@@ -3,7 +3,7 @@
  * Owns the stage and one round; how many there are is the tests'.
  */
 import { randomBytes } from "node:crypto";
-import type { KafkaClient } from "../../persistence/kafka-client.ts";
+import type { KafkaClient } from "../../persistence/kafka-client-names.ts";
 import type { LogRecord, PartitionId, PartitionOwner } from "../../persistence/log.ts";
 import { KafkaLog } from "../../persistence/log-kafka.ts";
 import { type LocalBroker, startLocalBroker } from "./kafka-brokers.ts";

@@ -3,7 +3,7 @@
  */
 import { randomBytes } from "node:crypto";
 import { type Admin, Kafka, logLevel } from "kafkajs";
-import type { KafkaClient } from "../../persistence/kafka-client.ts";
+import type { KafkaClient } from "../../persistence/kafka-client-names.ts";
 import { KafkaLog } from "../../persistence/log-kafka.ts";
 import { type ClusterBroker, type LocalBrokers, startLocalBrokers } from "./kafka-brokers.ts";
 import { KafkaLoad } from "./kafka-load.ts";

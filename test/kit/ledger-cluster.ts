@@ -9,7 +9,7 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { KafkaClient } from "../../persistence/kafka-client.ts";
+import type { KafkaClient } from "../../persistence/kafka-client-names.ts";
 import { endWithTests } from "./children.ts";
 import { Inbox } from "./inbox.ts";
 import type { LedgerState } from "./ledger.ts";

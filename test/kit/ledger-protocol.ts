@@ -1,7 +1,7 @@
 /**
  * What a test and a ledger process say to each other over the channel between parent and child. Owns the shapes only.
  */
-import type { KafkaClient } from "../../persistence/kafka-client.ts";
+import type { KafkaClient } from "../../persistence/kafka-client-names.ts";
 import type { Event } from "../../runtime/message.ts";
 
 /** Argument of the process, as JSON. */

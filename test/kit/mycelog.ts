@@ -61,6 +61,13 @@ export interface ReplayLine {
 	readonly value: Readonly<Record<string, unknown>>;
 }
 
+/** What `mycelog verify --all --json` prints. */
+export interface SurveyLine {
+	readonly ok: boolean;
+	readonly checked: number;
+	readonly wrong: number;
+}
+
 /** What `mycelog verify ADDRESS --json` prints. */
 export interface VerifyLine {
 	readonly address: string;

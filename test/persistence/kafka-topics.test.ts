@@ -4,6 +4,7 @@ import { Kafka, logLevel } from "kafkajs";
 import { expect, inject, onTestFinished, test } from "vitest";
 import type { TopicSpec } from "../../persistence/log.ts";
 import { KafkaLog, type KafkaLogOptions } from "../../persistence/log-kafka.ts";
+import { makeTopics } from "../kit/make-topics.ts";
 
 const TOPICS: readonly TopicSpec[] = [{ name: "actors", partitions: 4 }];
 
@@ -22,7 +23,7 @@ async function stage(partitions: number, settings: Readonly<Record<string, strin
 	await admin.connect();
 	onTestFinished(() => admin.disconnect());
 	const configEntries = Object.entries(settings).map(([name, value]) => ({ name, value }));
-	await admin.createTopics({ topics: [{ topic, numPartitions: partitions, configEntries }] });
+	await makeTopics(admin, [{ topic, numPartitions: partitions, configEntries }]);
 	const warnings: string[] = [];
 	return {
 		topic,

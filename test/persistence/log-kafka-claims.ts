@@ -7,12 +7,13 @@ import { once } from "node:events";
 import { type AddressInfo, createServer } from "node:net";
 import { ConfigResourceTypes, Kafka, logLevel } from "kafkajs";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
-import type { KafkaClient } from "../../persistence/kafka-client.ts";
+import type { KafkaClient } from "../../persistence/kafka-client-names.ts";
 import type { Log, LogHealth, LogRecord, PartitionId, PartitionOwner } from "../../persistence/log.ts";
 import { partitionName } from "../../persistence/log.ts";
 import { KafkaLog, type KafkaLogOptions } from "../../persistence/log-kafka.ts";
 import { OWNED_QUEUE_RECORDS_MAX } from "../../persistence/owned-partition.ts";
 import { freePorts, type LocalBroker, START_MS_MAX, startLocalBroker } from "../kit/kafka-brokers.ts";
+import { makeTopics } from "../kit/make-topics.ts";
 import {
 	CONTRACT_TOPICS,
 	Collector,
@@ -178,7 +179,7 @@ export function describeKafkaLog(client: KafkaClient): void {
 		const configEntries = [{ name: "max.message.bytes", value: "1000" }];
 		const numPartitions = CONTRACT_TOPICS.find(({ name }) => name === CLIENTS.topic)?.partitions as number;
 		const topics = [{ topic: `${prefix}.${CLIENTS.topic}`, numPartitions, configEntries }];
-		await (await admin()).createTopics({ topics });
+		await makeTopics(await admin(), topics);
 		const log = await opened({ prefix });
 		const large = { ...record(""), value: new Uint8Array(5_000) };
 		const [refused, accepted] = await Promise.allSettled([
@@ -221,7 +222,7 @@ export function describeKafkaLog(client: KafkaClient): void {
 		const quick = { "cleanup.policy": "compact", "segment.ms": 100, "min.cleanable.dirty.ratio": 0.01 };
 		const entries = { ...quick, "delete.retention.ms": 0, "max.compaction.lag.ms": 100 };
 		const configEntries = Object.entries(entries).map(([name, value]) => ({ name, value: String(value) }));
-		await client.createTopics({ topics: [{ topic: name, numPartitions: 1, configEntries }] });
+		await makeTopics(client, [{ topic: name, numPartitions: 1, configEntries }]);
 		await log.open([
 			{ name: "kept", partitions: 1, compacted: true },
 			{ name: "made", partitions: 1, compacted: true },
