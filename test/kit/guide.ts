@@ -43,6 +43,7 @@ export function runGuide(
 /** The program has no packages beside it: every import names its file. */
 function resolved(code: string): string {
 	const own: Readonly<Record<string, string>> = {
+		mycelog: "cli/node.ts",
 		"mycelog/runtime": "runtime/index.ts",
 		"mycelog/persistence": "persistence/index.ts",
 		"mycelog/testing": "testing/index.ts",
