@@ -15,6 +15,8 @@ import { machineFile } from "../kit/tills/till-nodes.ts";
 const WHY = "refunds were booked as sales";
 const TEST_MS_MAX = 240_000;
 const BROWSER_MS_MAX = 60_000;
+/** Times that an operator goes through the consoles of all nodes. */
+const CONSOLE_TURNS_MAX = 10;
 
 interface AuditLine {
 	readonly address: string;
@@ -127,20 +129,24 @@ describe.each([
 
 			const answered = incident.traffic.answered;
 			await incident.rollOut();
-			let rebuilt = 0;
-			for (const { url } of incident.nodes) {
-				await open(url, "#/verify?type=till");
-				await page.click("button:text-is('Verify')");
-				await page.waitForSelector(".verdict:has-text('message')");
-				const wrong = await page.locator(".wrong tbody tr").count();
-				if (wrong === 0) continue;
-				rebuilt += wrong;
-				await page.click(`button:text-is('Rebuild ${wrong}')`);
-				await page.fill("dialog textarea", WHY);
-				await page.click("dialog button[type=submit]");
-				await page.waitForSelector(`text=${wrong} rebuilt.`);
+			const rebuilt = new Set<string>();
+			// Partitions may still be on their way from node to node: the consoles are gone through until all are found.
+			for (let turn = 0; rebuilt.size < incident.refundedAt.size; turn++) {
+				expect(turn).toBeLessThan(CONSOLE_TURNS_MAX);
+				for (const { url } of incident.nodes) {
+					await open(url, `#/verify?type=till&turn=${turn}`);
+					await page.click("button:text-is('Verify')");
+					await page.waitForSelector(".verdict:has-text('message')");
+					const wrong = await page.locator(".wrong tbody th").allTextContents();
+					if (wrong.length === 0) continue;
+					await page.click(`button:text-is('Rebuild ${wrong.length}')`);
+					await page.fill("dialog textarea", WHY);
+					await page.click("dialog button[type=submit]");
+					await page.waitForSelector(`text=${wrong.length} rebuilt.`);
+					for (const one of wrong) rebuilt.add(one);
+				}
 			}
-			expect(rebuilt).toBe(incident.refundedAt.size);
+			expect(rebuilt).toEqual(new Set(incident.refundedAt.keys()));
 			await open(node.url, "#/audit");
 			await page.waitForSelector(`.audit li:has-text('${address}'):has-text('${WHY}')`);
 			await expectOver(incident, answered, "root");
