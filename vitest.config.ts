@@ -8,7 +8,7 @@ export default defineConfig({
 		include: ["test/**/*.test.ts"],
 		globalSetup: ["test/kit/global-setup.ts", "test/kit/python.ts", "test/kit/console-page.ts"],
 		pool: "forks",
-		maxWorkers: 3,
+		maxWorkers: 2,
 		testTimeout: 60_000,
 		hookTimeout: 180_000,
 	},
