@@ -6,7 +6,7 @@ import { Argument, type Command, Option } from "commander";
 import type { Intervention } from "../runtime/failures.ts";
 import { LETTER_STATUSES } from "../runtime/letter-status.ts";
 import { completionScript, SHELLS, type Shell } from "./completion.ts";
-import { integer, timeSince } from "./option-values.ts";
+import { integer } from "./option-values.ts";
 import {
 	addNode,
 	addPlace,
@@ -16,6 +16,7 @@ import {
 	type ProgramHooks,
 	readAs,
 	resolve,
+	time,
 	why,
 } from "./program-options.ts";
 
@@ -153,12 +154,11 @@ Examples:
 }
 
 function addFilter(command: Command): Command {
-	const since = new Option("--since <time>", "only parked since then: 7d, 12h, 2026-01-31");
 	return command
 		.option("--address <address>", "only of this actor, or of all below it if it ends with /")
 		.option("--type <type>", "only of this type of message")
 		.option("--cause <text>", "only with this in the cause")
-		.addOption(since.argParser((text) => readAs(timeSince(Date.now()), text)));
+		.addOption(time("--since", "only parked since then: 7d, 12h, 2026-01-31"));
 }
 
 const INTERVENTION_WORDS: Readonly<Record<Intervention, string>> = {

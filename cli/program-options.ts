@@ -6,7 +6,7 @@ import { Argument, type Command, InvalidArgumentError, Option } from "commander"
 import { WHO_WHY_CHARACTERS_MAX } from "../runtime/reason.ts";
 import { type ResolvedConfig, resolveConfig } from "./config.ts";
 import { EXIT_MEANINGS } from "./exit-codes.ts";
-import { integer } from "./option-values.ts";
+import { integer, timeSince } from "./option-values.ts";
 import {
 	fallbackTextOf,
 	flagOf,
@@ -77,6 +77,12 @@ export function address(): Argument {
 
 export function offset(flag: string, description: string): Option {
 	return new Option(`${flag} <offset>`, description).argParser(wholeNumber);
+}
+
+/** Of a moment: so long ago, or a date. */
+export function time(flag: string, description: string): Option {
+	const option = new Option(`${flag} <time>`, description);
+	return option.argParser((text) => readAs(timeSince(Date.now()), text));
 }
 
 export function limit(most: number, description: string): Option {

@@ -3,7 +3,6 @@
  * what they do is loaded when they are called.
  */
 import { Argument, type Command, Option } from "commander";
-import { timeSince } from "./option-values.ts";
 import {
 	addActorsFile,
 	addNode,
@@ -14,9 +13,9 @@ import {
 	limit,
 	offset,
 	type ProgramHooks,
-	readAs,
 	reason,
 	resolve,
+	time,
 	wholeNumber,
 	why,
 } from "./program-options.ts";
@@ -240,11 +239,7 @@ function addAudit(program: Command, hooks: ProgramHooks): void {
 		.description("list what operators did to actors, by whom and why, newest first")
 		.addArgument(new Argument("[address]", "of one actor: type/id"))
 		.option("--by <who>", "only by them")
-		.addOption(
-			new Option("--since <time>", "only since then: 7d, 12h, 2026-01-31").argParser((text) =>
-				readAs(timeSince(Date.now()), text),
-			),
-		)
+		.addOption(time("--since", "only since then: 7d, 12h, 2026-01-31"))
 		.addOption(limit(1_000, "most entries"));
 	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",

@@ -3,7 +3,6 @@
  * Owns words for people; what a command does is start.ts and operator-commands.ts, loaded when it is called.
  */
 import { Command, Option } from "commander";
-import { timeSince } from "./option-values.ts";
 import { OPTION_KEYS, type OptionKey } from "./options.ts";
 import { addNodeCommands } from "./program-node.ts";
 import {
@@ -18,8 +17,8 @@ import {
 	offset,
 	PLACE_KEYS,
 	type ProgramHooks,
-	readAs,
 	resolve,
+	time,
 	wholeNumber,
 } from "./program-options.ts";
 import { addRecoveryCommands } from "./program-recovery.ts";
@@ -167,10 +166,7 @@ function addCheck(program: Command, hooks: ProgramHooks): void {
 		)
 		.option("--against <file>", "module with the machines of now: compare after every message")
 		.addOption(
-			new Option(
-				"--since <time>",
-				"only actors with messages since then, and what these do: 7d, 12h, 2026-01-31",
-			).argParser((text) => readAs(timeSince(Date.now()), text)),
+			time("--since", "only actors with messages since then, and what these do: 7d, 12h, 2026-01-31"),
 		)
 		.addOption(limit(1_000, "most actors named"));
 	addPlace(command).addHelpText(
@@ -278,9 +274,4 @@ Examples:
 		const { restoreCommand } = await import("./backup-commands.ts");
 		hooks.exit(await restoreCommand(config, from, flags as never));
 	});
-}
-
-function time(flag: string, description: string): Option {
-	const option = new Option(`${flag} <time>`, description);
-	return option.argParser((text) => readAs(timeSince(Date.now()), text));
 }

@@ -1,6 +1,5 @@
 /** `mycelog check` as a process, on the data directory of an embedded node: findings, JSON and exit codes. */
 import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, expect, inject, onTestFinished, test } from "vitest";
@@ -10,34 +9,14 @@ import { SqliteLog } from "../../persistence/log-sqlite.ts";
 import { SqliteSnapshots } from "../../persistence/snapshots-sqlite.ts";
 import type { ActorDefinition } from "../../runtime/define-actor.ts";
 import { createNode } from "../../runtime/embedded-node.ts";
+import { cardMachineFile } from "../kit/card-machine.ts";
 import { mycelog } from "../kit/mycelog.ts";
 import { collectingLogger, temporaryDirectory } from "../kit/runtime-node.ts";
 
 const directory = temporaryDirectory();
 const place = ["--data-dir", directory.path];
 
-/** A file as a user has it: the counting of points is all that differs. */
-function machineFile(name: string, points: string): string {
-	const runtime = new URL("../../runtime/index.ts", import.meta.url).href;
-	const file = join(directory.path, name);
-	writeFileSync(
-		file,
-		`import { assign, setup } from "${import.meta.resolve("xstate")}";
-import { defineActor } from "${runtime}";
-export const card = defineActor({
-	type: "card",
-	version: 1,
-	machine: setup({
-		types: { context: {} as { points: number }, events: {} as { type: "scan"; points: number } },
-	}).createMachine({
-		context: { points: 0 },
-		on: { scan: { actions: assign({ points: ({ context, event }) => ${points} }) } },
-	}),
-});
-`,
-	);
-	return file;
-}
+const machineFile = (name: string, points: string) => cardMachineFile(directory.path, name, points);
 
 /** A node in `path` whose cards are scanned, stopped. */
 async function history(log: Log, path: string): Promise<void> {

@@ -10,6 +10,7 @@ import { SqliteLog } from "../../persistence/log-sqlite.ts";
 import { SqliteSnapshots } from "../../persistence/snapshots-sqlite.ts";
 import type { ActorDefinition } from "../../runtime/define-actor.ts";
 import { createNode, type EmbeddedNode } from "../../runtime/embedded-node.ts";
+import { cardMachineFile } from "../kit/card-machine.ts";
 import { commandInProcess as mycelog } from "../kit/command-in-process.ts";
 import { collectingLogger, temporaryDirectory } from "../kit/runtime-node.ts";
 
@@ -17,28 +18,7 @@ const directory = temporaryDirectory();
 const place = ["--data-dir", directory.path];
 const WHY = ["--why", "points were counted twice", "--by", "ada"];
 
-/** A file as a user has it: the counting of points is all that differs. */
-function machineFile(name: string, points: string): string {
-	const runtime = new URL("../../runtime/index.ts", import.meta.url).href;
-	const file = join(directory.path, name);
-	writeFileSync(
-		file,
-		`import { assign, setup } from "${import.meta.resolve("xstate")}";
-import { defineActor } from "${runtime}";
-export const card = defineActor({
-	type: "card",
-	version: 1,
-	machine: setup({
-		types: { context: {} as { points: number }, events: {} as { type: "scan"; points: number } },
-	}).createMachine({
-		context: { points: 0 },
-		on: { scan: { actions: assign({ points: ({ context, event }) => ${points} }) } },
-	}),
-});
-`,
-	);
-	return file;
-}
+const machineFile = (name: string, points: string) => cardMachineFile(directory.path, name, points);
 
 const mistaken = machineFile("mistaken.ts", "context.points + event.points * 2");
 const mended = machineFile("mended.ts", "context.points + event.points");
