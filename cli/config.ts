@@ -4,6 +4,7 @@
  */
 import { readFileSync } from "node:fs";
 import { MycelogError } from "../persistence/errors.ts";
+import { nearestHint } from "../runtime/option-checks.ts";
 import {
 	CONFIG_FLAG,
 	CONFIG_VARIABLE,
@@ -142,7 +143,7 @@ function readJson(path: string): Record<string, unknown> {
 function refuseUnknown(name: string, where: string, known: readonly string[]): never {
 	throw new MycelogError(
 		"config.unknown-option",
-		`unknown option "${name}" in ${where}; known: ${known.join(", ")}`,
+		`unknown option "${name}" in ${where}${nearestHint(name, known)}; known: ${known.join(", ")}`,
 		{ option: name, where },
 	);
 }

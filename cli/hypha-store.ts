@@ -5,6 +5,7 @@
 import { createClient } from "@redis/client";
 import { MycelogError } from "../persistence/errors.ts";
 import type { ScanProgress } from "../runtime/operator.ts";
+import { isRecord } from "../runtime/plain-data.ts";
 
 /** Until the store has to answer, milliseconds. */
 const CONNECT_MS_MAX = 10_000;
@@ -63,7 +64,7 @@ async function readAll(client: Client, onProgress: (progress: ScanProgress) => v
 	const workspaces: Record<string, unknown>[] = [];
 	for (const [id, text] of Object.entries(await client.hGetAll(WORKSPACES))) {
 		const record = parsed(text);
-		if (isMap(record)) workspaces.push({ ...record, id });
+		if (isRecord(record)) workspaces.push({ ...record, id });
 		else damaged.push(`${WORKSPACES} ${id}`);
 	}
 	const total = await client.dbSize();
@@ -90,7 +91,7 @@ async function readAll(client: Client, onProgress: (progress: ScanProgress) => v
 function serviceOf(fields: Readonly<Record<string, string>>): HyphaService | undefined {
 	const { id } = fields;
 	const config = parsed(fields["config"] ?? "");
-	if (!id || !isMap(config)) return undefined;
+	if (!id || !isRecord(config)) return undefined;
 	const text = (name: string) => (fields[name] === NULL ? null : fields[name]);
 	const value = (name: string) => {
 		const given = text(name);
@@ -114,10 +115,6 @@ function parsed(text: string): unknown {
 	} catch {
 		return undefined;
 	}
-}
-
-function isMap(value: unknown): value is Record<string, unknown> {
-	return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function withoutPassword(uri: string): string {

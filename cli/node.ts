@@ -20,10 +20,11 @@ import { Node } from "../runtime/node.ts";
 import { StallWatch } from "../runtime/stall-watch.ts";
 import { BEHAVIOURS } from "./behaviours.ts";
 import { nodeIdOf, type Secrets, secretsOf } from "./data-directory.ts";
+import { checkSurroundings, completeConfig } from "./embedder-options.ts";
 import { logOf } from "./log-driver.ts";
 import { createLogger } from "./logger.ts";
 import { requireNativeModule } from "./native-modules.ts";
-import { type Config, OPTION_KEYS, OPTIONS } from "./options.ts";
+import type { Config } from "./options.ts";
 import { VERSION } from "./version.ts";
 
 export { MycelogError } from "../persistence/errors.ts";
@@ -52,12 +53,17 @@ export interface Surroundings<Actors extends readonly ActorDefinition[] = readon
 	readonly actors?: Actors;
 }
 
-/** A node that is put together but not started. Options that are left out have their defaults. */
+/**
+ * A node that is put together but not started. Options that are left out have their defaults. Rejects with
+ * `config.unknown-option` and `config.invalid-value`, naming the option.
+ */
 export async function createMycelog<const Actors extends readonly ActorDefinition[] = readonly []>(
 	options: Partial<Config> = {},
-	{ environment = process.env, logger: given, onPlaceLost, actors }: Surroundings<Actors> = {},
+	surroundings: Surroundings<Actors> = {},
 ): Promise<Mycelog<Actors>> {
-	const config = withDefaults(options);
+	const config = completeConfig(options);
+	checkSurroundings(surroundings);
+	const { environment = process.env, logger: given, onPlaceLost, actors } = surroundings;
 	await requireNativeModule("better-sqlite3");
 	await requireNativeModule("uWebSockets.js");
 	const secrets = secretsOf(config, environment);
@@ -244,9 +250,4 @@ export class Mycelog<
 /** Either all three are given or none. */
 function issuerOf({ issuer, issuerAudience: audience, issuerJwksUri: jwksUri }: Config) {
 	return issuer && audience && jwksUri ? { issuer, audience, jwksUri } : undefined;
-}
-
-function withDefaults(options: Partial<Config>): Config {
-	const defaults = Object.fromEntries(OPTION_KEYS.map((key) => [key, OPTIONS[key].fallback]));
-	return { ...defaults, ...options } as Config;
 }

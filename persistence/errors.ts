@@ -16,7 +16,7 @@ export const ERROR_CATALOGUE = {
 	"config.unknown-option": {
 		meaning: "An option is not known.",
 		retryable: false,
-		fix: "Run `mycelog start --help` for the options; check the spelling in the named place.",
+		fix: "Check the spelling in the named place: `mycelog start --help` has the options of a node, the types those of calls.",
 	},
 	"config.contradiction": {
 		meaning: "Two options exclude each other.",

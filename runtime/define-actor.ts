@@ -10,7 +10,6 @@ import type {
 	SnapshotFrom,
 	StateValue,
 } from "xstate";
-import { MycelogError } from "../persistence/errors.ts";
 import type { Behaviour } from "./behaviour.ts";
 import type { DelayMeaning } from "./calendar.ts";
 import { DURABLE_ACTIONS } from "./durable-actions.ts";
@@ -20,6 +19,19 @@ import type { OnFailure } from "./failures.ts";
 import { machinesIn, refuseSources } from "./machine-children.ts";
 import { refuseUnsupported } from "./machine-support.ts";
 import type { Event } from "./message.ts";
+import {
+	callable,
+	checkOptions,
+	type Kind,
+	type Kinds,
+	needed,
+	oneOf,
+	record,
+	recordOf,
+	wholeFrom,
+	withMethods,
+} from "./option-checks.ts";
+import { isRecord } from "./plain-data.ts";
 import { ACTORS_TOPIC } from "./topics.ts";
 import { WORK_ATTEMPTS_DEFAULT, WORK_BACKOFF_MS_DEFAULT, type WorkCode, type WorkTools } from "./work.ts";
 
@@ -99,17 +111,45 @@ export interface ActorDefinition<
 }
 
 const TYPE_NAME = /^[A-Za-z0-9._-]+$/;
+const typeName: Kind = {
+	words: "a name of letters, digits, dots, _ or -",
+	has: (value) => typeof value === "string" && TYPE_NAME.test(value),
+};
 
-/** Throws `actor.unsupported-machine`, naming the feature, and `config.invalid-value`. */
+const OPTIONS: Kinds<ActorOptions<string, AnyStateMachine>> = {
+	type: needed(typeName),
+	version: needed(wholeFrom(1)),
+	machine: needed(withMethods("a state machine of XState", "transition", "getInitialSnapshot")),
+	migrate: callable,
+	upcast: callable,
+	onMismatch: oneOf("rebuild", "refuse"),
+	effects: recordOf(callable),
+	retries: record,
+	delays: recordOf(oneOf("deadline", "remaining", "restart")),
+	onFailure: oneOf("skip", "pause"),
+	snapshotEvery: wholeFrom(1),
+	passivateAfter: wholeFrom(1),
+};
+
+const RETRIES: Kinds<Retries> = { attempts: wholeFrom(1), backoffMs: wholeFrom(0) };
+
+export const actorDefinition: Kind = {
+	words: "what `defineActor` gives",
+	has: (value) => isRecord(value) && isRecord(value["behaviour"]) && typeName.has(value["type"]),
+};
+
+/** Throws as `checkOptions` does. */
+export function checkRetries(of: string, retries: Retries | undefined): void {
+	if (retries !== undefined) checkOptions<Retries>(`${of}: retries`, retries, RETRIES);
+}
+
+/** Throws `actor.unsupported-machine`, naming the feature, `config.unknown-option` and `config.invalid-value`. */
 export function defineActor<const Type extends string, Machine extends AnyStateMachine>(
 	options: ActorOptions<Type, Machine>,
 ): ActorDefinition<Type, Machine> {
+	checkOptions("defineActor", options, OPTIONS);
+	checkRetries("defineActor", options.retries);
 	const { type, version, machine, effects = {}, retries = {} } = options;
-	if (!TYPE_NAME.test(type)) throw invalid(`"${type}" is no name for an actor type`);
-	positive("version", version);
-	positive("snapshotEvery", options.snapshotEvery);
-	positive("passivateAfter", options.passivateAfter);
-	positive("retries.attempts", retries.attempts);
 	const allowed = { effects: new Set([...Object.keys(effects), ...DURABLE_ACTIONS]), children: true };
 	for (const one of machinesIn(machine)) {
 		refuseSources(type, one);
@@ -138,13 +178,4 @@ export function defineActor<const Type extends string, Machine extends AnyStateM
 		passivateAfterMs: options.passivateAfter,
 	});
 	return { type, machine, behaviour };
-}
-
-function positive(name: string, value: number | undefined): void {
-	if (value === undefined || (Number.isSafeInteger(value) && value > 0)) return;
-	throw invalid(`${name} is ${value}, a whole number above 0 is needed`);
-}
-
-function invalid(text: string): MycelogError {
-	return new MycelogError("config.invalid-value", text);
 }

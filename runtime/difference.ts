@@ -1,7 +1,9 @@
 /**
  * Where two pieces of plain data differ. Owns the path's form; the order of keys does not count.
  */
+import { isRecord } from "./plain-data.ts";
 
+/** One place where two values differ. */
 export interface Difference {
 	/** `a.b[2].c`; "" for the values themselves. */
 	readonly path: string;
@@ -31,8 +33,4 @@ function collect(left: unknown, right: unknown, path: string, most: number, foun
 			collect(left[key], right[key], path === "" ? key : `${path}.${key}`, most, found);
 		}
 	} else found.push({ path, left, right });
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-	return typeof value === "object" && value !== null && !Array.isArray(value);
 }

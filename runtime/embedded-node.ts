@@ -9,10 +9,20 @@ import type { SnapshotStore } from "../persistence/snapshots.ts";
 import { unlessAborted } from "./abort.ts";
 import type { Clock } from "./clock.ts";
 import { systemClock } from "./clock.ts";
-import type { ActorDefinition } from "./define-actor.ts";
+import { type ActorDefinition, actorDefinition } from "./define-actor.ts";
 import { EmbeddedActors } from "./embedded-actors.ts";
-import type { Logger } from "./logger.ts";
+import { aLogger, type Logger } from "./logger.ts";
 import { Node } from "./node.ts";
+import {
+	callable,
+	checkOptions,
+	type Kinds,
+	listOf,
+	needed,
+	text,
+	wholeFrom,
+	withMethods,
+} from "./option-checks.ts";
 import { positionBehaviour } from "./projection-positions.ts";
 import { PARTITIONS_DEFAULT } from "./topics.ts";
 
@@ -40,7 +50,19 @@ export interface EmbeddedNodeOptions<Actors extends readonly ActorDefinition[]> 
 	readonly onPlaceLost?: (error: MycelogError) => void;
 }
 
-/** Not started. */
+const OPTIONS: Kinds<EmbeddedNodeOptions<readonly ActorDefinition[]>> = {
+	log: needed(withMethods("a log", "open", "append", "read")),
+	snapshots: needed(withMethods("a snapshot store", "load", "save")),
+	actors: needed(listOf(actorDefinition)),
+	id: text,
+	partitions: wholeFrom(1),
+	logger: aLogger,
+	clock: withMethods("a clock", "now", "after"),
+	standbyReplicas: wholeFrom(0),
+	onPlaceLost: callable,
+};
+
+/** Not started. Throws `config.unknown-option`, `config.invalid-value`. */
 export function createNode<const Actors extends readonly ActorDefinition[]>(
 	options: EmbeddedNodeOptions<Actors>,
 ): EmbeddedNode<Actors> {
@@ -54,6 +76,7 @@ export class EmbeddedNode<
 	readonly #clock: Clock;
 
 	constructor(options: EmbeddedNodeOptions<Actors>) {
+		checkOptions("createNode", options, OPTIONS);
 		const { log, snapshots, partitions = PARTITIONS_DEFAULT, clock = systemClock } = options;
 		const { actors, logger = stderrLogger } = options;
 		const node = new Node({

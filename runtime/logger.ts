@@ -1,4 +1,5 @@
 /** The part of pino's logger that the runtime uses; embedders pass their own. Owns nothing else. */
+import { type Kind, withMethods } from "./option-checks.ts";
 
 /** Fields first, then words. */
 export type LogLine = (fields: Readonly<Record<string, unknown>>, message: string) => void;
@@ -10,3 +11,5 @@ export interface Logger {
 	readonly warn: LogLine;
 	readonly error: LogLine;
 }
+
+export const aLogger: Kind = withMethods("a logger", "debug", "info", "warn", "error");

@@ -6,6 +6,11 @@
 /** Levels of arrays and objects; a value that contains itself has no end of them. */
 export const STATE_NESTING_MAX = 200;
 
+/** Fields by name: neither a list nor nothing. */
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+	return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
 /**
  * The place of the first value that JSON cannot hold and what it is; undefined: there is none. Looks only at what is
  * not shared with `before`, which was checked already: states keep what a transition leaves alone.

@@ -4,12 +4,19 @@
  */
 import { MycelogError } from "../persistence/errors.ts";
 import { unlessAborted } from "./abort.ts";
+import { checkRetries } from "./define-actor.ts";
 import {
-	PROJECTION_BATCH_RECORDS_DEFAULT,
-	ProjectionLoop,
-	type ProjectionOptions,
-	type ProjectionParts,
-} from "./projection-loop.ts";
+	callable,
+	checkOptions,
+	type Kinds,
+	listOf,
+	needed,
+	oneOf,
+	record,
+	text,
+	wholeFrom,
+} from "./option-checks.ts";
+import { ProjectionLoop, type ProjectionOptions, type ProjectionParts } from "./projection-loop.ts";
 
 /** How far a read model is on this node. */
 export interface ProjectionStatus {
@@ -34,6 +41,19 @@ export interface ProjectionStatus {
 
 const NAME = /^[A-Za-z0-9._-]{1,100}$/;
 
+const OPTIONS: Kinds<ProjectionOptions> = {
+	name: needed({
+		words: "a name of 1 to 100 letters, digits, dots, _ or -",
+		has: (value) => typeof value === "string" && NAME.test(value),
+	}),
+	handler: needed(callable),
+	types: listOf(text),
+	from: oneOf("start", "end"),
+	load: callable,
+	batch: wholeFrom(1),
+	retries: record,
+};
+
 /** A read model under way. Made by `node.project`. */
 export class Projection {
 	readonly name: string;
@@ -44,13 +64,11 @@ export class Projection {
 	#running: { readonly abort: AbortController; readonly ended: Promise<void> } | undefined;
 	#change = Promise.withResolvers<void>();
 
-	/** Throws `config.invalid-value`, `actor.unknown-type`. */
+	/** Throws `config.unknown-option`, `config.invalid-value`, `actor.unknown-type`. */
 	constructor(options: ProjectionOptions, parts: ProjectionParts) {
-		const { name, batch = PROJECTION_BATCH_RECORDS_DEFAULT } = options;
-		if (!NAME.test(name)) throw invalid(`"${name}" is no name for a projection`);
-		if (!Number.isSafeInteger(batch) || batch < 1)
-			throw invalid(`batch is ${batch}, a whole number above 0 is needed`);
-		this.name = name;
+		checkOptions("project", options, OPTIONS);
+		checkRetries("project", options.retries);
+		this.name = options.name;
 		this.#parts = parts;
 		this.#loop = new ProjectionLoop(options, parts, () => this.#changed());
 		this.resume();
@@ -170,8 +188,4 @@ export class Projection {
 		this.#change = Promise.withResolvers();
 		resolve();
 	}
-}
-
-function invalid(text: string): MycelogError {
-	return new MycelogError("config.invalid-value", text);
 }

@@ -69,10 +69,23 @@ describe("refused by name when the actor is defined:", () => {
 		["a type that is no name", { type: "a/b", version: 1 }],
 		["a version that is no whole number", { type: "a", version: 1.5 }],
 		["no time to stay in memory", { type: "a", version: 1, passivateAfter: 0 }],
+		["an effect that is no function", { type: "a", version: 1, effects: { mail: "post" } }],
+		["a delay of no known meaning", { type: "a", version: 1, delays: { pause: 5 } }],
+		["another end of a failure", { type: "a", version: 1, onFailure: "stop" }],
+		["no time to wait", { type: "a", version: 1, retries: { backoffMs: -1 } }],
+		["something that is no machine", { type: "a", version: 1, machine: { states: {} } }],
 	])("%s", (_, options) => {
 		const machine = createMachine({});
-		expect(() => defineActor({ ...options, machine })).toThrow(
+		expect(() => defineActor({ machine, ...options } as never)).toThrow(
 			expect.objectContaining({ code: "config.invalid-value" }),
+		);
+	});
+
+	test("a name that is not known, with the nearest that is", () => {
+		const options = { type: "a", version: 1, machine: createMachine({}) };
+		expect(() => defineActor({ ...options, effect: {} } as never)).toThrow('did you mean "effects"?');
+		expect(() => defineActor({ ...options, retries: { attempt: 1 } } as never)).toThrow(
+			'defineActor: retries has no option "attempt", did you mean "attempts"?',
 		);
 	});
 });
