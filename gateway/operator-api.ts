@@ -3,7 +3,6 @@
  * the form of answers and errors; what is asked stands in the files it adds.
  */
 import { type ErrorCode, MycelogError } from "../persistence/errors.ts";
-import type { Log } from "../persistence/log.ts";
 import type { HistoryIndex } from "../runtime/history-index.ts";
 import { LetterOutcomes } from "../runtime/letter-outcomes.ts";
 import { type Node, RefusedError } from "../runtime/node.ts";
@@ -20,6 +19,7 @@ import { addActorQuestions } from "./operator-actors.ts";
 import { Fields, Query } from "./operator-input.ts";
 import { addInterventions } from "./operator-interventions.ts";
 import { addLetterRoutes } from "./operator-letters.ts";
+import { operatorLog } from "./operator-log.ts";
 import { addOverview } from "./operator-overview.ts";
 import { addRecovery } from "./operator-recovery.ts";
 import { addWorkspaceQuestions } from "./operator-workspaces.ts";
@@ -61,7 +61,7 @@ const STATUS_OF: Readonly<Partial<Record<ErrorCode, number>>> = {
 
 export function addOperatorRoutes(routes: HttpRoutes, parts: OperatorApiParts): void {
 	const { log, ...rest } = parts.node.operator;
-	const reading = { ...rest, log: inTurns(log), index: parts.historyIndex };
+	const reading = { ...rest, log: operatorLog(log), index: parts.historyIndex };
 	const context = { ...parts, reading, outcomes: new LetterOutcomes(reading) };
 	const own = new OperatorRoutes(routes, parts);
 	addOverview(own, context);
@@ -165,19 +165,4 @@ function fail(exchange: Exchange, error: unknown): void {
 		const status = STATUS_OF[code] ?? (retryable ? 503 : 500);
 		exchange.json(status, { success: false, detail, code, fix });
 	} else throw error;
-}
-
-/** The same log, of which each page is read in a turn of its own. */
-function inTurns(log: Log): Log {
-	const read: Log["read"] = async (...page) => {
-		await new Promise((resolve) => setImmediate(resolve));
-		return log.read(...page);
-	};
-	return new Proxy(log, {
-		get(target, name) {
-			if (name === "read") return read;
-			const value: unknown = Reflect.get(target, name, target);
-			return typeof value === "function" ? value.bind(target) : value;
-		},
-	});
 }

@@ -2,7 +2,7 @@
  * What operators do to one actor: pause, resume, skip, retry. Owns the commands and who is named in them; they are records
  * in the actor's mailbox, so that any node takes them and its history tells them.
  */
-
+import { MycelogError } from "../persistence/errors.ts";
 import { mustExist } from "../runtime/actor-exists.ts";
 import type { Address } from "../runtime/address.ts";
 import { INTERVENTIONS, type Intervention } from "../runtime/failures.ts";
@@ -35,7 +35,11 @@ export function addInterventions(routes: OperatorRoutes, context: OperatorContex
 			await mustExist(reading, address);
 			const failed = failedAt(await actorNow(context, address));
 			const event = { type: INTERVENTIONS[what], by: by.user.id, why };
-			const answer = await node.ask(address, event, { kind: "command", timeoutMs: ANSWER_MS_MAX });
+			const answer = await node
+				.ask(address, event, { kind: "command", timeoutMs: ANSWER_MS_MAX })
+				.catch((error) => {
+					throw MycelogError.is(error, "actor.ask-timeout") ? notTaken(what, address, error) : error;
+				});
 			if (failed !== undefined && (what === "skip" || what === "retry")) {
 				const after = failedAt(await actorNow(context, address));
 				const outcome = what === "skip" ? "dropped" : "retried";
@@ -44,6 +48,12 @@ export function addInterventions(routes: OperatorRoutes, context: OperatorContex
 			return { address, ...(answer as object) };
 		});
 	}
+}
+
+/** Not before its partition comes to it, which may stand still, or wait for the log. */
+function notTaken(what: Intervention, address: Address, cause: MycelogError): MycelogError {
+	const text = `${address} did not come to the ${what} within ${ANSWER_MS_MAX} ms: once it is in the mailbox it is done in turn`;
+	return new MycelogError("actor.ask-timeout", text, { address }, { cause });
 }
 
 /** Offset of the message that its actor waits with. */

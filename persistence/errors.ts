@@ -49,7 +49,8 @@ export const ERROR_CATALOGUE = {
 		fix: "Check --kafka-sasl-* and --kafka-tls-*, and the permissions listed in docs/operating/kafka.md.",
 	},
 	"log.unavailable": {
-		meaning: "The log has not answered for some time; this message was refused at once, nothing was written.",
+		meaning:
+			"The log has not answered for some time; this message or question was refused at once, nothing was written.",
 		retryable: true,
 		fix: "Check the brokers at the named addresses; send again after the time named. The node resumes alone.",
 	},

@@ -12,8 +12,9 @@ export async function mustExist(
 	address: Address,
 	partition = mailboxOf(parts, address).partition,
 ): Promise<void> {
-	if (parts.snapshots?.stored(address)) return;
+	// First: whoever asks is about to write, and hears of a log that does not answer before anything is written.
 	const { start, end } = await parts.log.bounds(partition);
+	if (parts.snapshots?.stored(address)) return;
 	for await (const page of scan(parts.log, partition, start, end)) {
 		if (page.some(({ key }) => key === address)) return;
 	}

@@ -38,3 +38,23 @@ export async function run(args: readonly string[]): Promise<Ran> {
 export async function runJson(args: readonly string[]): Promise<any> {
 	return JSON.parse((await run([...args, "--json"])).stdout);
 }
+
+/** What ended a command that could not be done. */
+export interface Refused {
+	readonly code: string;
+	readonly text: string;
+	readonly afterMs: number;
+}
+
+/** Several at once: none of them prints anything. Rejects where it was done. */
+export async function refusal(args: readonly string[]): Promise<Refused> {
+	const since = performance.now();
+	const hooks = { environment: process.env, resolved: () => {}, exit: () => {} };
+	try {
+		await mycelogProgram(hooks).parseAsync(["node", "mycelog", ...args]);
+	} catch (error) {
+		const { code = "", message } = error as { code?: string; message: string };
+		return { code, text: message, afterMs: performance.now() - since };
+	}
+	throw new Error(`not refused: ${args.join(" ")}`);
+}
