@@ -6,6 +6,7 @@
  * that one broker has answered again when another broker failed. Either loses or doubles records.
  */
 import { Kafka, type KafkaMessage, logLevel } from "kafkajs";
+import { ownSocket, type RawConnection } from "./kafka-client-kafkajs-socket.ts";
 import type {
 	ClusterBroker,
 	ClusterOptions,
@@ -76,12 +77,6 @@ interface RawBroker extends GroupCoordinator {
 			readonly configEntries: readonly { readonly configName: string; readonly configValue: string }[];
 		}[];
 	}>;
-}
-
-interface RawConnection {
-	connect(): Promise<unknown>;
-	disconnect(): Promise<unknown>;
-	socket: object | undefined;
 }
 
 /** kafkajs' own object of this name. */
@@ -285,7 +280,7 @@ export class KafkaJsCluster implements KafkaCluster {
 			...(sasl && { sasl: { ...sasl, mechanism: sasl.mechanism.toLowerCase() as "plain" } }),
 		});
 		const raw = createCluster(kafka);
-		mendConnections(raw);
+		ownSockets(raw);
 		return raw;
 	}
 }
@@ -398,37 +393,12 @@ function toRecord(message: KafkaMessage): LogRecord {
 	};
 }
 
-function mendConnections({ connectionPoolBuilder: builder }: RawCluster): void {
+function ownSockets({ connectionPoolBuilder: builder }: RawCluster): void {
 	const build = builder.build;
 	builder.build = async (to) => {
 		const made = await build(to);
-		for (const connection of made.pool) {
-			shareSocket(connection);
-			forgetSocket(connection);
-		}
+		for (const connection of made.pool) ownSocket(connection);
 		return made;
-	};
-}
-
-/** Requests that find a connection closed each open a socket of their own in kafkajs; they shall share one. */
-function shareSocket(connection: RawConnection): void {
-	const connect = connection.connect.bind(connection);
-	let underWay: Promise<unknown> | undefined;
-	connection.connect = () => {
-		underWay ??= connect().finally(() => {
-			underWay = undefined;
-		});
-		return underWay;
-	};
-}
-
-/** While a broker is away kafkajs ends the same dead socket again and again, each time with a listener more on it. */
-function forgetSocket(connection: RawConnection): void {
-	const disconnect = connection.disconnect.bind(connection);
-	connection.disconnect = async () => {
-		const { socket } = connection;
-		await disconnect();
-		if (connection.socket === socket) connection.socket = undefined;
 	};
 }
 

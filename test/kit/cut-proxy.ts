@@ -7,10 +7,14 @@ import { type AddressInfo, createServer, connect as dial, type Server, type Sock
 export class CutProxy {
 	readonly #server: Server;
 	readonly #pairs = new Set<readonly [Socket, Socket]>();
+	readonly #dead = new WeakSet<readonly [Socket, Socket]>();
 	#target: URL;
 	#port = 0;
 	#swallowing = false;
+	#onSwallowed = () => {};
 	#burstMs = 0;
+	/** Of what the node sends, until a connection breaks. */
+	#bytesLeft = Number.POSITIVE_INFINITY;
 
 	private constructor(target: string) {
 		this.#target = new URL(target);
@@ -27,9 +31,18 @@ export class CutProxy {
 		return `http://127.0.0.1:${this.#port}`;
 	}
 
-	/** Both ends believe that the connection lives; nothing gets through. */
-	swallow(): void {
+	/** Both ends believe that the connection lives; nothing gets through. Resolves when something was swallowed. */
+	swallow(): Promise<void> {
 		this.#swallowing = true;
+		return new Promise((resolve) => {
+			this.#onSwallowed = resolve;
+		});
+	}
+
+	/** What is open goes on swallowing everything; who comes anew gets through. */
+	passNew(): void {
+		this.#swallowing = false;
+		for (const pair of this.#pairs) this.#dead.add(pair);
 	}
 
 	/**
@@ -38,6 +51,11 @@ export class CutProxy {
 	 */
 	deliverInBursts(everyMs: number): void {
 		this.#burstMs = everyMs;
+	}
+
+	/** So many bytes of what the node sends next get through, then that connection breaks. */
+	cutAfter(bytes: number): void {
+		this.#bytesLeft = bytes;
 	}
 
 	/** Break every connection, without any close frame; new ones find nobody listening. */
@@ -63,8 +81,16 @@ export class CutProxy {
 		const pair = [client, node] as const;
 		this.#pairs.add(pair);
 		this.#pass(client, node, pair);
+		node.on("data", (bytes) => this.#cutIfDue(bytes, client));
 		if (this.#burstMs > 0) this.#passInBursts(node, client, this.#burstMs);
 		this.#pass(node, client, pair, this.#burstMs > 0);
+	}
+
+	#cutIfDue(bytes: Buffer, client: Socket): void {
+		this.#bytesLeft -= bytes.length;
+		if (this.#bytesLeft >= 0) return;
+		client.end(bytes.subarray(0, this.#bytesLeft));
+		this.#bytesLeft = Number.POSITIVE_INFINITY;
 	}
 
 	#passInBursts(from: Socket, to: Socket, everyMs: number): void {
@@ -81,7 +107,9 @@ export class CutProxy {
 
 	#pass(from: Socket, to: Socket, pair: readonly [Socket, Socket], passedElsewhere = false): void {
 		from.on("data", (bytes) => {
-			if (passedElsewhere || this.#swallowing || to.write(bytes)) return;
+			if (this.#swallowing) this.#onSwallowed();
+			if (passedElsewhere || this.#swallowing || this.#dead.has(pair)) return;
+			if (to.writableEnded || to.write(bytes)) return;
 			from.pause();
 			to.once("drain", () => from.resume());
 		});

@@ -83,6 +83,8 @@ export interface LocalBrokersOptions {
 	readonly secure?: boolean;
 	/** Further settings, by their names in Kafka. */
 	readonly settings?: Readonly<Record<string, string | number>>;
+	/** Told where a broker listens, it says where clients are sent instead: through a proxy. */
+	readonly behind?: (address: string) => Promise<string>;
 }
 
 export async function startLocalBroker(jvmFlags = JVM_FLAGS_TESTS): Promise<LocalBroker> {
@@ -94,7 +96,8 @@ export async function startLocalBrokers({
 	count = 1,
 	jvmFlags = JVM_FLAGS_TESTS,
 	secure = false,
-	settings: extra = {},
+	settings = {},
+	behind,
 }: LocalBrokersOptions = {}): Promise<LocalBrokers> {
 	const directory = mkdtempSync(join(tmpdir(), "mycelog-kafka-"));
 	const ports = await portsOf(count);
@@ -103,8 +106,10 @@ export async function startLocalBrokers({
 	const cluster = Buffer.from(randomUUID().replaceAll("-", ""), "hex")
 		.toString("base64url")
 		.replace(/^-/, "A");
+	const shown = behind && (await Promise.all(ports.map(({ plain }) => behind(`127.0.0.1:${plain}`))));
 	const each = ports.map(({ plain }, i) => {
 		const own = join(directory, String(i + 1));
+		const extra = { ...settings, ...(shown && { "advertised.listeners": `PLAINTEXT://${shown[i]}` }) };
 		const config = join(own, "server.properties");
 		mkdirSync(own);
 		writeFileSync(config, settingsText({ directory: own, id: i + 1, ports, certificates, extra }));
