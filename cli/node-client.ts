@@ -3,11 +3,17 @@
  * Owns addresses, the token and what an answer that is no answer means; the token is in no argument, URL or message.
  */
 import { readFileSync } from "node:fs";
+import type { IncomingMessage } from "node:http";
+import { createInterface } from "node:readline";
+import type { Readable } from "node:stream";
 import { ERROR_CATALOGUE, type ErrorCode, MycelogError } from "../persistence/errors.ts";
+import { type LongRequest, longRequest, textOf } from "./node-streams.ts";
 import { OPERATOR_TOKEN_VARIABLE } from "./options.ts";
 
 /** A retry at a rate takes its time, milliseconds. */
 const ANSWER_MS_MAX = 60_000;
+/** A node that is followed says something every ten seconds, milliseconds. */
+const FOLLOW_SILENCE_MS = 30_000;
 
 export interface NodeFlags {
 	/** Address of its HTTP, base path included. */
@@ -48,11 +54,7 @@ export class NodeClient {
 	}
 
 	get<Answer>(path: string, parameters: Parameters = {}): Promise<Answer> {
-		const given = Object.entries(parameters).flatMap(([name, value]): [string, string][] =>
-			value === undefined ? [] : [[name, String(value)]],
-		);
-		const query = given.length > 0 ? `?${new URLSearchParams(given)}` : "";
-		return this.#ask(`${path}${query}`, { method: "GET" });
+		return this.#ask(`${path}${queryOf(parameters)}`, { method: "GET" });
 	}
 
 	post<Answer>(path: string, body: Readonly<Record<string, unknown>>): Promise<Answer> {
@@ -83,13 +85,62 @@ export class NodeClient {
 		}
 	}
 
+	/** Lines of JSON as the node sends them, without their ends. `follow`: they have no end. */
+	async *lines(path: string, parameters: Parameters, { follow = false } = {}): AsyncGenerator<string> {
+		const silence = follow ? { silenceMs: FOLLOW_SILENCE_MS } : undefined;
+		const response = await this.#long(`${path}${queryOf(parameters)}`, silence ?? {});
+		try {
+			for await (const line of createInterface({ input: response, crlfDelay: Number.POSITIVE_INFINITY })) {
+				if (line === "") continue;
+				if (line.startsWith('{"error":')) {
+					throw this.#refusal(500, (JSON.parse(line) as { readonly error: Refusal }).error);
+				}
+				yield line;
+			}
+			if (!response.complete) throw new Error("the answer was cut off");
+		} catch (error) {
+			throw MycelogError.is(error) ? error : this.#unreachable(error as Error);
+		} finally {
+			response.destroy();
+		}
+	}
+
+	/** A file behind a line of fields. However long it takes: the node reads all of it before it does anything. */
+	async upload<Answer>(path: string, body: Readable): Promise<Answer> {
+		const response = await this.#long(path, { body });
+		const text = await textOf(response).catch((error) => {
+			throw this.#unreachable(error as Error);
+		});
+		const answer = parsed(text);
+		if (answer !== undefined) return answer as Answer;
+		throw this.#refusal(response.statusCode ?? 0, {});
+	}
+
+	async #long(path: string, parts: Omit<LongRequest, "token">): Promise<IncomingMessage> {
+		let response: IncomingMessage;
+		try {
+			response = await longRequest(this.#at(path), { token: this.#token, ...parts });
+		} catch (error) {
+			throw MycelogError.is(error) ? error : this.#unreachable(error as Error);
+		}
+		const { statusCode = 0 } = response;
+		if (statusCode === 200) return response;
+		const text = await textOf(response).catch(() => "");
+		// What of a body was not taken yet is not sent any more.
+		response.destroy();
+		throw this.#refusal(statusCode, (parsed(text) ?? {}) as Refusal);
+	}
+
+	#at(path: string): URL {
+		return new URL(`${this.url.href.replace(/\/$/, "")}/operator/api/${path}`);
+	}
+
 	async #ask<Answer>(path: string, request: RequestInit): Promise<Answer> {
-		const url = `${this.url.href.replace(/\/$/, "")}/operator/api/${path}`;
 		let response: Response;
 		let text: string;
 		try {
 			const headers = { ...request.headers, authorization: `Bearer ${this.#token}` };
-			response = await fetch(url, {
+			response = await fetch(this.#at(path), {
 				...request,
 				headers,
 				redirect: "error",
@@ -97,19 +148,23 @@ export class NodeClient {
 			});
 			text = await response.text();
 		} catch (cause) {
-			const { message, cause: deeper } = cause as Error;
-			const why =
-				deeper instanceof Error ? deeper.message || (deeper as NodeJS.ErrnoException).code : message;
-			throw new MycelogError(
-				"operator.node-unreachable",
-				`no answer from ${this.url.href}: ${why}`,
-				{ node: this.url.href },
-				{ cause },
-			);
+			throw this.#unreachable(cause as Error);
 		}
 		const answer = parsed(text);
 		if (response.ok && answer !== undefined) return answer as Answer;
 		throw this.#refusal(response.status, (answer ?? {}) as Refusal);
+	}
+
+	#unreachable(cause: Error): MycelogError {
+		const { message, cause: deeper } = cause;
+		const why = deeper instanceof Error ? deeper.message || (deeper as NodeJS.ErrnoException).code : message;
+		const node = this.url.href;
+		return new MycelogError(
+			"operator.node-unreachable",
+			`no answer from ${node}: ${why}`,
+			{ node },
+			{ cause },
+		);
 	}
 
 	#refusal(status: number, { detail, code }: Refusal): MycelogError {
@@ -124,6 +179,13 @@ export class NodeClient {
 		}
 		return new MycelogError("operator.refused", words, { node, status });
 	}
+}
+
+function queryOf(parameters: Parameters): string {
+	const given = Object.entries(parameters).flatMap(([name, value]): [string, string][] =>
+		value === undefined ? [] : [[name, String(value)]],
+	);
+	return given.length > 0 ? `?${new URLSearchParams(given)}` : "";
 }
 
 function parsed(text: string): unknown {

@@ -176,7 +176,8 @@ export class Mycelog<
 		};
 		// States on the way are of use to this process alone: the next one may have other actors' code.
 		const historyIndex = new HistoryIndex(new HistoryIndexStore(config.dataDir), boot);
-		const gatewayParts = { node, outlets, tokens, historyIndex, logger, options: gatewayOptions };
+		const { dataDir } = config;
+		const gatewayParts = { node, outlets, tokens, historyIndex, dataDir, logger, options: gatewayOptions };
 		const gateway = await GatewayServer.create(gatewayParts);
 		const events = new EventBus({ node, outlets: eventOutlets, logger });
 		const types = actors.map(({ type }) => type);

@@ -91,7 +91,7 @@ export async function historyCommand(
 ): Promise<number> {
 	const { from, to, limit, all, json } = options;
 	const show = async (entries: AsyncIterable<HistoryEntry>) => {
-		if (json) await printJsonArray(entries);
+		if (json) await printJsonArray(ofHistory(entries));
 		else if (options.follow) await printLines(entries, historyRow);
 		else await printTables(["OFFSET", "TIME", "KIND", "TYPE", "FROM", "STATE", "DID"], entries, historyRow);
 		return EXIT.ok;
@@ -99,8 +99,9 @@ export async function historyCommand(
 	const { newestFirst, kind, type, fromActor, since, until, outcome, follow } = options;
 	const node = NodeClient.of(options, process.env);
 	if (node) {
-		mustBeOfData({ follow });
-		const asked = { address, from, to, all, kind, type, sender: fromActor, since, until, outcome };
+		const filter = { all, kind, type, sender: fromActor, since, until, outcome };
+		if (follow) return show(followed(node, { address, from, ...filter }));
+		const asked = { address, from, to, ...filter };
 		if (newestFirst) return show(newestOfNode(node, asked, limit));
 		const page = { items: "entries", on: "from", limit, page: NODE_PAGE_ENTRIES };
 		return show(node.list<HistoryEntry>("history", asked, page));
@@ -124,6 +125,12 @@ export async function historyCommand(
 	);
 }
 
+async function* followed(node: NodeClient, asked: Parameters): AsyncGenerator<HistoryEntry> {
+	for await (const line of node.lines("history/follow", asked, { follow: true })) {
+		yield JSON.parse(line) as HistoryEntry;
+	}
+}
+
 /** Page by page from the end on; each page comes in mailbox order. */
 async function* newestOfNode(
 	node: NodeClient,
@@ -140,6 +147,17 @@ async function* newestOfNode(
 		yield* page.entries.reverse();
 		left -= page.entries.length;
 		before = page.next;
+	}
+}
+
+/** As the data gives them: a node says more, for the picture of the actor. */
+async function* ofHistory(entries: AsyncIterable<HistoryEntry & { readonly active?: unknown }>) {
+	for await (const entry of entries) {
+		if (entry.active === undefined) yield entry;
+		else {
+			const { active: _, ...same } = entry;
+			yield same;
+		}
 	}
 }
 

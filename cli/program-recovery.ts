@@ -192,11 +192,12 @@ function addExport(program: Command, hooks: ProgramHooks): void {
 			.argument("[address]", "one actor: type/id")
 			.option("--out <file>", "a file, there only when it is whole (default: stdout)"),
 	);
-	addPlace(addActorsFile(command)).addHelpText(
+	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`
 Examples:
   mycelog export order/17 > order-17.jsonl
+  mycelog export order/17 --out order-17.jsonl --node http://127.0.0.1:9527
   mycelog export --under workspace/team- --out teams.jsonl`,
 	);
 	command.action(async (of: string | undefined, flags: Flags) => {
@@ -216,11 +217,12 @@ function addImportHistory(group: Command, hooks: ProgramHooks): void {
 			.option("--accept-different", "also where the machines here make another state of it")
 			.option("--dry-run", "check everything, write nothing"),
 	);
-	addPlace(addActorsFile(command)).addHelpText(
+	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",
 		`
 The whole file is checked before anything is written. Refused where an actor has a history here already. Repeated,
-it writes what is missing. A cluster's log is written at any time, an embedded one while no node runs on it.
+it writes what is missing. A node (--node) writes it while it serves; without, a cluster's log is written at any time, an
+embedded one while no node runs on it.
 
 Examples:
   mycelog import history order-17.jsonl --dry-run --why "reproduce" --data-dir ./test-data

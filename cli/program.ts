@@ -113,7 +113,7 @@ function addHistory(program: Command, hooks: ProgramHooks): void {
 			]),
 		)
 		.addOption(limit(1_000, "most messages shown"))
-		.option("--follow", "go on with each message as it comes")
+		.addOption(new Option("--follow", "go on with each message as it comes").conflicts(["newestFirst", "to"]))
 		.option("--all", "also queries and frames, which change nothing");
 	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",

@@ -6,6 +6,7 @@
 import type { HttpRequest, HttpResponse } from "uWebSockets.js";
 import { STATUS_CODES } from "node:http";
 import type { Bodies } from "./http-bodies.ts";
+import { Upload } from "./http-upload.ts";
 
 /** Bytes of a body; larger values belong on a WebSocket, which chunks them. */
 export const BODY_BYTES_MAX = 16 * 1024 * 1024;
@@ -46,6 +47,7 @@ export class Exchange {
 	#gone = false;
 	#onGone: () => void = () => {};
 	#forgetBody: () => void = () => {};
+	#upload: Upload | undefined;
 
 	/** Everything that may be asked of `req` is read here: it is only valid in the route's own turn. */
 	constructor(res: HttpResponse, req: HttpRequest) {
@@ -125,6 +127,14 @@ export class Exchange {
 		});
 	}
 
+	/** Instead of `body`, for one of any length; first called in the route's own turn. */
+	upload(): Upload {
+		const upload = this.#upload ?? new Upload(this.#res);
+		this.#upload = upload;
+		this.#forgetBody = () => upload.gone();
+		return upload;
+	}
+
 	send(
 		status: number,
 		contentType: string,
@@ -132,6 +142,7 @@ export class Exchange {
 		headers: Readonly<Record<string, string>> = {},
 	): void {
 		if (this.#gone) return;
+		this.#upload?.discard();
 		this.#gone = true;
 		this.#res.cork(() => {
 			this.#head(status, contentType, headers);

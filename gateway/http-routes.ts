@@ -28,6 +28,8 @@ export interface Route {
 	readonly path: string;
 	/** Undefined: served for programs that know it from elsewhere. */
 	readonly operation?: Operation;
+	/** `answer` takes the body itself, by `exchange.upload`: there is no bound on it here. */
+	readonly upload?: true;
 	/** `names`: of the path's parts, decoded. Rejections are told to the client. */
 	readonly answer: (
 		exchange: Exchange,
@@ -60,7 +62,8 @@ export class HttpRoutes {
 				const exchange = new Exchange(res, req);
 				const raw = Array.from({ length: names }, (_, i) => req.getParameter(i) ?? "");
 				// Asked for in the route's own turn: the library does not wait for anybody.
-				const body = method === "post" ? exchange.body(this.#bodies) : Promise.resolve(Buffer.alloc(0));
+				const isHeld = method === "post" && !route.upload;
+				const body = isHeld ? exchange.body(this.#bodies) : Promise.resolve(Buffer.alloc(0));
 				// Where the answer does not depend on it any more, nobody hears of its failure.
 				body.catch(() => {});
 				const answered = (async () => answer(exchange, raw.map(decoded), body))();

@@ -5,6 +5,7 @@
 import { partitionName } from "../persistence/log.ts";
 import { actors } from "../runtime/actor-list.ts";
 import { type Address, typeOf } from "../runtime/address.ts";
+import type { Behaviour } from "../runtime/behaviour.ts";
 import { type HistoryEntry, type HistoryFilter, history } from "../runtime/history.ts";
 import { newestMessages } from "../runtime/message-list.ts";
 import { mailboxOf } from "../runtime/operator.ts";
@@ -19,6 +20,17 @@ const PAGE_ENTRIES_DEFAULT = 100;
 
 const KINDS = ["command", "timer", "query", "frame"] as const;
 const OUTCOMES = ["folded", "passed", "repeat", "failed"] as const;
+
+/** Which messages of a history. */
+export const HISTORY_FILTER = {
+	all: "true: also queries and frames, which change nothing",
+	kind: `only ${KINDS.join(", ")}`,
+	type: "only messages of this type",
+	sender: "only from this actor; -: from outside",
+	since: "only appended then or later, milliseconds since 1970",
+	until: "only appended until then",
+	outcome: `only ${OUTCOMES.join(", ")}`,
+} as const;
 
 const OF_ADDRESS = { address: "the actor: type/id" } as const;
 
@@ -64,13 +76,7 @@ export function addActorQuestions(routes: OperatorRoutes, context: OperatorConte
 			to: "last offset shown",
 			before: "the newest entries before this offset, instead of the first ones",
 			limit: `at most so many, up to ${PAGE_ENTRIES_MAX}`,
-			all: "true: also queries and frames, which change nothing",
-			kind: `only ${KINDS.join(", ")}`,
-			type: "only messages of this type",
-			sender: "only from this actor; -: from outside",
-			since: "only appended then or later, milliseconds since 1970",
-			until: "only appended until then",
-			outcome: `only ${OUTCOMES.join(", ")}`,
+			...HISTORY_FILTER,
 			states: "false: with `before`, the messages alone, which takes no fold of a long history",
 		},
 		(query) => historyPage(context, query),
@@ -139,15 +145,18 @@ async function historyPage({ reading }: OperatorContext, query: Query): Promise<
 	const edge = before === undefined ? (found.at(-1)?.offset ?? 0) + 1 : found[0]?.offset;
 	return {
 		...place,
-		entries: found.map((entry) => {
-			const { value } = entry;
-			return { ...entry, value, active: activeIn(behaviour, value) };
-		}),
+		entries: found.map((entry) => shownEntry(behaviour, entry)),
 		...(more ? { next: edge } : undefined),
 	};
 }
 
-function filterOf(query: Query): HistoryFilter {
+/** With the states of its chart that are active after it. */
+export function shownEntry(behaviour: Behaviour, entry: HistoryEntry): unknown {
+	const { value } = entry;
+	return { ...entry, value, active: activeIn(behaviour, value) };
+}
+
+export function filterOf(query: Query): HistoryFilter {
 	const kind = query.choice("kind", KINDS);
 	const outcome = query.choice("outcome", OUTCOMES);
 	const sender = query.text("sender");

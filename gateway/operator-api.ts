@@ -11,14 +11,17 @@ import { readableJson } from "../runtime/readable-json.ts";
 import type { HttpCallerParts } from "./http-caller.ts";
 import { type Exchange, HttpError } from "./http-exchange.ts";
 import type { HttpRoutes, Operation } from "./http-routes.ts";
+import type { Upload } from "./http-upload.ts";
 import type { Identity } from "./identity.ts";
 import type { Manager } from "./manager-service.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { type OperatorNeed, operatorOf } from "./operator-access.ts";
 import { addActorQuestions } from "./operator-actors.ts";
+import { addHistoryStreams } from "./operator-histories.ts";
 import { Fields, Query } from "./operator-input.ts";
 import { addInterventions } from "./operator-interventions.ts";
 import { addLetterRoutes } from "./operator-letters.ts";
+import { LINES_TYPE, sendLines } from "./operator-lines.ts";
 import { operatorLog } from "./operator-log.ts";
 import { addOverview } from "./operator-overview.ts";
 import { addRecovery } from "./operator-recovery.ts";
@@ -26,6 +29,10 @@ import { addWorkspaceQuestions } from "./operator-workspaces.ts";
 
 /** Questions and commands of operators under way on one node; past it 503: a node's first work is its clients. */
 export const OPERATOR_REQUESTS_AT_ONCE_MAX = 16;
+/** The same of exports, and of histories that are followed. */
+export const OPERATOR_STREAMS_AT_ONCE_MAX = 16;
+/** The same of imports: two of one file would both find nothing of it here. */
+export const OPERATOR_IMPORTS_AT_ONCE_MAX = 1;
 
 export interface OperatorApiParts extends HttpCallerParts {
 	readonly node: Node;
@@ -34,6 +41,8 @@ export interface OperatorApiParts extends HttpCallerParts {
 	readonly metrics: GatewayMetrics;
 	readonly version: string;
 	readonly draining: () => boolean;
+	/** Where files lie while they arrive. */
+	readonly dataDir: string;
 }
 
 export interface Asked {
@@ -57,6 +66,11 @@ const STATUS_OF: Readonly<Partial<Record<ErrorCode, number>>> = {
 	"actor.ask-timeout": 504,
 	"recovery.invalid-edit": 400,
 	"recovery.actor-moved": 409,
+	"recovery.invalid-file": 400,
+	"recovery.has-history": 409,
+	"recovery.incompatible-machine": 409,
+	"config.invalid-value": 400,
+	"log.record-too-large": 413,
 };
 
 export function addOperatorRoutes(routes: HttpRoutes, parts: OperatorApiParts): void {
@@ -66,6 +80,7 @@ export function addOperatorRoutes(routes: HttpRoutes, parts: OperatorApiParts): 
 	const own = new OperatorRoutes(routes, parts);
 	addOverview(own, context);
 	addActorQuestions(own, context);
+	addHistoryStreams(own, context);
 	addInterventions(own, context);
 	addLetterRoutes(own, context);
 	addRecovery(own, context);
@@ -75,7 +90,9 @@ export function addOperatorRoutes(routes: HttpRoutes, parts: OperatorApiParts): 
 export class OperatorRoutes {
 	readonly #routes: HttpRoutes;
 	readonly #parts: OperatorApiParts;
-	#underWay = 0;
+	readonly #requests = new AtOnce(OPERATOR_REQUESTS_AT_ONCE_MAX);
+	readonly #streams = new AtOnce(OPERATOR_STREAMS_AT_ONCE_MAX);
+	readonly #imports = new AtOnce(OPERATOR_IMPORTS_AT_ONCE_MAX);
 
 	constructor(routes: HttpRoutes, parts: OperatorApiParts) {
 		this.#routes = routes;
@@ -90,9 +107,23 @@ export class OperatorRoutes {
 		answer: (query: Query, asked: Asked) => unknown,
 	): void {
 		const operation = { ...operationOf(summary, "the answer"), query };
-		this.#add("get", path, "operator.read", operation, async (asked) => {
-			return answer(new Query(asked.exchange, Object.keys(query)), asked);
+		this.#add("get", path, { operation, need: "operator.read", within: this.#requests }, async (asked) => {
+			sendJson(asked, await answer(new Query(asked.exchange, Object.keys(query)), asked));
 		});
+	}
+
+	/** A question whose answer goes out as it comes. */
+	lines(
+		path: string,
+		summary: string,
+		query: Readonly<Record<string, string>>,
+		answer: (query: Query) => AsyncGenerator<string>,
+	): void {
+		const means = "lines of JSON as they come; what fails on the way is the last one, `error`";
+		const operation = { ...operationOf(summary, means, LINES_TYPE), query };
+		this.#add("get", path, { operation, need: "operator.read", within: this.#streams }, ({ exchange }) =>
+			sendLines(exchange, answer(new Query(exchange, Object.keys(query)))),
+		);
 	}
 
 	/** A command: `fields` of its body. */
@@ -104,47 +135,87 @@ export class OperatorRoutes {
 		need: OperatorNeed = "administer",
 	): void {
 		const operation = { ...operationOf(summary, "done"), body: ["application/json"] };
-		this.#add("post", path, need, operation, async (asked, body) => {
-			return answer(Fields.of(await body, fields), asked);
+		this.#add("post", path, { operation, need, within: this.#requests }, async (asked, body) => {
+			sendJson(asked, await answer(Fields.of(await body, fields), asked));
+		});
+	}
+
+	/** A command with a body of any length. */
+	upload(path: string, summary: string, answer: (upload: Upload, asked: Asked) => Promise<unknown>): void {
+		const operation = { ...operationOf(summary, "done"), body: [LINES_TYPE] };
+		const parts = { operation, need: "administer", within: this.#imports, upload: true } as const;
+		this.#add("post", path, parts, async (asked) => {
+			sendJson(asked, await answer(asked.exchange.upload(), asked));
 		});
 	}
 
 	#add(
 		method: "get" | "post",
 		path: string,
-		need: OperatorNeed,
-		operation: Operation,
-		answer: (asked: Asked, body: Promise<Buffer>) => Promise<unknown>,
+		{ operation, need, within, upload }: RouteParts,
+		answer: (asked: Asked, body: Promise<Buffer>) => Promise<void>,
 	): void {
 		this.#routes.add({
 			methods: [method],
 			path: `/operator/api/${path}`,
 			operation,
+			...(upload ? { upload } : undefined),
 			answer: async (exchange, _, body) => {
+				// Before anything is waited for: the library does not wait.
+				if (upload) exchange.upload();
 				const by = await operatorOf(exchange, need, this.#parts);
-				if (this.#underWay >= OPERATOR_REQUESTS_AT_ONCE_MAX) {
-					throw new HttpError(503, "too many operators ask at once, try again", { "retry-after": "1" });
-				}
-				this.#underWay++;
-				try {
-					const value = await answer({ exchange, by }, body);
-					exchange.send(200, "application/json", readableJson(value), { "cache-control": "no-store" });
-				} catch (error) {
-					fail(exchange, error);
-				} finally {
-					this.#underWay--;
-				}
+				await within.run(async () => {
+					try {
+						await answer({ exchange, by }, body);
+					} catch (error) {
+						fail(exchange, error);
+					}
+				});
 			},
 		});
 	}
 }
 
-function operationOf(summary: string, means: string): Operation {
+interface RouteParts {
+	readonly operation: Operation;
+	readonly need: OperatorNeed;
+	readonly within: AtOnce;
+	/** Of a body that is not held. */
+	readonly upload?: true;
+}
+
+/** Refuses what is more than so many at a time. */
+class AtOnce {
+	readonly #most: number;
+	#underWay = 0;
+
+	constructor(most: number) {
+		this.#most = most;
+	}
+
+	async run(work: () => Promise<void>): Promise<void> {
+		if (this.#underWay >= this.#most) {
+			throw new HttpError(503, "too many operators ask at once, try again", { "retry-after": "1" });
+		}
+		this.#underWay++;
+		try {
+			await work();
+		} finally {
+			this.#underWay--;
+		}
+	}
+}
+
+function sendJson({ exchange }: Asked, value: unknown): void {
+	exchange.send(200, "application/json", readableJson(value), { "cache-control": "no-store" });
+}
+
+function operationOf(summary: string, means: string, type = "application/json"): Operation {
 	return {
 		tag: "operator",
 		summary,
 		answers: {
-			200: { means, types: ["application/json"] },
+			200: { means, types: [type] },
 			400: { means: "a parameter or field that is missing, unknown or wrong" },
 			403: { means: "the token is not enough" },
 			404: { means: "no such actor, letter or offset" },

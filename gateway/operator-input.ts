@@ -59,14 +59,14 @@ export class Fields {
 		}
 	}
 
-	static of(body: Buffer, known: readonly string[]): Fields {
+	static of(body: Buffer, known: readonly string[], place = "the body"): Fields {
 		let given: unknown;
 		try {
 			given = JSON.parse(body.toString("utf8"));
 		} catch (error) {
-			throw new HttpError(400, `the body is no JSON: ${(error as Error).message}`);
+			throw new HttpError(400, `${place} is no JSON: ${(error as Error).message}`);
 		}
-		return new Fields(given, known);
+		return new Fields(given, known, place);
 	}
 
 	value(name: string): unknown {

@@ -90,6 +90,8 @@ export interface GatewayServerParts {
 	readonly historyIndex: HistoryIndex;
 	readonly logger: Logger;
 	readonly options: GatewayOptions;
+	/** Where files lie while they arrive. */
+	readonly dataDir: string;
 	readonly clock?: Clock;
 }
 
@@ -168,6 +170,7 @@ export class GatewayServer {
 			draining: () => this.#draining,
 			refusal: () => this.#refusal(),
 			connect: (socket) => this.#connect(socket),
+			dataDir: parts.dataDir,
 			disconnected: (connection, goodbye) => this.#disconnected(connection, goodbye),
 		});
 	}

@@ -1,7 +1,12 @@
 /** Recovery commands against a running node that stays up: its token says who, its data is not opened. */
+import { spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test, vi } from "vitest";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { run, runJson } from "../kit/command.ts";
+import { MAIN } from "../kit/node-process.ts";
 import { type OperatorStage, operatorStage } from "../kit/operator-stage.ts";
 
 const ANN = "basket/ann";
@@ -37,7 +42,8 @@ test("histories are filtered and read backwards, states are of any time", async 
 	expect(await runJson(["history", ANN, "--from-actor", "-", ...node])).toEqual(entries);
 	const then = await runJson(["replay", ANN, "--at", new Date(Date.now()).toISOString(), ...node]);
 	expect(then).toMatchObject({ offset: entries[2]?.offset });
-	await expect(run(["history", ANN, "--follow", ...node])).rejects.toThrow("--follow is for data");
+	const backwards = run(["history", ANN, "--follow", "--newest-first", ...node]);
+	await expect(backwards).rejects.toThrow("cannot be used with");
 	await expect(run(["history", ANN, "--from", "999999", ...node])).rejects.toMatchObject({
 		code: "log.offset-trimmed",
 	});
@@ -86,4 +92,95 @@ test("the audit tells each step with who and why", async () => {
 		{ what: "rebuild", outcome: "done" },
 	]);
 	expect((await run(["audit", "--by", "root", ...node])).stdout).toMatch(/restore +done +root/);
+});
+
+/** The lines that a command prints while it goes on. */
+function following(args: readonly string[]) {
+	const command = spawn(process.execPath, [MAIN, ...args], { stdio: ["ignore", "pipe", "inherit"] });
+	onTestFinished(() => void command.kill());
+	const lines = createInterface({ input: command.stdout })[Symbol.asyncIterator]();
+	return async () => (await lines.next()).value as string;
+}
+
+test("a history is followed over the node: what is there first, then each message as it comes", async () => {
+	const [, second] = entries;
+	const from = ["--from", String(second?.offset), "--type", "add"];
+	const next = following(["history", ANN, "--follow", ...from, ...node]);
+	expect(await next()).toMatch(new RegExp(`^${second?.offset} .* command +add `));
+	expect(await next()).toMatch(new RegExp(`^${entries[2]?.offset} `));
+	const offset = await stage.mycelog.ref("basket", "ann").tell({ type: "add", item: "cheese" });
+	expect(await next()).toMatch(new RegExp(`^${offset} .* command +add +- +open.filling`));
+	const refused: [readonly string[], string][] = [
+		[["basket/ann", "--from", "999999"], "log.offset-trimmed"],
+		[["garden/gnome"], "actor.unknown-type"],
+	];
+	for (const [of, code] of refused) {
+		await expect(run(["history", ...of, "--follow", ...node])).rejects.toMatchObject({ code });
+	}
+});
+
+const lines = (path: string) => readFileSync(path, "utf8").trimEnd().split("\n");
+
+test("an export over the node is the file that the data gives, line by line, and leaves no half file behind", async () => {
+	const at = (name: string) => join(stage.dataDir, name);
+	const data = [
+		"--data-dir",
+		stage.dataDir,
+		"--actors",
+		fileURLToPath(import.meta.resolve("../kit/operator-stage.ts")),
+	];
+	await run(["export", "--type", "basket", "--out", at("node.jsonl"), ...node]);
+	await run(["export", "--type", "basket", "--out", at("data.jsonl"), ...data]);
+	// The first line has the time of the export, and the last one the checksum over it.
+	expect(lines(at("node.jsonl")).slice(1, -1)).toEqual(lines(at("data.jsonl")).slice(1, -1));
+	expect(JSON.parse(lines(at("node.jsonl")).at(-1) as string)).toMatchObject({ sha256: expect.any(String) });
+	const refused: [readonly string[], string][] = [
+		[["basket/nobody"], "actor.not-found"],
+		[["--type", "garden"], "actor.unknown-type"],
+		[[], "config.invalid-value"],
+	];
+	for (const [of, code] of refused) {
+		await expect(run(["export", ...of, "--out", at("no.jsonl"), ...node])).rejects.toMatchObject({ code });
+		expect(() => readFileSync(at("no.jsonl"))).toThrow("ENOENT");
+	}
+});
+
+test("an import over the node is checked as a whole, written once, and told of with the token's user", async () => {
+	const file = join(stage.dataDir, "ann.jsonl");
+	await run(["export", ANN, "--out", file, ...node]);
+	const into = ["--into", "basket/copy", ...WHY, ...node];
+	const damaged = join(stage.dataDir, "damaged.jsonl");
+	writeFileSync(damaged, readFileSync(file, "utf8").replace("bread", "broad"));
+	await expect(run(["import", "history", damaged, ...into])).rejects.toMatchObject({
+		code: "recovery.invalid-file",
+		message: expect.stringContaining("checksum"),
+	});
+	const here = ["import", "history", file, ...WHY, ...node];
+	await expect(
+		run(["import", "history", file, "--into", "basket/bob", ...WHY, ...node]),
+	).rejects.toMatchObject({
+		code: "recovery.has-history",
+	});
+	await expect(run([...here, "--by", "me"])).rejects.toThrow("--by is for data");
+	await expect(run(["import", "history", "/nowhere.jsonl", ...into])).rejects.toThrow(
+		"cannot read /nowhere.jsonl",
+	);
+	const messages = lines(file).length - 3;
+	const dry = await runJson(["import", "history", file, "--dry-run", ...into]);
+	expect(dry).toMatchObject({
+		dryRun: true,
+		actors: [{ address: "basket/copy", from: ANN, messages, before: 0 }],
+	});
+	expect(await runJson(["audit", "basket/copy", ...node])).toEqual([]);
+	for (const before of [0, messages]) {
+		const done = await runJson(["import", "history", file, ...into]);
+		expect(done).toEqual({
+			dryRun: false,
+			actors: [{ address: "basket/copy", from: ANN, messages, before }],
+		});
+	}
+	expect((await stage.mycelog.ref("basket", "copy").state()).context.items).toEqual(await items());
+	expect(await runJson(["audit", "basket/copy", ...node])).toMatchObject([
+		{ what: "import", by: "root", why: "poison is no food", outcome: "done" },
+	]);
 });

@@ -58,6 +58,7 @@ describe("access", () => {
 		expect((await stage.get("overview", {}, reader)).status).toBe(403);
 		expect((await stage.get("overview", {}, writer)).status).toBe(200);
 		expect((await stage.post("actor/pause", { address: "till/t0", why: "look" }, writer)).status).toBe(403);
+		expect((await stage.post("import/history", { why: "look" }, writer)).status).toBe(403);
 		expect((await stage.get("actor", { address: "till/t0" })).status).toBe(404);
 	});
 });
