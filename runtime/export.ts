@@ -76,13 +76,9 @@ async function* ofPartition(
 		scanned,
 	}: { start: number; end: number; writer: HistoryFileWriter; scanned: (n: number) => void },
 ): AsyncGenerator<string> {
-	const watermarks = new Watermarks();
 	const actors = new Map<Address, { actor: Actor; messages: number }>();
-	for await (const page of scan(parts.log, id, start, end)) {
-		for (const record of page) {
-			const message = messageOf(record);
-			if ("unreadable" in message) continue;
-			if (message.origin && watermarks.seen(message.origin, message.offset)) continue;
+	for await (const { messages, reached } of pagesOf(parts, filter, id, start, end)) {
+		for (const message of messages) {
 			if (!isHistory(message.kind) || !isMeant(message.to, filter)) continue;
 			const behaviour = parts.behaviours.get(typeOf(message.to));
 			if (behaviour?.topic !== id.topic) continue;
@@ -92,11 +88,39 @@ async function* ofPartition(
 			known.messages++;
 			yield writer.line(lineOf(message, id, isInert(known.actor, message)));
 		}
-		scanned((page.at(-1)?.offset ?? end - 1) + 1);
+		scanned(reached);
 	}
 	for (const [address, { actor, messages }] of actors) {
 		const { version, state, timers } = actor.snapshot();
 		yield writer.line({ state: { address, messages, version, state, timers } });
+	}
+}
+
+/** Without repeats, in order. One actor's are found by the index, where there is one. */
+async function* pagesOf(
+	{ log, index }: OperatorParts,
+	{ address }: ExportFilter,
+	id: PartitionId,
+	start: number,
+	end: number,
+): AsyncGenerator<{ readonly messages: readonly Message[]; readonly reached: number }> {
+	if (address !== undefined && index) {
+		await index.extend(log, id, end);
+		const range = { from: start, before: end, everything: false };
+		for await (const page of index.messages(log, id, address, range)) {
+			const messages = page.filter(({ repeat }) => !repeat).map(({ message }) => message);
+			yield { messages, reached: (page.at(-1)?.message.offset ?? start) + 1 };
+		}
+		return;
+	}
+	const watermarks = new Watermarks();
+	for await (const page of scan(log, id, start, end)) {
+		const messages = page.flatMap((record) => {
+			const message = messageOf(record);
+			if ("unreadable" in message) return [];
+			return message.origin && watermarks.seen(message.origin, message.offset) ? [] : [message];
+		});
+		yield { messages, reached: (page.at(-1)?.offset ?? end - 1) + 1 };
 	}
 }
 
