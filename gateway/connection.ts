@@ -13,6 +13,8 @@ import {
 	HandshakeError,
 	serverBusy,
 	shakeHands,
+	tooOften,
+	UNAUTHENTICATED,
 	UNDECODABLE,
 } from "./handshake.ts";
 import type { Identity } from "./identity.ts";
@@ -237,7 +239,8 @@ export class Connection implements SessionOwner {
 			if (!(error instanceof HandshakeError)) throw error;
 			// Of one that could come later nobody knows whether its actor lets it in after all.
 			if (!error.temporary) this.#identity = undefined;
-			this.#refuse(error);
+			const isMistaken = error.outcome === UNAUTHENTICATED && this.#socket.mistaken();
+			this.#refuse(isMistaken ? tooOften() : error);
 		} finally {
 			admission.done();
 		}

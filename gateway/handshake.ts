@@ -9,6 +9,7 @@ import { MycelogError } from "../persistence/errors.ts";
 import { partitionName } from "../persistence/log.ts";
 import { RefusedError } from "../runtime/node.ts";
 import { NOTHING_SEEN } from "../runtime/watermarks.ts";
+import { TOO_OFTEN } from "./caller-limits.ts";
 import { KeysUnavailable } from "./external-tokens.ts";
 import { type GatewayParts, MANAGER_ID } from "./gateway.ts";
 import { Identity } from "./identity.ts";
@@ -16,6 +17,9 @@ import { chooseWorkspace } from "./workspace-choice.ts";
 
 /** What is said to a client whose first frame is no hello. */
 export const UNDECODABLE = "Failed to decode authentication information";
+
+/** Outcome of a handshake with a token that is no good. */
+export const UNAUTHENTICATED = "unauthenticated";
 
 /** How long the actors may take to admit a client, and how long it may wait for its turn before, milliseconds. */
 export const ADMISSION_MS_MAX = 15_000;
@@ -35,6 +39,11 @@ export class HandshakeError extends Error {
 		this.outcome = outcome;
 		this.temporary = temporary;
 	}
+}
+
+/** Instead of what was wrong with the token. */
+export function tooOften(): HandshakeError {
+	return new HandshakeError(TOO_OFTEN, 1008, "too-often");
 }
 
 export function serverBusy(): HandshakeError {
@@ -173,7 +182,7 @@ async function authenticate(hello: Hello, { tokens }: GatewayParts): Promise<Use
 		return tokens.anonymous();
 	} catch (error) {
 		if (error instanceof KeysUnavailable) throw serverBusy();
-		throw new HandshakeError(`Authentication error: ${(error as Error).message}`, 1008, "unauthenticated");
+		throw new HandshakeError(`Authentication error: ${(error as Error).message}`, 1008, UNAUTHENTICATED);
 	}
 }
 

@@ -7,11 +7,11 @@ import { type User, userAddress } from "../actors/user.ts";
 import { homeOf } from "../actors/workspace-state.ts";
 import { addressOf } from "../runtime/address.ts";
 import type { Node } from "../runtime/node.ts";
+import type { CallerLimits } from "./caller-limits.ts";
 import { KeysUnavailable } from "./external-tokens.ts";
 import { newGuest } from "./guest.ts";
 import { hashOf } from "./handshake.ts";
 import { type Exchange, HttpError } from "./http-exchange.ts";
-import type { HttpLimits } from "./http-limits.ts";
 import { Identity } from "./identity.ts";
 import type { Tokens } from "./tokens.ts";
 
@@ -26,7 +26,7 @@ const TOKEN_MS_MAX = 10_000;
 export interface HttpCallerParts {
 	readonly node: Pick<Node, "ask" | "tracing">;
 	readonly tokens: Tokens;
-	readonly limits: HttpLimits;
+	readonly limits: CallerLimits;
 }
 
 /**

@@ -8,8 +8,8 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { gzip } from "node:zlib";
+import type { CallerLimits } from "./caller-limits.ts";
 import { type Exchange, HttpError } from "./http-exchange.ts";
-import type { HttpLimits } from "./http-limits.ts";
 import type { HttpRoutes } from "./http-routes.ts";
 
 /** In a checkout and in the package alike, from this file. */
@@ -45,7 +45,7 @@ interface PageFile {
 
 export interface HttpConsoleParts {
 	readonly basePath: string;
-	readonly limits: HttpLimits;
+	readonly limits: CallerLimits;
 }
 
 export function addConsoleRoutes(routes: HttpRoutes, { basePath, limits }: HttpConsoleParts): void {

@@ -8,12 +8,12 @@ import { clientIdProblem, workspaceIdProblem } from "../actors/service-id.ts";
 import { userAddress } from "../actors/user.ts";
 import { MycelogError } from "../persistence/errors.ts";
 import type { Node } from "../runtime/node.ts";
+import type { CallerLimits } from "./caller-limits.ts";
 import type { Connection } from "./connection.ts";
 import { readFrame } from "./frame.ts";
 import type { GatewayParts } from "./gateway.ts";
 import { tokenOf } from "./http-caller.ts";
 import { type Exchange, HttpError } from "./http-exchange.ts";
-import type { HttpLimits } from "./http-limits.ts";
 import type { HttpRoutes } from "./http-routes.ts";
 import { clientAddress } from "./identity.ts";
 import type { Socket } from "./socket.ts";
@@ -32,7 +32,7 @@ export interface HttpRpcParts {
 	readonly node: Pick<Node, "expect" | "submit">;
 	readonly tokens: Tokens;
 	readonly clock: GatewayParts["clock"];
-	readonly limits: HttpLimits;
+	readonly limits: CallerLimits;
 	/** Why no new client is let in just now. */
 	readonly refusal: () => string | undefined;
 	readonly connect: (socket: Socket) => Connection;
@@ -127,9 +127,7 @@ function open(exchange: Exchange, streams: Map<string, Stream>, parts: HttpRpcPa
 				streams.set(connection.identity?.peer ?? "", stream);
 				return { "set-cookie": `${cookie.name}=${cookie.value}; HttpOnly; SameSite=Strict` };
 			},
-			refused(status) {
-				if (status === 401) limits.failed(exchange);
-			},
+			mistaken: () => limits.mistaken(exchange),
 			posted: ({ facts = {}, body }) => stream !== undefined && receive(stream, facts, body),
 			alive: () => connection.pong(""),
 			drained: () => connection.drain(),
@@ -214,7 +212,7 @@ async function handOn(exchange: Exchange, posted: Posted, parts: HttpRpcParts): 
 }
 
 /** What a request shows of who made it, in a form that opens nothing for those who read it in the log. */
-function shownBy(exchange: Exchange, limits: HttpLimits): Shown {
+function shownBy(exchange: Exchange, limits: CallerLimits): Shown {
 	const token = tokenOf(exchange);
 	const cookies = exchange.cookies().filter(([name]) => name.startsWith(COOKIE_PREFIX));
 	return {

@@ -15,6 +15,7 @@ import type { Event, Message } from "../runtime/message.ts";
 import type { Node } from "../runtime/node.ts";
 import type { LocalOutlets } from "../runtime/partition-effects.ts";
 import { Admission } from "./admission.ts";
+import { CallerLimits } from "./caller-limits.ts";
 import { ChunkGuards } from "./chunk-guard.ts";
 import { reportClient } from "./client-report.ts";
 import { Connection, MARK_EVERY_MS } from "./connection.ts";
@@ -22,7 +23,6 @@ import { FrameTraces } from "./frame-traces.ts";
 import type { GatewayOptions, GatewayParts } from "./gateway.ts";
 import { MANAGER_ID } from "./gateway.ts";
 import { addRoutes } from "./http.ts";
-import { HttpLimits } from "./http-limits.ts";
 import type { ManagerContext } from "./manager.ts";
 import { Manager, type ManagerParts } from "./manager-service.ts";
 import { createMetrics, exportRuntime, type GatewayMetrics } from "./metrics.ts";
@@ -59,6 +59,8 @@ type ListenOn = (
 
 interface SocketData {
 	readonly legacy: boolean;
+	/** Where it is, as limits count it. */
+	readonly address: string;
 	connection?: Connection;
 	socket?: UwsSocket<SocketData>;
 }
@@ -88,10 +90,10 @@ export interface GatewayServerParts {
 	readonly tokens: Tokens;
 	/** For operators' questions about histories. */
 	readonly historyIndex: HistoryIndex;
-	readonly logger: Logger;
-	readonly options: GatewayOptions;
 	/** Where files lie while they arrive. */
 	readonly dataDir: string;
+	readonly logger: Logger;
+	readonly options: GatewayOptions;
 	readonly clock?: Clock;
 }
 
@@ -101,6 +103,7 @@ export class GatewayServer {
 	readonly #shared: GatewayParts;
 	readonly #uws: UwsModule;
 	readonly #app: TemplatedApp;
+	readonly #limits: CallerLimits;
 	/** Takes what is not counted as it happens. */
 	readonly #measure: () => void;
 	#reporting: NodeJS.Timeout | undefined;
@@ -159,18 +162,19 @@ export class GatewayServer {
 			},
 		};
 		this.#app = uws.App();
-		this.#addWebSocket();
 		const { basePath, version, httpRequestsPerSecondMax: requestsPerSecondMax, proxyHops } = parts.options;
-		const limits = new HttpLimits({ requestsPerSecondMax, proxyHops }, metrics, () => clock.now());
+		const limits = new CallerLimits({ requestsPerSecondMax, proxyHops }, metrics, () => clock.now());
+		this.#limits = limits;
+		this.#addWebSocket();
 		addRoutes(this.#app, {
 			...{ basePath, version, node, tokens, manager, metrics, limits },
 			clock,
 			historyIndex: parts.historyIndex,
+			dataDir: parts.dataDir,
 			url: () => this.url,
 			draining: () => this.#draining,
 			refusal: () => this.#refusal(),
 			connect: (socket) => this.#connect(socket),
-			dataDir: parts.dataDir,
 			disconnected: (connection, goodbye) => this.#disconnected(connection, goodbye),
 		});
 	}
@@ -244,12 +248,14 @@ export class GatewayServer {
 					res.writeStatus("503 Service Unavailable").end();
 					return;
 				}
+				const peer = Buffer.from(res.getRemoteAddressAsText()).toString("latin1");
+				const address = this.#limits.addressOf({ peer, header: (name) => req.getHeader(name) });
 				const query = new URLSearchParams(req.getQuery());
 				const legacy = ["workspace", "client_id", "token", "reconnection_token"].some((name) =>
 					query.has(name),
 				);
 				res.upgrade(
-					{ legacy },
+					{ legacy, address },
 					req.getHeader("sec-websocket-key"),
 					req.getHeader("sec-websocket-protocol"),
 					req.getHeader("sec-websocket-extensions"),
@@ -261,7 +267,8 @@ export class GatewayServer {
 					ws.end(1008, "Please upgrade hypha-rpc: connection parameters belong into the first frame");
 					return;
 				}
-				const socket = new UwsSocket(ws);
+				const { address } = ws.getUserData();
+				const socket = new UwsSocket(ws, () => this.#limits.failedAt(address) > 0);
 				Object.assign(ws.getUserData(), { connection: this.#connect(socket), socket });
 			},
 			message: (ws, message, isBinary) => {

@@ -11,6 +11,8 @@ export interface Socket extends Wire {
 	close(code: number, reason: string): void;
 	/** Drop without a close frame. */
 	destroy(): void;
+	/** The client was wrong about who it is. True: its address has been so too often. */
+	mistaken(): boolean;
 	/** What came for the client by another node. False: it is somebody else's. */
 	posted?(message: Message): boolean;
 }
@@ -25,12 +27,14 @@ type Outgoing = { readonly bytes: Uint8Array } | { readonly text: string } | { r
 
 export class UwsSocket<Data> implements Socket {
 	readonly #ws: WebSocket<Data>;
+	readonly mistaken: () => boolean;
 	#outgoing: Outgoing[] = [];
 	#waitingBytes = 0;
 	#open = true;
 
-	constructor(ws: WebSocket<Data>) {
+	constructor(ws: WebSocket<Data>, mistaken: () => boolean) {
 		this.#ws = ws;
+		this.mistaken = mistaken;
 	}
 
 	send(bytes: Uint8Array): boolean {

@@ -25,8 +25,8 @@ const PING = framed(encode({ type: "ping" }));
 export interface StreamOwner {
 	/** The client is in; said before the first frame. Headers of the answer. */
 	opened(): Readonly<Record<string, string>>;
-	/** The client is not let in. Throws what it is told instead, where it asked too often. */
-	refused(status: number): void;
+	/** The client was wrong about who it is. What it is told where that was too often. */
+	mistaken(): HttpError | undefined;
 	/** What came by another node. False: it is not the client's. */
 	posted(message: Message): boolean;
 	/** It was asked for a sign of life, and the network still takes what is written. */
@@ -56,6 +56,7 @@ export class StreamSocket implements Socket {
 	#open = true;
 	/** Why the client is not let in. */
 	#error = "";
+	#tooOften: HttpError | undefined;
 	#cancelPing = () => {};
 	#cancelCursor: (() => void) | undefined;
 
@@ -107,6 +108,11 @@ export class StreamSocket implements Socket {
 		});
 	}
 
+	mistaken(): boolean {
+		this.#tooOften = this.#owner.mistaken();
+		return this.#tooOften !== undefined;
+	}
+
 	posted(message: Message): boolean {
 		return this.#owner.posted(message);
 	}
@@ -138,12 +144,7 @@ export class StreamSocket implements Socket {
 	#refuse(code: number, reason: string): void {
 		const status =
 			code === 1013 || this.#error === "" ? 503 : code === 1008 ? 401 : code === 1003 ? 400 : 403;
-		try {
-			this.#owner.refused(status);
-			throw new HttpError(status, this.#error || reason);
-		} catch (error) {
-			this.#exchange.fail(error);
-		}
+		this.#exchange.fail(this.#tooOften ?? new HttpError(status, this.#error || reason));
 		this.#closed();
 	}
 

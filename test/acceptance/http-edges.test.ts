@@ -1,7 +1,7 @@
 /** What surrounds the calls over HTTP: limits of requests and of bad tokens, parts that are not offered, the description. */
 import { Validator } from "@seriousme/openapi-schema-validator";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { FAILURES_AT_ONCE_MAX } from "../../gateway/http-limits.ts";
+import { FAILURES_AT_ONCE_MAX } from "../../gateway/caller-limits.ts";
 import { BURST_SECONDS } from "../../gateway/rate-limit.ts";
 import { metric } from "../kit/metric.ts";
 import { NodeProcess } from "../kit/node-process.ts";
@@ -70,6 +70,33 @@ describe("HTTP", () => {
 		expect(statuses.at(-1)).toBe(429);
 		const other = await makeWorkspace(node, "good");
 		expect((await get("public/services/", from, bearer(other.token))).status).toBe(200);
+	});
+
+	test("and WebSocket have one limit of bad tokens an address: past it there is one answer, and good tokens go on", async () => {
+		const from = ++address;
+		const headers = { "x-forwarded-for": `10.0.0.${from}` };
+		const join = (token: string) => {
+			const who = { clientId: `guess-${token.length}`, workspace: team.id, token };
+			return RawClient.connect(node.url, who, headers);
+		};
+		const refusals: string[] = [];
+		for (let i = 0; i < 10 * FAILURES_AT_ONCE_MAX && !refusals.at(-1)?.startsWith("Rate limit"); i++) {
+			const refusal = await join(`bad ${i}`).catch((error) => error);
+			expect(refusal.close.code).toBe(1008);
+			refusals.push(refusal.message);
+		}
+		const first = refusals.slice(0, FAILURES_AT_ONCE_MAX);
+		expect(first.every((text) => text.startsWith("Authentication error"))).toBe(true);
+		expect(refusals.at(-1)).toBe("Rate limit exceeded. Please slow down.");
+		expect((await get("public/services/", from, bearer("bad"))).status).toBe(429);
+		const outcome = { outcome: "too-often" };
+		expect(await metric(node.url, "mycelog_gateway_handshakes_total", outcome)).toBeGreaterThan(0);
+		const neighbour = { "x-forwarded-for": `10.0.0.${++address}` };
+		const elsewhere = RawClient.connect(node.url, { clientId: "guess", token: "bad" }, neighbour);
+		await expect(elsewhere).rejects.toThrow(/Authentication error/);
+		const good = await join(team.token);
+		expect(await good.manage("echo", "in")).toBe("in");
+		await good.leave();
 	});
 
 	test.each([

@@ -2,7 +2,7 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { FAILURES_AT_ONCE_MAX } from "../../gateway/http-limits.ts";
+import { FAILURES_AT_ONCE_MAX } from "../../gateway/caller-limits.ts";
 import { ClientProcess } from "../kit/client-process.ts";
 import { NodeProcess, ROOT_TOKEN } from "../kit/node-process.ts";
 import { makeWorkspace, type TestWorkspace } from "../kit/on-each-log.ts";

@@ -47,6 +47,7 @@ class Scene {
 			ping: () => {},
 			bufferedBytes: () => 0,
 			destroy: () => {},
+			mistaken: () => false,
 			close: (code: number, reason: string) => {
 				this.closed = { code, reason };
 			},

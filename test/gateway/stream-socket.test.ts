@@ -1,7 +1,7 @@
 /** The stream of an HTTP client, on an answer and a clock in the test's hands. */
 import { decode, encode } from "@msgpack/msgpack";
 import { describe, expect, test } from "vitest";
-import type { Exchange, HttpError } from "../../gateway/http-exchange.ts";
+import { type Exchange, HttpError } from "../../gateway/http-exchange.ts";
 import { CURSOR_AFTER_MS, cursorOf, STREAM_PING_MS, StreamSocket } from "../../gateway/stream-socket.ts";
 import { VirtualTime } from "../../testing/virtual-time.ts";
 
@@ -16,6 +16,7 @@ function stage() {
 		writable: () => {},
 		gone: () => {},
 		failed: undefined as HttpError | undefined,
+		tooOften: undefined as HttpError | undefined,
 	};
 	const exchange = {
 		onGone: (gone: () => void) => {
@@ -35,7 +36,7 @@ function stage() {
 	};
 	const owner = {
 		opened: () => ({}),
-		refused: (status: number) => void heard.push(`refused ${status}`),
+		mistaken: () => state.tooOften,
 		posted: () => false,
 		alive: () => void heard.push("alive"),
 		drained: () => void heard.push("drained"),
@@ -119,7 +120,17 @@ describe("a stream to a client", () => {
 		if (error) socket.sendText(JSON.stringify({ type: "error", message: error }));
 		socket.close(code, "reason");
 		expect([state.failed?.status, state.failed?.message]).toEqual([status, error || "reason"]);
-		expect(heard).toEqual([`refused ${status}`, "closed"]);
+		expect(heard).toEqual(["closed"]);
+	});
+
+	test("that shows bad tokens too often is told only that", () => {
+		const { socket, state } = stage();
+		expect(socket.mistaken()).toBe(false);
+		state.tooOften = new HttpError(429, "too often");
+		expect(socket.mistaken()).toBe(true);
+		socket.sendText(JSON.stringify({ type: "error", message: "no" }));
+		socket.close(1008, "reason");
+		expect(state.failed).toBe(state.tooOften);
 	});
 
 	test("that this side ends says why, and is closed once", async () => {

@@ -96,8 +96,12 @@ export class RawClient {
 	}
 
 	/** Throws RefusedHandshake with the node's text. */
-	static async connect(url: string, options: RawOptions): Promise<RawClient> {
-		const socket = new WebSocket(socketUrl(url), { autoPong: false });
+	static async connect(
+		url: string,
+		options: RawOptions,
+		headers: Readonly<Record<string, string>> = {},
+	): Promise<RawClient> {
+		const socket = new WebSocket(socketUrl(url), { autoPong: false, headers });
 		const closed = closeOf(socket);
 		let client: RawClient | undefined;
 		const early: Buffer[] = [];

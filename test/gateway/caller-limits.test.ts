@@ -1,7 +1,7 @@
-/** Limits of HTTP by address and user, in a clock of the test's own. */
+/** Limits of callers by address and user, in a clock of the test's own. */
 import { describe, expect, test } from "vitest";
+import { CallerLimits, FAILURE_EVERY_SECONDS, FAILURES_AT_ONCE_MAX } from "../../gateway/caller-limits.ts";
 import type { Exchange } from "../../gateway/http-exchange.ts";
-import { FAILURE_EVERY_SECONDS, FAILURES_AT_ONCE_MAX, HttpLimits } from "../../gateway/http-limits.ts";
 import { KEYS_MAX, KeyedLimit } from "../../gateway/keyed-limit.ts";
 import { BURST_SECONDS } from "../../gateway/rate-limit.ts";
 import { remoteAddress } from "../../gateway/remote-address.ts";
@@ -52,12 +52,12 @@ describe("an address", () => {
 	});
 });
 
-describe("limits of HTTP", () => {
+describe("limits of callers", () => {
 	function stage(requestsPerSecondMax = 1) {
 		let now = 0;
 		const counted: string[] = [];
 		const metrics = { refusedRequests: { inc: ({ reason }: { reason: string }) => counted.push(reason) } };
-		const limits = new HttpLimits({ requestsPerSecondMax, proxyHops: 0 }, metrics as never, () => now);
+		const limits = new CallerLimits({ requestsPerSecondMax, proxyHops: 0 }, metrics as never, () => now);
 		const from = (peer: string) => ({ peer, header: () => undefined }) as unknown as Exchange;
 		const pass = (ms: number) => {
 			now += ms;
@@ -87,6 +87,18 @@ describe("limits of HTTP", () => {
 		pass(1_000);
 		limits.request(from("a"), undefined);
 		expect(counted).toEqual(["rate-address", "rate-user"]);
+	});
+
+	test("count what is wrong of an address once, over HTTP and elsewhere", () => {
+		const { limits, counted, from, pass } = stage();
+		for (let i = 0; i < FAILURES_AT_ONCE_MAX - 1; i++) expect(limits.failedAt("a")).toBe(0);
+		limits.failed(from("a"));
+		expect(limits.failedAt("a")).toBe(FAILURE_EVERY_SECONDS * 1_000);
+		expect(thrown(() => limits.failed(from("a")))).toEqual(tooMany);
+		limits.failed(from("b"));
+		pass(FAILURE_EVERY_SECONDS * 1_000);
+		expect(limits.failedAt("a")).toBe(0);
+		expect(counted).toEqual(["failures-address"]);
 	});
 
 	test("refuse a further password of an address or about an account after as many wrong ones, also of many at once", () => {

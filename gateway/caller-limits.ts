@@ -1,9 +1,9 @@
 /**
- * How much one address or user may ask over HTTP, and how often it may be wrong about who it is. Owns those limits of
- * this node and the 429 that says them; a good token is never refused for the wrong ones of its neighbours.
+ * How much one address or user may ask over HTTP, and how often it may be wrong about who it is, over HTTP and WebSocket
+ * together. Owns those limits of this node and the 429 that says them; a good token is never refused for the wrong ones
+ * of its neighbours.
  */
-import type { Exchange } from "./http-exchange.ts";
-import { HttpError } from "./http-exchange.ts";
+import { type Exchange, HttpError } from "./http-exchange.ts";
 import { KeyedLimit } from "./keyed-limit.ts";
 import type { GatewayMetrics } from "./metrics.ts";
 import { BURST_SECONDS } from "./rate-limit.ts";
@@ -13,22 +13,25 @@ import { remoteAddress } from "./remote-address.ts";
 export const FAILURES_AT_ONCE_MAX = 20;
 export const FAILURE_EVERY_SECONDS = 3;
 
-export interface HttpLimitsOptions {
+/** What whoever asks or fails too often is told. */
+export const TOO_OFTEN = "Rate limit exceeded. Please slow down.";
+
+export interface CallerLimitsOptions {
 	/** Requests a second of one user, or of one address without a token. */
 	readonly requestsPerSecondMax: number;
 	/** Reverse proxies before this node. */
 	readonly proxyHops: number;
 }
 
-export class HttpLimits {
-	readonly #options: HttpLimitsOptions;
+export class CallerLimits {
+	readonly #options: CallerLimitsOptions;
 	readonly #metrics: Pick<GatewayMetrics, "refusedRequests">;
 	readonly #now: () => number;
 	readonly #requests: KeyedLimit;
 	readonly #failures = new KeyedLimit(1 / FAILURE_EVERY_SECONDS, FAILURES_AT_ONCE_MAX);
 
 	constructor(
-		options: HttpLimitsOptions,
+		options: CallerLimitsOptions,
 		metrics: Pick<GatewayMetrics, "refusedRequests">,
 		now: () => number,
 	) {
@@ -39,7 +42,7 @@ export class HttpLimits {
 		this.#requests = new KeyedLimit(perSecond, BURST_SECONDS * perSecond);
 	}
 
-	addressOf(exchange: Exchange): string {
+	addressOf(exchange: Pick<Exchange, "peer" | "header">): string {
 		const { proxyHops } = this.#options;
 		return remoteAddress(exchange.peer, exchange.header("x-forwarded-for"), proxyHops);
 	}
@@ -53,8 +56,19 @@ export class HttpLimits {
 
 	/** Somebody was wrong about who they are. Throws HttpError 429 once that has been too often. */
 	failed(exchange: Exchange): void {
-		const waitMs = this.#failures.take(`address ${this.addressOf(exchange)}`, this.#now());
-		if (waitMs > 0) throw this.#tooMany("failures-address", waitMs);
+		const refusal = this.mistaken(exchange);
+		if (refusal) throw refusal;
+	}
+
+	/** The same for those who say it otherwise. */
+	mistaken(exchange: Exchange): HttpError | undefined {
+		const waitMs = this.failedAt(this.addressOf(exchange));
+		return waitMs > 0 ? this.#tooMany("failures-address", waitMs) : undefined;
+	}
+
+	/** The same where there is no request to answer. Milliseconds to wait: 0 until it has been too often. */
+	failedAt(address: string): number {
+		return this.#failures.take(`address ${address}`, this.#now());
 	}
 
 	/**
@@ -76,6 +90,6 @@ export class HttpLimits {
 	#tooMany(reason: string, waitMs: number): HttpError {
 		this.#metrics.refusedRequests.inc({ reason });
 		const seconds = Math.max(1, Math.ceil(waitMs / 1_000));
-		return new HttpError(429, "Rate limit exceeded. Please slow down.", { "retry-after": String(seconds) });
+		return new HttpError(429, TOO_OFTEN, { "retry-after": String(seconds) });
 	}
 }
