@@ -7,7 +7,7 @@ import { Badge, Empty, LoadedView } from "../parts/states.tsx";
 import { go, hrefOf } from "../routes.ts";
 import { number, plural, stateWords } from "../words.ts";
 import type { PageProps } from "./pages.tsx";
-import { RebuildDialog } from "./rebuild-dialog.tsx";
+import { useRebuild } from "./rebuild-dialog.tsx";
 
 const PAGE_ACTORS = 50;
 /** Milliseconds after the last key before the search is made. */
@@ -17,10 +17,12 @@ export function ActorsPage({ api, route }: PageProps) {
 	const { search = "", type = "", after } = route.query;
 	const [typed, setTyped] = useState({ search, type });
 	const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
-	const [rebuilding, setRebuilding] = useState(false);
-	const [done, setDone] = useState("");
 	const asked = { search, type, after, limit: PAGE_ACTORS };
 	const page = useLoad(JSON.stringify(asked), (signal) => api.get<Page>("actors", asked, signal));
+	const rebuild = useRebuild(api, [...chosen], () => {
+		setChosen(new Set());
+		page.reload();
+	});
 	const [timer] = useState<{ id?: ReturnType<typeof setTimeout> }>({});
 	const type_ = (change: Partial<typeof typed>) => {
 		const next = { ...typed, ...change };
@@ -59,21 +61,7 @@ export function ActorsPage({ api, route }: PageProps) {
 					</label>
 				</form>
 			</search>
-			<p role="status" class="verdict good">
-				{done}
-			</p>
-			{rebuilding && (
-				<RebuildDialog
-					api={api}
-					addresses={[...chosen]}
-					onDone={(words) => {
-						setDone(words);
-						setChosen(new Set());
-						page.reload();
-					}}
-					onClose={() => setRebuilding(false)}
-				/>
-			)}
+			{rebuild.view}
 			<LoadedView of={page} what="the actors">
 				{({ actors, next }) =>
 					actors.length === 0 ? (
@@ -81,7 +69,7 @@ export function ActorsPage({ api, route }: PageProps) {
 					) : (
 						<>
 							<div class="row">
-								<button type="button" disabled={chosen.size === 0} onClick={() => setRebuilding(true)}>
+								<button type="button" disabled={chosen.size === 0} onClick={rebuild.ask}>
 									Rebuild {chosen.size > 0 && number(chosen.size)}
 								</button>
 								<label class="check">

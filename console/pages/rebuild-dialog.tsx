@@ -1,4 +1,5 @@
 /** Rebuilds actors from the log, after asking why. Owns the words for what came of it. */
+import { useState } from "preact/hooks";
 import type { Api } from "../api.ts";
 import type { Rebuilt } from "../api-types.ts";
 import { Confirm } from "../parts/confirm.tsx";
@@ -32,6 +33,25 @@ export function RebuildDialog({ api, addresses, onDone, onClose }: RebuildDialog
 			)}
 		</Confirm>
 	);
+}
+
+/** For a page with many actors: `ask` opens the dialog; `view` is it, and what came of it, whatever else is shown. */
+export function useRebuild(api: Api, addresses: readonly string[], onRebuilt: () => void) {
+	const [asking, setAsking] = useState(false);
+	const [done, setDone] = useState("");
+	const onDone = (words: string) => {
+		setDone(words);
+		onRebuilt();
+	};
+	const view = (
+		<>
+			<p role="status" class="verdict good">
+				{done}
+			</p>
+			{asking && <RebuildDialog {...{ api, addresses, onDone }} onClose={() => setAsking(false)} />}
+		</>
+	);
+	return { view, ask: () => setAsking(true) };
 }
 
 function wordsOf({ rebuilt, waiting }: Rebuilt): string {

@@ -8,7 +8,7 @@ import { LoadedView } from "../parts/states.tsx";
 import { go, hrefOf } from "../routes.ts";
 import { number, plural } from "../words.ts";
 import type { PageProps } from "./pages.tsx";
-import { RebuildDialog } from "./rebuild-dialog.tsx";
+import { useRebuild } from "./rebuild-dialog.tsx";
 import { WRONG_WORDS } from "./verification-view.tsx";
 
 export function VerifyPage({ api, route }: PageProps) {
@@ -62,16 +62,14 @@ interface SurveyViewProps {
 }
 
 function SurveyView({ api, type, under }: SurveyViewProps) {
-	const [rebuilding, setRebuilding] = useState(false);
-	const [done, setDone] = useState("");
 	const found = useLoad(`survey ${type} ${under}`, (signal) =>
 		api.get<Survey>("verify/many", { type, under }, signal),
 	);
+	const addresses = found.value?.actors.map(({ address }) => address) ?? [];
+	const rebuild = useRebuild(api, addresses, found.reload);
 	return (
 		<>
-			<p role="status" class="verdict good">
-				{done}
-			</p>
+			{rebuild.view}
 			<LoadedView of={found} what="the comparison">
 				{({ checked, records, wrong, skipped, actors }) => (
 					<>
@@ -86,22 +84,11 @@ function SurveyView({ api, type, under }: SurveyViewProps) {
 						))}
 						{actors.length > 0 && (
 							<>
-								<button type="button" onClick={() => setRebuilding(true)}>
+								<button type="button" onClick={rebuild.ask}>
 									Rebuild {number(actors.length)}
 								</button>
 								<WrongTable actors={actors} />
 							</>
-						)}
-						{rebuilding && (
-							<RebuildDialog
-								api={api}
-								addresses={actors.map(({ address }) => address)}
-								onDone={(words) => {
-									setDone(words);
-									found.reload();
-								}}
-								onClose={() => setRebuilding(false)}
-							/>
 						)}
 					</>
 				)}
