@@ -3,7 +3,14 @@
  * and who sees it is the workspace's.
  */
 import { workspaceIdProblem } from "../actors/service-id.ts";
-import { command, type ManagerContext, type ManagerMethods, query, text } from "./manager-context.ts";
+import {
+	command,
+	type ManagerContext,
+	type ManagerMethod,
+	type ManagerMethods,
+	query,
+	text,
+} from "./manager-context.ts";
 import { readableWorkspace } from "./manager-workspaces.ts";
 
 export const historyMethods: ManagerMethods = {
@@ -21,20 +28,11 @@ export const historyMethods: ManagerMethods = {
 		run: ({ event_type: event, data }, context) =>
 			command(context, context.caller.workspace, { type: "events.log", event, data: data ?? null }),
 	},
-	get_events: {
-		parameters: ["event_type", "start_time", "end_time"],
-		required: 0,
-		doc: "Get what you wrote into the workspace's history.",
-		run: ({ event_type: event, start_time: from, end_time: to }, context) =>
-			query(context, context.caller.workspace, { type: "events.logged", event, from, to }),
-	},
-	get_event_stats: {
-		parameters: ["event_type", "start_time", "end_time"],
-		required: 0,
-		doc: "Count what you wrote into the workspace's history, by type.",
-		run: ({ event_type: event, start_time: from, end_time: to }, context) =>
-			query(context, context.caller.workspace, { type: "events.loggedCount", event, from, to }),
-	},
+	get_events: logged("events.logged", "Get what you wrote into the workspace's history."),
+	get_event_stats: logged(
+		"events.loggedCount",
+		"Count what you wrote into the workspace's history, by type.",
+	),
 	register_service_type: {
 		parameters: ["type_info"],
 		required: 1,
@@ -59,6 +57,17 @@ export const historyMethods: ManagerMethods = {
 			query(context, readableWorkspace(workspace, context), { type: "serviceType.list" }),
 	},
 };
+
+/** A question about what was written in a time. */
+function logged(type: string, doc: string): ManagerMethod {
+	return {
+		parameters: ["event_type", "start_time", "end_time"],
+		required: 0,
+		doc,
+		run: ({ event_type: event, start_time: from, end_time: to }, context) =>
+			query(context, context.caller.workspace, { type, event, from, to }),
+	};
+}
 
 function typeId(value: unknown, { caller }: ManagerContext): { workspace: string; id: string } {
 	const full = text(value, "type_id");

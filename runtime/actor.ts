@@ -81,6 +81,10 @@ export class Actor {
 		return this.#timers?.values() ?? [];
 	}
 
+	get hasTimers(): boolean {
+		return this.#timers !== undefined && this.#timers.size > 0;
+	}
+
 	/** Earliest deadline, milliseconds since 1970; undefined without timers. */
 	get nextTimerAt(): number | undefined {
 		let next: number | undefined;

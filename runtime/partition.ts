@@ -335,7 +335,7 @@ export class Partition {
 		this.#live = true;
 		const { snapshots } = this.#parts;
 		const stored = snapshots.timers(this.id);
-		this.#wake(new Set([...stored.map(({ address }) => address), ...this.#withTimers()]));
+		this.#wake(stored.map(({ address }) => address));
 		for (const { address, at } of stored) this.#timers.watch(address, at);
 		for (const actor of this.#actors.all()) {
 			if (actor.behaviour.work) this.#work.reconcile(actor);
@@ -344,17 +344,18 @@ export class Partition {
 		this.checkClaims();
 	}
 
-	*#withTimers(): Iterable<Address> {
-		for (const { address, timers } of this.#actors.all()) for (const _ of timers) yield address;
-	}
-
-	/** Before any deadline is looked at: what it means now is for the actor to say. */
-	#wake(addresses: ReadonlySet<Address>): void {
+	/** Before any deadline is looked at: what it means now is for the actor to say. `stored`: those with timers. */
+	#wake(stored: readonly Address[]): void {
 		const { behaviours, effects } = this.#parts;
-		for (const address of addresses) {
+		const woken = new Map<Address, string>();
+		for (const address of stored) {
 			const type = behaviours.get(typeOf(address))?.wokenType;
-			if (type) effects.append({ to: address, kind: "command", type, body: encodeBody({ type }) });
+			if (type) woken.set(address, type);
 		}
+		for (const { address, behaviour, hasTimers } of this.#actors.all()) {
+			if (behaviour.wokenType && hasTimers) woken.set(address, behaviour.wokenType);
+		}
+		for (const [to, type] of woken) effects.append({ to, kind: "command", type, body: encodeBody({ type }) });
 	}
 
 	#due(address: Address): void {
