@@ -9,10 +9,13 @@ export class ApiError extends Error {
 	override readonly name = "ApiError";
 	/** 0: there was no answer. */
 	readonly status: number;
+	/** The same request may succeed later: the node was not reached, or takes nothing just now. One that takes long is neither. */
+	readonly mayPass: boolean;
 
-	constructor(status: number, message: string) {
+	constructor(status: number, message: string, mayPass = status >= 502) {
 		super(message);
 		this.status = status;
+		this.mayPass = mayPass;
 	}
 }
 
@@ -26,11 +29,11 @@ export class Api {
 		this.#onRefused = onRefused;
 	}
 
-	/** Rejects with ApiError, or as `signal` says. */
-	get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
+	/** Rejects with ApiError, or as `signal` says. `withinMs`: of what a node that lives answers sooner. */
+	get<T>(path: string, query: Query = {}, signal?: AbortSignal, withinMs?: number): Promise<T> {
 		const asked = Object.entries(query).filter(([, value]) => value !== undefined && value !== "");
 		const parameters = new URLSearchParams(asked.map(([name, value]) => [name, String(value)]));
-		return this.#ask<T>(`${path}${parameters.size > 0 ? `?${parameters}` : ""}`, {}, signal);
+		return this.#ask<T>(`${path}${parameters.size > 0 ? `?${parameters}` : ""}`, {}, signal, withinMs);
 	}
 
 	post<T>(path: string, body: unknown): Promise<T> {
@@ -38,9 +41,10 @@ export class Api {
 		return this.#ask<T>(path, { method: "POST", headers, body: JSON.stringify(body) });
 	}
 
-	async #ask<T>(path: string, init: RequestInit, signal?: AbortSignal): Promise<T> {
-		const late = AbortSignal.timeout(ANSWER_MS_MAX);
+	async #ask<T>(path: string, init: RequestInit, signal?: AbortSignal, withinMs = ANSWER_MS_MAX): Promise<T> {
+		const late = AbortSignal.timeout(withinMs);
 		let response: Response;
+		let text: string;
 		try {
 			response = await fetch(new URL(`api/${path}`, document.baseURI), {
 				...init,
@@ -49,12 +53,12 @@ export class Api {
 				credentials: "omit",
 				signal: signal ? AbortSignal.any([signal, late]) : late,
 			});
+			text = await response.text();
 		} catch (error) {
 			if (signal?.aborted) throw error;
-			const why = late.aborted ? `no answer within ${ANSWER_MS_MAX / 1_000} s` : "the node cannot be reached";
-			throw new ApiError(0, why);
+			const why = late.aborted ? `no answer within ${withinMs / 1_000} s` : "the node cannot be reached";
+			throw new ApiError(0, why, !late.aborted);
 		}
-		const text = await response.text();
 		if (response.ok) return JSON.parse(text) as T;
 		const error = new ApiError(
 			response.status,

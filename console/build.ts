@@ -4,7 +4,7 @@
  */
 import { existsSync, statSync } from "node:fs";
 import { readdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { join, relative, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "vite";
 
@@ -47,9 +47,15 @@ async function newestSource(): Promise<number> {
 	const lock = statSync(join(SOURCES, "../package-lock.json")).mtimeMs;
 	const entries = await readdir(SOURCES, { recursive: true, withFileTypes: true });
 	const files = entries
-		.filter((entry) => entry.isFile() && !entry.parentPath.startsWith(PAGE_OF_CHECKOUT))
+		.filter((entry) => entry.isFile() && !isBuilt(entry.parentPath))
 		.map((entry) => statSync(join(entry.parentPath, entry.name)).mtimeMs);
 	return Math.max(lock, ...files);
+}
+
+/** In the page itself, or one that is being made; `pages` are sources. */
+function isBuilt(directory: string): boolean {
+	const [top = ""] = relative(SOURCES, directory).split(sep);
+	return top === "page" || top.startsWith("page.tmp.");
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

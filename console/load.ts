@@ -1,11 +1,17 @@
 /** Asking the API from a page: what is known, whether it is being asked, why it failed. Owns when to ask again. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
+import { ApiError } from "./api.ts";
+
+/** After a failure that may pass by itself, milliseconds. */
+const AGAIN_MS = 3_000;
 
 export interface Loaded<T> {
 	/** The newest answer; it stays while the next one is on its way, and when that fails. */
 	readonly value: T | undefined;
 	readonly error: Error | undefined;
 	readonly loading: boolean;
+	/** It is asked again without anybody's doing. */
+	readonly again: boolean;
 	readonly reload: () => void;
 }
 
@@ -26,22 +32,24 @@ export function useLoad<T>(
 	useEffect(() => {
 		const stop = new AbortController();
 		let timer: ReturnType<typeof setTimeout> | undefined;
-		const next = () => {
-			if (everyMs === undefined || stop.signal.aborted) return;
-			timer = setTimeout(() => (document.hidden ? next() : run()), everyMs);
+		const next = (afterMs: number | undefined) => {
+			if (afterMs === undefined || stop.signal.aborted) return;
+			timer = setTimeout(() => (document.hidden ? next(afterMs) : run()), afterMs);
 		};
 		const run = async () => {
 			setLoading(true);
+			let afterMs = everyMs;
 			try {
 				const value = await latest.current(stop.signal);
 				if (stop.signal.aborted) return;
 				setAnswer({ key, value });
 			} catch (error) {
 				if (stop.signal.aborted) return;
+				if (mayPass(error)) afterMs ??= AGAIN_MS;
 				setAnswer((before) => ({ ...(before.key === key ? before : { key }), error: error as Error }));
 			}
 			setLoading(false);
-			next();
+			next(afterMs);
 		};
 		run();
 		return () => {
@@ -51,5 +59,11 @@ export function useLoad<T>(
 	}, [key, everyMs, turn]);
 
 	const current = answer.key === key ? answer : undefined;
-	return { value: current?.value, error: current?.error, loading, reload };
+	const error = current?.error;
+	const again = everyMs !== undefined || mayPass(error);
+	return { value: current?.value, error, loading, again, reload };
+}
+
+function mayPass(error: unknown): boolean {
+	return error instanceof ApiError && error.mayPass;
 }

@@ -9,6 +9,8 @@ import { number, plural, time } from "../words.ts";
 import type { PageProps } from "./pages.tsx";
 
 const EVERY_MS = 2_000;
+/** A node does not wait so long for its log or for other nodes, milliseconds. */
+const ANSWER_MS_MAX = 10_000;
 /** Partitions past which a topic without trouble is closed at first. */
 const ROWS_OPEN_MAX = 16;
 /** Points of a chart: five minutes of them. */
@@ -37,7 +39,8 @@ interface Series {
 }
 
 export function OverviewPage({ api }: PageProps) {
-	const overview = useLoad("overview", (signal) => api.get<Overview>("overview", {}, signal), EVERY_MS);
+	const ask = (signal: AbortSignal) => api.get<Overview>("overview", {}, signal, ANSWER_MS_MAX);
+	const overview = useLoad("overview", ask, EVERY_MS);
 	const series = useRef<Series>({ times: [], rates: {}, lag: [], last: undefined });
 	if (overview.value) grow(series.current, overview.value);
 	const { times, rates, lag } = series.current;
@@ -140,7 +143,7 @@ function Partitions({ nodes, partitions, node }: Overview) {
 								It has stood on offset {number(stalledOn.offset)} since {time(stalledOn.since)}
 								{stalledOn.address && (
 									<>
-										, a <code>{stalledOn.type}</code> for{" "}
+										, a message of type <code>{stalledOn.type}</code> for{" "}
 										<a class="mono" href={hrefOf("actor", stalledOn.address)}>
 											{stalledOn.address}
 										</a>

@@ -11,10 +11,10 @@ interface LoadedViewProps<T> {
 
 /** An old answer stays in sight when a new one cannot be had, with the reason above it. */
 export function LoadedView<T>({ of, what, children }: LoadedViewProps<T>) {
-	const { value, error, reload } = of;
+	const { value, error, again, reload } = of;
 	return (
 		<>
-			{error && <Failed error={error} what={what} onRetry={reload} />}
+			{error && <Failed error={error} what={what} again={again} onRetry={reload} />}
 			{value === undefined ? !error && <Waiting what={what} /> : children(value)}
 		</>
 	);
@@ -35,14 +35,16 @@ export function Empty({ children }: { readonly children: ComponentChildren }) {
 interface FailedProps {
 	readonly error: Error;
 	readonly what: string;
+	readonly again?: boolean;
 	readonly onRetry?: () => void;
 }
 
-export function Failed({ error, what, onRetry }: FailedProps) {
+export function Failed({ error, what, again, onRetry }: FailedProps) {
 	return (
 		<div class="failed" role="alert">
 			<p>
 				<strong>Could not get {what}.</strong> {error.message}
+				{again && ". The page asks again by itself."}
 			</p>
 			{onRetry && (
 				<button type="button" onClick={onRetry}>

@@ -5,11 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { partitionName } from "../../persistence/log.ts";
-import { systemClock } from "../../runtime/clock.ts";
-import { STALLED_AFTER_MS } from "../../runtime/progress.ts";
 import { type Refused, refusal, run, runJson } from "../kit/command.ts";
 import { type LocalBroker, startLocalBroker } from "../kit/kafka-brokers.ts";
 import { type OperatorStage, operatorStage, shelf } from "../kit/operator-stage.ts";
+import { standStill } from "../kit/standing-still.ts";
 
 const PARTITIONS = 8;
 /** Milliseconds for what a busy machine may add. */
@@ -139,21 +138,7 @@ describe("scenario 60: of a cluster in which one partition stands still", () => 
 	let letGo: () => void;
 
 	beforeAll(async () => {
-		const { node } = two.mycelog;
-		const { promise: go, resolve } = Promise.withResolvers<void>();
-		const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
-		letGo = resolve;
-		const records = node.records.bind(node);
-		// As code that hangs in the middle of a batch.
-		vi.spyOn(node, "records").mockImplementation((id, batch) => {
-			if (partitionName(id) !== mailbox(stuck)) return records(id, batch);
-			reach();
-			return go.then(() => records(id, batch));
-		});
-		offset = await tell(stuck, "bread");
-		await reached;
-		expect((await two.get("overview")).body.health).toMatchObject({ ready: true });
-		vi.spyOn(systemClock, "now").mockImplementation(() => Date.now() + STALLED_AFTER_MS);
+		({ offset, letGo } = await standStill(two, stuck, () => tell(stuck, "bread")));
 		fork = join(files, "fork.json");
 		await run(["fork", stuck, "--drop", String(offset), "--out", fork, ...at(one)]);
 	});

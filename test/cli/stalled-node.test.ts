@@ -2,9 +2,9 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { partitionName } from "../../persistence/log.ts";
 import { systemClock } from "../../runtime/clock.ts";
-import { STALLED_AFTER_MS } from "../../runtime/progress.ts";
 import { run, runJson } from "../kit/command.ts";
 import { type OperatorStage, operatorStage } from "../kit/operator-stage.ts";
+import { standStill } from "../kit/standing-still.ts";
 
 const STUCK = "basket/stuck";
 
@@ -14,34 +14,16 @@ let node: readonly string[];
 let partition: string;
 let offset: number;
 let letGo: () => void;
-/** Of the node's clock. */
-let aheadMs = 0;
 
 beforeAll(async () => {
 	stage = await operatorStage();
 	vi.stubEnv("MYCELOG_OPERATOR_TOKEN", stage.rootToken);
 	node = ["--node", stage.mycelog.url];
-	const { node: running } = stage.mycelog;
 	const ref = stage.mycelog.ref("basket", "stuck");
 	await ref.tell({ type: "add", item: "apple" });
 	await ref.state();
-	partition = partitionName(running.mailbox(STUCK));
-	const { promise: free, resolve } = Promise.withResolvers<void>();
-	const { promise: reached, resolve: reach } = Promise.withResolvers<void>();
-	letGo = resolve;
-	const records = running.records.bind(running);
-	// As a disk or broker that does not answer in the middle of a batch.
-	vi.spyOn(running, "records").mockImplementation((id, batch) => {
-		if (partitionName(id) !== partition) return records(id, batch);
-		reach();
-		return free.then(() => records(id, batch));
-	});
-	offset = await ref.tell({ type: "add", item: "bread" });
-	await reached;
-	const { health } = (await stage.get("overview")).body;
-	expect(health).toMatchObject({ ready: true });
-	aheadMs = STALLED_AFTER_MS;
-	vi.spyOn(systemClock, "now").mockImplementation(() => Date.now() + aheadMs);
+	const still = await standStill(stage, STUCK, () => ref.tell({ type: "add", item: "bread" }));
+	({ partition, offset, letGo } = still);
 });
 afterAll(async () => {
 	vi.restoreAllMocks();
@@ -138,7 +120,7 @@ test("scenario 60: with a log that does not answer, status and partitions say wh
 	vi.spyOn(log, "read").mockImplementation(away);
 	vi.spyOn(log, "bounds").mockImplementation(away);
 	// What was known a while ago is asked for anew.
-	aheadMs += 60_000;
+	vi.spyOn(systemClock, "now").mockImplementation(() => Date.now() + 60_000);
 	const partitions = await runJson(["partitions", ...node]);
 	expect(partitions.every(({ owner }: { owner?: string }) => owner === stage.mycelog.node.name.id)).toBe(
 		true,
