@@ -2,6 +2,7 @@
  * What a person sees when a node is ready: where it is, where its data lies, and code that works against it.
  */
 import { resolve } from "node:path";
+import { javascriptSnippet, pythonSnippet } from "../gateway/front-page.ts";
 import type { Config } from "./options.ts";
 import { VERSION } from "./version.ts";
 
@@ -27,6 +28,7 @@ export function banner(config: Config, port: number, nodeId: string): string {
 		...(publicUrl ? [["public", publicUrl]] : []),
 		["health", `${url}/health/readiness`],
 		["metrics", `${url}/metrics`],
+		["console", `${url}/operator/ (asks for the root token, MYCELOG_ROOT_TOKEN)`],
 	];
 	return [
 		`Mycelog is ready at ${url}`,
@@ -41,34 +43,6 @@ export function banner(config: Config, port: number, nodeId: string): string {
 		indent(javascriptSnippet(publicUrl ?? url)),
 		"",
 	].join("\n");
-}
-
-export function pythonSnippet(url: string): string {
-	return `import asyncio
-from hypha_rpc import connect_to_server
-
-async def main():
-    server = await connect_to_server({"server_url": "${url}"})
-    info = await server.register_service(
-        {"id": "hello", "config": {"visibility": "public"}, "greet": lambda name: f"Hello {name}!"}
-    )
-    service = await server.get_service(info["id"])
-    print(info["id"], await service.greet("Python"))
-    await server.disconnect()
-
-asyncio.run(main())`;
-}
-
-export function javascriptSnippet(url: string): string {
-	return `import { connectToServer } from "hypha-rpc";
-
-const server = await connectToServer({ server_url: "${url}" });
-const info = await server.registerService({
-  id: "hello", config: { visibility: "public" }, greet: (name) => \`Hello \${name}!\`,
-});
-const service = await server.getService(info.id);
-console.log(info.id, await service.greet("JavaScript"));
-await server.disconnect();`;
 }
 
 function indent(code: string): string {

@@ -4,6 +4,7 @@
  */
 import type { TemplatedApp } from "uWebSockets.js";
 import type { Node } from "../runtime/node.ts";
+import { FRONT_PAGE_HEADERS, frontPage } from "./front-page.ts";
 import { addAssetRoutes, type HttpAssetsParts } from "./http-assets.ts";
 import { addConsoleRoutes } from "./http-console.ts";
 import { HttpError } from "./http-exchange.ts";
@@ -50,6 +51,18 @@ export function addRoutes(app: TemplatedApp, parts: HttpParts): void {
 function addNodeRoutes(routes: HttpRoutes, parts: HttpParts): void {
 	const json = ["application/json"];
 	const { metrics, version } = parts;
+	routes.add({
+		methods: ["get"],
+		path: "/",
+		operation: {
+			tag: "node",
+			summary: "How to connect, and where the other pages are",
+			answers: { 200: { means: "a page", types: ["text/html"] } },
+			token: false,
+		},
+		answer: (exchange) =>
+			exchange.send(200, "text/html; charset=utf-8", frontPage(parts.url()), FRONT_PAGE_HEADERS),
+	});
 	routes.add({
 		methods: ["get"],
 		path: "/health/liveness",

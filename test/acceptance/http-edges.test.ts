@@ -151,12 +151,24 @@ describe("HTTP", () => {
 		});
 	});
 
+	test("shows at its root how to connect, with links that lead somewhere", async () => {
+		const page = await get("", ++address);
+		expect(page.headers.get("content-type")).toBe("text/html; charset=utf-8");
+		const text = await page.text();
+		expect(text).toContain(`connectToServer({ server_url: &quot;${node.url}&quot; })`);
+		const links = [...text.matchAll(/href="([^"]+)"/g)].map(([, link]) => link as string);
+		const answers = await Promise.all(links.map(async (link) => [link, (await fetch(link)).status]));
+		const all = ["operator/", "login", "openapi.json", "health", "metrics"];
+		expect(answers).toEqual(all.map((path) => [`${node.url}/${path}`, 200]));
+	});
+
 	test("describes its routes in OpenAPI that a validator accepts, each with the paths that are served", async () => {
 		const description = (await (await get("openapi.json", ++address)).json()) as Record<string, never>;
 		expect(await new Validator().validate(structuredClone(description))).toEqual({ valid: true });
 		const paths = Object.keys(description["paths"] as never);
 		expect(paths).toEqual(
 			expect.arrayContaining([
+				"/",
 				"/assets/config.json",
 				"/health/readiness",
 				"/metrics",
