@@ -64,9 +64,14 @@ export function LiveChart({ title, unit, times, values, tone = "accent" }: LiveC
 }
 
 function optionsOf(element: HTMLElement, tone: string, times: () => readonly number[]): uPlot.Options {
-	const style = getComputedStyle(element);
-	const colour = (name: string) => style.getPropertyValue(`--${name}`).trim();
-	const font = `11px ${style.fontFamily}`;
+	const font = `11px ${getComputedStyle(element).fontFamily}`;
+	// The variable itself holds the colours of both themes: only one in use is the one of now.
+	const colour = (name: string) => {
+		element.style.color = `var(--${name})`;
+		const { color } = getComputedStyle(element);
+		element.style.color = "";
+		return color;
+	};
 	const axis = {
 		stroke: colour("text-soft"),
 		font,
