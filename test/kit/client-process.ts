@@ -6,7 +6,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
-import { endWithTests } from "./children.ts";
+import { endWithTests, killed } from "./children.ts";
 import { pythonWithClient } from "./python.ts";
 
 /** Bytes of a driver's log kept for an error's text. */
@@ -68,7 +68,7 @@ export class ClientProcess {
 	static #python(file: string): ClientProcess {
 		const child = spawn(pythonWithClient(), [driver(file)], {
 			stdio: "pipe",
-			env: { ...process.env, HYPHA_LOGLEVEL: "ERROR", PYTHONUNBUFFERED: "1" },
+			env: { ...process.env, HYPHA_LOGLEVEL: "ERROR", PYTHONUNBUFFERED: "1", PYTHONDONTWRITEBYTECODE: "1" },
 		});
 		return new ClientProcess("python", child);
 	}
@@ -119,11 +119,8 @@ export class ClientProcess {
 		return this.run("heard", { name, event, count });
 	}
 
-	async stop(): Promise<void> {
-		if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
-		const ended = new Promise((resolve) => this.#process.once("exit", resolve));
-		this.#process.kill("SIGKILL");
-		await ended;
+	stop(): Promise<void> {
+		return killed(this.#process);
 	}
 
 	#answer(line: string): void {

@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { inject } from "vitest";
 import type { EventData } from "../../runtime/index.ts";
+import { endWithTests, killed } from "./children.ts";
 
 const PROCESS_FILE = fileURLToPath(new URL("event-process.ts", import.meta.url));
 
@@ -48,6 +49,7 @@ export class EventProcess {
 			execArgv: [],
 			env: { ...process.env, NODE_NO_WARNINGS: "1" },
 		});
+		endWithTests(this.#child);
 		for (const stream of [this.#child.stdout, this.#child.stderr]) {
 			stream?.on("data", (chunk) => {
 				this.#log += chunk;
@@ -89,11 +91,8 @@ export class EventProcess {
 		return this.run("heard", `${kind} ${event}`, count);
 	}
 
-	async stop(): Promise<void> {
-		if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
-		const ended = new Promise((resolve) => this.#child.once("exit", resolve));
-		this.#child.kill("SIGKILL");
-		await ended;
+	stop(): Promise<void> {
+		return killed(this.#child);
 	}
 
 	#take({ id, value, error, subscribed }: EventAnswer & { subscribed?: string }): void {

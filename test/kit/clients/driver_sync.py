@@ -1,21 +1,16 @@
 """The synchronous API of the unmodified Python client, steered by a test like driver.py: what blocks there blocks a
 thread here. Owns the translation of commands to client calls; what is right or wrong, the test decides."""
 
-import base64
-import hashlib
 import json
 import os
 import sys
 import threading
 
-# The client logs to stdout: answers leave by a descriptor of their own.
-ANSWERS = os.fdopen(os.dup(1), "w", buffering=1)
-os.dup2(2, 1)
+# Before the client, which takes stdout as it finds it.
+from values import decoded, encoded, failure, say
 
 from hypha_rpc.sync import connect_to_server  # noqa: E402
 
-# Longer binary results go back as length and digest, bytes.
-INLINE_BYTES_MAX = 64 * 1024
 # Of one connection: handlers, and calls they make.
 WORKERS = 8
 
@@ -25,37 +20,6 @@ events = {}
 handlers = {}
 news = threading.Condition()
 answering = threading.Lock()
-
-
-def pattern(count):
-    """The same bytes in every language: i % 251."""
-    base = bytes(range(251))
-    return (base * (count // 251 + 1))[:count]
-
-
-def decoded(value):
-    if isinstance(value, dict):
-        if "$bytes" in value:
-            return base64.b64decode(value["$bytes"])
-        if "$pattern" in value:
-            return pattern(value["$pattern"])
-        return {key: decoded(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [decoded(item) for item in value]
-    return value
-
-
-def encoded(value):
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        data = bytes(value)
-        if len(data) > INLINE_BYTES_MAX:
-            return {"$sha256": hashlib.sha256(data).hexdigest(), "bytes": len(data)}
-        return {"$bytes": base64.b64encode(data).decode()}
-    if isinstance(value, dict):
-        return {key: encoded(item) for key, item in dict.items(value) if not callable(item)}
-    if isinstance(value, (list, tuple)):
-        return [encoded(item) for item in value]
-    return value if value is None or isinstance(value, (str, int, float, bool)) else str(value)
 
 
 def hello_service(service_id, config):
@@ -183,9 +147,9 @@ def run(line):
     try:
         answer = {"ok": True, "value": COMMANDS[request["do"]](**request["with"])}
     except Exception as error:
-        answer = {"ok": False, "error": f"{type(error).__name__}: {error}"}
+        answer = failure(error)
     with answering:
-        ANSWERS.write(json.dumps({"id": request["id"], **answer}) + "\n")
+        say(request["id"], answer)
 
 
 for line in sys.stdin:
