@@ -7,7 +7,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
 	test: {
 		include: ["test/**/*.chaos.ts"],
-		globalSetup: ["test/kit/global-setup.ts", "test/kit/python.ts"],
+		globalSetup: ["test/kit/quick-start.ts", "test/kit/global-setup.ts", "test/kit/python.ts"],
 		pool: "forks",
 		// Rounds share the machine with the brokers and nodes that they start.
 		maxWorkers: 1,

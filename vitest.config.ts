@@ -6,7 +6,12 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
 	test: {
 		include: ["test/**/*.test.ts"],
-		globalSetup: ["test/kit/global-setup.ts", "test/kit/python.ts", "test/kit/console-page.ts"],
+		globalSetup: [
+			"test/kit/quick-start.ts",
+			"test/kit/global-setup.ts",
+			"test/kit/python.ts",
+			"test/kit/console-page.ts",
+		],
 		pool: "forks",
 		maxWorkers: 2,
 		testTimeout: 60_000,
