@@ -81,6 +81,12 @@ function addRebuild(program: Command, hooks: ProgramHooks): void {
 				.description("fold actors anew from their first message with the machines of now")
 				.argument("[addresses...]", "the actors: type/id")
 				.option("--all", "every actor")
+				.option("--from-snapshot", "begin with the stored snapshot, not with the first message")
+				.addOption(
+					new Option("--snapshots <dir>", "with those of a backup instead (stopped data)").implies({
+						fromSnapshot: true,
+					}),
+				)
 				.addOption(wait.default(WAIT_MS_DEFAULT).argParser(wholeNumber))
 				.option("--yes", "needed where actors are chosen by --all, --type or --under"),
 		),
@@ -90,10 +96,14 @@ function addRebuild(program: Command, hooks: ProgramHooks): void {
 		`
 With --node, and in a cluster (--kafka-uri), the owners do it beside their work: clients stay connected. Without, an
 embedded log is rebuilt while no node runs on it. Nothing is sent again. Each is told in its actor's history and by \`mycelog audit\`.
+
+--from-snapshot is for histories whose beginning is no longer kept, or too long to fold: what is stored must be right.
 ${EXIT_CODES}
 
 Examples:
   mycelog rebuild order/17 order/18 --why "discounts were added" --actors ./my-actors.ts
+  mycelog rebuild order/17 --from-snapshot --why "its memory is in doubt" --node http://127.0.0.1:9527
+  mycelog rebuild --type order --yes --why "Tuesday's deploy" --snapshots /backup/monday --actors ./mended.ts
   mycelog rebuild --type order --yes --why "discounts were added" --kafka-uri kafka-1:9092`,
 	);
 	command.action(async (addresses: string[], flags: Flags) => {

@@ -2,13 +2,17 @@
  * `mycelog rebuild`: from a choice of actors to folds in the place of what is stored, and an exit code. Owns which way is
  * gone: records to the owners of a cluster, snapshots of stopped embedded data.
  */
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { MycelogError } from "../persistence/errors.ts";
+import { SqliteSnapshots } from "../persistence/snapshots-sqlite.ts";
 import { mustExist } from "../runtime/actor-exists.ts";
 import { actors, type ListedActor } from "../runtime/actor-list.ts";
 import type { Address } from "../runtime/address.ts";
 import type { OperatorParts, ScanProgress, WritableParts } from "../runtime/operator.ts";
 import type { Reason } from "../runtime/reason.ts";
 import { type LiveRebuild, rebuildLive } from "../runtime/rebuild-live.ts";
+import { rebuildFromSnapshots } from "../runtime/rebuild-snapshots.ts";
 import { rebuildMany } from "../runtime/verify-many.ts";
 import { EXIT } from "./exit-codes.ts";
 import { NodeClient, type NodeFlags } from "./node-client.ts";
@@ -22,6 +26,9 @@ export interface RebuildCommandOptions extends NodeFlags, ReasonFlags, ActorsFil
 	readonly type?: string;
 	readonly under?: string;
 	readonly all?: boolean;
+	readonly fromSnapshot?: boolean;
+	/** Directory of a backup. */
+	readonly snapshots?: string;
 	readonly yes?: boolean;
 	readonly json?: boolean;
 	/** Milliseconds to wait for the owners. */
@@ -56,6 +63,10 @@ export async function rebuildCommand(
 	if (addresses.length === 0)
 		mustBeSure(yes, "many actors get the state that the machines of now make of their histories");
 	const reason = reasonOf(options);
+	if (options.snapshots !== undefined && (config.kafkaUri || options.node)) {
+		const text = "--snapshots is for stopped embedded data: owners go on from what they have stored";
+		throw new MycelogError("config.invalid-value", text);
+	}
 	const startedAt = performance.now();
 	const { kafkaUri } = config;
 	const opening = {
@@ -86,7 +97,7 @@ export async function rebuildCommand(
 async function byNode(
 	node: NodeClient,
 	addresses: readonly Address[],
-	{ type, under, why, by }: RebuildCommandOptions,
+	{ type, under, why, by, fromSnapshot }: RebuildCommandOptions,
 ): Promise<Done> {
 	mustBeOfData({ by });
 	const chosen: Address[] = [...addresses];
@@ -99,7 +110,7 @@ async function byNode(
 	let waiting = 0;
 	for (let i = 0; i < chosen.length; i += REBUILDS_A_REQUEST) {
 		const some = chosen.slice(i, i + REBUILDS_A_REQUEST);
-		const answer = await node.post<Asked>("rebuild", { addresses: some, why });
+		const answer = await node.post<Asked>("rebuild", { addresses: some, why, fromSnapshot });
 		for (const one of answer.rebuilt) sort(one, done);
 		waiting += answer.waiting;
 	}
@@ -121,7 +132,8 @@ async function byOwners(
 	const signal = AbortSignal.timeout(options.waitMs);
 	const done: Done = { rebuilt: [], refused: [] };
 	try {
-		for await (const answer of rebuildLive(parts, chosen, { by, why, signal, onProgress }))
+		const { fromSnapshot } = options;
+		for await (const answer of rebuildLive(parts, chosen, { by, why, fromSnapshot, signal, onProgress }))
 			sort(answer, done);
 	} catch (error) {
 		if ((error as Error).name !== "TimeoutError") throw error;
@@ -145,12 +157,18 @@ async function* addressesOf(
 		if (problem !== "unknown-type") yield address;
 }
 
+function snapshotsIn(directory: string): SqliteSnapshots {
+	if (existsSync(join(directory, "snapshots.db"))) return new SqliteSnapshots({ directory, readOnly: true });
+	const text = `there is no snapshots.db in ${directory}: --snapshots is the directory of a backup`;
+	throw new MycelogError("config.invalid-value", text, { directory });
+}
+
 /** The next start finds the snapshots. */
 async function byHand(
 	found: WritableParts,
 	config: Config,
 	addresses: readonly Address[],
-	{ type, under }: RebuildCommandOptions,
+	{ type, under, fromSnapshot, snapshots }: RebuildCommandOptions,
 	reason: Reason,
 	onProgress: (progress: ScanProgress) => void,
 ): Promise<Done> {
@@ -158,7 +176,20 @@ async function byHand(
 	for (const address of addresses) await mustExist(parts, address);
 	const only = addresses.length > 0 ? { addresses } : {};
 	const done: Done = { rebuilt: [], refused: [] };
-	for await (const one of rebuildMany(parts, { type, under, ...only, onProgress }, reason)) {
+	const filter = { type, under, ...only, onProgress };
+	if (fromSnapshot) {
+		const earlier = snapshots === undefined ? undefined : snapshotsIn(snapshots);
+		try {
+			for await (const one of rebuildFromSnapshots(parts, earlier ?? parts.snapshots, filter, reason)) {
+				if ("reason" in one) done.refused.push(one);
+				else done.rebuilt.push(one);
+			}
+		} finally {
+			earlier?.close();
+		}
+		return done;
+	}
+	for await (const one of rebuildMany(parts, filter, reason)) {
 		if ("address" in one) done.rebuilt.push(one);
 		else
 			done.refused.push({ address: one.skipped, reason: `the log keeps it from offset ${one.start} only` });

@@ -8,7 +8,12 @@ import { AUDIT_ENTRIES_DEFAULT, audit } from "../runtime/audit.ts";
 import { dryRun, EDITS_MAX, type Edit, type Fork } from "../runtime/fork.ts";
 import { mailboxOf, type WritableParts } from "../runtime/operator.ts";
 import { promote } from "../runtime/promote.ts";
-import { type LiveRebuild, REBUILDS_UNDER_WAY_MAX, rebuildLive } from "../runtime/rebuild-live.ts";
+import {
+	type LiveRebuild,
+	type LiveRebuildOptions,
+	REBUILDS_UNDER_WAY_MAX,
+	rebuildLive,
+} from "../runtime/rebuild-live.ts";
 import { verify } from "../runtime/verify.ts";
 import { survey } from "../runtime/verify-many.ts";
 import { HttpError } from "./http-exchange.ts";
@@ -72,13 +77,13 @@ export function addRecovery(routes: OperatorRoutes, { node, reading }: OperatorC
 	routes.command(
 		"rebuild",
 		"Fold actors anew from the log, in the place of what is in memory and stored",
-		["addresses", "why"],
+		["addresses", "fromSnapshot", "why"],
 		async (fields, { by }) => {
 			const addresses = fields.texts("addresses", REBUILDS_UNDER_WAY_MAX);
 			if (!addresses || addresses.length === 0) throw new HttpError(400, "addresses are needed");
-			const reason = { by: by.user.id, why: fields.why() };
+			const asked = { by: by.user.id, why: fields.why(), fromSnapshot: fields.flag("fromSnapshot") };
 			for (const address of addresses) await mustExist(reading, address);
-			return rebuilt(parts, addresses, reason);
+			return rebuilt(parts, addresses, asked);
 		},
 	);
 	routes.command(
@@ -109,12 +114,12 @@ export function addRecovery(routes: OperatorRoutes, { node, reading }: OperatorC
 async function rebuilt(
 	parts: WritableParts,
 	addresses: readonly string[],
-	reason: { readonly by: string; readonly why: string },
+	asked: LiveRebuildOptions,
 ): Promise<{ readonly rebuilt: readonly LiveRebuild[]; readonly waiting: number }> {
 	const signal = AbortSignal.timeout(REBUILD_MS_MAX);
 	const answers: LiveRebuild[] = [];
 	try {
-		for await (const answer of rebuildLive(parts, addresses, { ...reason, signal })) answers.push(answer);
+		for await (const answer of rebuildLive(parts, addresses, { ...asked, signal })) answers.push(answer);
 	} catch (error) {
 		if (error !== signal.reason) throw error;
 	}

@@ -35,7 +35,7 @@ export interface AuditEntry {
 	readonly why: string | undefined;
 	/** `asked`: no owner has answered yet. */
 	readonly outcome: "done" | "refused" | "asked";
-	/** Of a restore the edits, of an import its file's checksum; why a rebuild was refused. */
+	/** Of a restore the edits, of an import its file's checksum; what a rebuild began with, or why it was refused. */
 	readonly details?: unknown;
 }
 
@@ -102,7 +102,8 @@ async function ofPartition(
 			const places = asked.get(message.to) ?? [];
 			for (const place of places.filter((one) => (entries[one] as AuditEntry).offset <= request)) {
 				const outcome = refused === undefined ? "done" : "refused";
-				entries[place] = { ...(entries[place] as AuditEntry), outcome, details: refused };
+				const why = refused === undefined ? undefined : { details: refused };
+				entries[place] = { ...(entries[place] as AuditEntry), outcome, ...why };
 			}
 			asked.set(
 				message.to,
@@ -122,8 +123,9 @@ function entryOf(message: Message, index: HistoryIndex, id: PartitionId): AuditE
 	const entry = { address, partition: partitionName(id), offset, timestamp };
 	switch (type) {
 		case REBUILD: {
-			const { by, why, stored } = rebuildIn(message);
-			return { ...entry, what: "rebuild", by, why, outcome: stored ? "done" : "asked" };
+			const { by, why, stored, snapshot } = rebuildIn(message);
+			const details = snapshot ? { details: { from: "snapshot" } } : undefined;
+			return { ...entry, what: "rebuild", by, why, outcome: stored ? "done" : "asked", ...details };
 		}
 		case RESTORE: {
 			const { by, why, base, edits } = restoreIn(message);

@@ -8,14 +8,16 @@
  */
 import { MycelogError } from "../persistence/errors.ts";
 import { type Log, type PartitionId, partitionName } from "../persistence/log.ts";
+import type { SnapshotStore } from "../persistence/snapshots.ts";
 import { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
 import type { Behaviours } from "./behaviour.ts";
 import type { Clock } from "./clock.ts";
 import type { Logger } from "./logger.ts";
 import type { Draft, Message } from "./message.ts";
-import { FOLD_PAGE_RECORDS, PartitionFold } from "./partition-fold.ts";
-import { REBUILT, rebuiltDraft, rebuiltIn } from "./recovery-records.ts";
+import { FOLD_PAGE_RECORDS, type FoldBegin, PartitionFold } from "./partition-fold.ts";
+import { REBUILT, rebuildIn, rebuiltDraft, rebuiltIn } from "./recovery-records.ts";
+import { outdatedIn, snapshotBegin } from "./snapshot-begin.ts";
 
 /** Actors folded in one pass at most: so many are in memory a second time. */
 export const REBUILDS_AT_ONCE_MAX = 1_000;
@@ -24,6 +26,7 @@ const RETRY_MS = 1_000;
 
 export interface LiveRebuildParts {
 	readonly log: Log;
+	readonly snapshots: SnapshotStore;
 	readonly behaviours: Behaviours;
 	readonly clock: Clock;
 	readonly logger: Logger;
@@ -39,6 +42,8 @@ interface Request {
 	preparing: boolean;
 	/** Its `rebuilt` is on its way: whoever asks now is answered by the next one. */
 	answered: boolean;
+	/** The stored snapshot is enough to all who ask. */
+	snapshot: boolean;
 	readonly done: PromiseWithResolvers<void>;
 }
 
@@ -48,6 +53,7 @@ export class LiveRebuilds {
 	readonly #requests = new Map<Address, Request>();
 	/** Folds that hold the actor or will; several actors share one. */
 	readonly #folds = new Map<Address, PartitionFold>();
+	readonly #fromSnapshots = new WeakSet<PartitionFold>();
 	#running = false;
 	#closed = false;
 	/** Offset of the newest `rebuilt` whose actor was given out. */
@@ -59,13 +65,17 @@ export class LiveRebuilds {
 	}
 
 	/** Asked for by a record. Resolves when its `rebuilt` is in the log or folded: a checkpoint must not come before. */
-	request({ to, offset }: Message): Promise<void> {
+	request(message: Message): Promise<void> {
+		const { to, offset } = message;
+		const snapshot = rebuildIn(message).snapshot === true;
 		let request = this.#requests.get(to);
 		if (!request || request.answered) {
-			request = { offset, preparing: false, answered: false, done: Promise.withResolvers<void>() };
+			const done = Promise.withResolvers<void>();
+			request = { offset, preparing: false, answered: false, snapshot, done };
 			this.#requests.set(to, request);
 		}
 		request.offset = offset;
+		request.snapshot &&= snapshot;
 		void this.#run();
 		return request.done.promise;
 	}
@@ -75,8 +85,14 @@ export class LiveRebuilds {
 		// Its checkpoint was lost and its snapshot was not, or this is the second look at the record.
 		if (message.type !== REBUILT || message.offset <= Math.max(actor.offset, this.#done)) return undefined;
 		if (message.from !== undefined) return undefined;
-		const { refused, request } = rebuiltIn(message);
-		return refused === undefined ? this.#finish(actor, message.offset, request) : undefined;
+		const { refused, request, snapshot } = rebuiltIn(message);
+		if (refused !== undefined) return undefined;
+		// Folded again from the checkpoint, what is in memory has come from there as well.
+		if (snapshot && !this.#folds.has(actor.address)) {
+			this.#settle(actor.address, request);
+			return undefined;
+		}
+		return this.#finish(actor, message.offset, { request, snapshot: snapshot === true });
 	}
 
 	/** What is being folded is given up; the next owner begins anew. */
@@ -88,14 +104,20 @@ export class LiveRebuilds {
 		this.#folds.clear();
 	}
 
-	async #finish({ address, behaviour }: Actor, before: number, answers: number): Promise<Actor> {
-		const fold = this.#folds.get(address) ?? this.#foldOf([address, ...this.#unfolded()]);
+	async #finish(
+		{ address, behaviour }: Actor,
+		before: number,
+		answered: { readonly request: number; readonly snapshot: boolean },
+	): Promise<Actor> {
+		const known = this.#folds.get(address);
+		const isEnough = known && (answered.snapshot || !this.#fromSnapshots.has(known));
+		const fold = isEnough ? known : this.#foldOf([address, ...this.#unfolded()]);
 		await this.#untilRead(() => fold.to(before));
 		const actor = fold.take(address) ?? Actor.fresh(address, behaviour);
 		actor.dirty = true;
 		actor.sinceSnapshot = 0;
 		this.#folds.delete(address);
-		this.#settle(address, answers);
+		this.#settle(address, answered.request);
 		this.#done = before;
 		void this.#run();
 		return actor;
@@ -110,13 +132,17 @@ export class LiveRebuilds {
 
 	/** Whose `rebuilt` may come next: they are folded in the same pass. */
 	#unfolded(): Address[] {
-		const unfolded = [...this.#requests.keys()].filter((address) => !this.#folds.has(address));
+		const unfolded = [...this.#requests]
+			.filter(([address, { snapshot }]) => !snapshot && !this.#folds.has(address))
+			.map(([address]) => address);
 		return unfolded.slice(0, REBUILDS_AT_ONCE_MAX);
 	}
 
+	/** Of those that begin with the same as the first one. */
 	#waiting(): Address[] {
 		const waiting = [...this.#requests].filter(([, { preparing, answered }]) => !preparing && !answered);
-		return waiting.slice(0, REBUILDS_AT_ONCE_MAX).map(([address]) => address);
+		const alike = waiting.filter(([, { snapshot }]) => snapshot === waiting[0]?.[1].snapshot);
+		return alike.slice(0, REBUILDS_AT_ONCE_MAX).map(([address]) => address);
 	}
 
 	/** One pass after the other, each for all that was asked for until then. */
@@ -137,27 +163,49 @@ export class LiveRebuilds {
 	}
 
 	async #prepare(addresses: readonly Address[]): Promise<void> {
-		const fold = this.#foldOf(addresses);
-		for (const address of addresses) (this.#requests.get(address) as Request).preparing = true;
+		const requests = addresses.map((address) => this.#requests.get(address) as Request);
+		for (const request of requests) request.preparing = true;
+		const isFromSnapshot = requests[0]?.snapshot === true;
+		const { begin, unusable } = isFromSnapshot
+			? snapshotBegin(this.#parts, this.#partition, addresses)
+			: { begin: undefined, unusable: new Map<Address, string>() };
+		const usable = addresses.filter((address) => !unusable.has(address));
+		const fold = this.#foldOf(usable, begin);
 		let refused: string | undefined;
 		try {
-			await this.#untilRead(() => this.#catchUp(fold));
+			if (usable.length > 0) await this.#untilRead(() => this.#catchUp(fold));
 		} catch (error) {
 			if (!MycelogError.is(error, "log.offset-trimmed")) throw error;
 			refused = error.message;
 		}
-		await Promise.all(addresses.map((address) => this.#answer(address, fold, refused)));
+		const outdated = outdatedIn(fold);
+		const answers = usable.map((address) => this.#answer(address, fold, refused ?? outdated.get(address)));
+		for (const [address, why] of unusable) answers.push(this.#answer(address, undefined, why));
+		await Promise.all(answers);
 	}
 
-	async #answer(address: Address, fold: PartitionFold, refused: string | undefined): Promise<void> {
+	/** Without a fold there was none to go on with. */
+	async #answer(
+		address: Address,
+		fold: PartitionFold | undefined,
+		refused: string | undefined,
+	): Promise<void> {
 		const request = this.#requests.get(address);
 		if (this.#closed || !request) return;
 		request.preparing = false;
+		const isFromSnapshot = fold === undefined || this.#fromSnapshots.has(fold);
 		// The loop came to an earlier `rebuilt` meanwhile.
-		if (this.#folds.get(address) !== fold) return;
+		if (fold && this.#folds.get(address) !== fold) return;
+		// Somebody has asked for all of it meanwhile.
+		const isShort = isFromSnapshot && !request.snapshot;
+		if (fold && (isShort || refused !== undefined)) this.#folds.delete(address);
+		if (isShort) return;
 		request.answered = true;
-		if (refused !== undefined) this.#folds.delete(address);
-		const answer = { request: request.offset, ...(refused === undefined ? undefined : { refused }) };
+		const answer = {
+			request: request.offset,
+			...(refused === undefined ? undefined : { refused }),
+			...(isFromSnapshot ? { snapshot: true } : undefined),
+		};
 		await this.#parts.append(rebuiltDraft(address, answer));
 		request.done.resolve();
 		if (refused !== undefined) this.#settle(address, request.offset);
@@ -173,10 +221,11 @@ export class LiveRebuilds {
 		}
 	}
 
-	#foldOf(addresses: readonly Address[]): PartitionFold {
+	#foldOf(addresses: readonly Address[], begin?: FoldBegin): PartitionFold {
 		const { log, behaviours } = this.#parts;
-		const fold = new PartitionFold(log, this.#partition, behaviours, { wanted: new Set(addresses) });
+		const fold = new PartitionFold(log, this.#partition, behaviours, { wanted: new Set(addresses), begin });
 		for (const address of addresses) this.#folds.set(address, fold);
+		if (begin) this.#fromSnapshots.add(fold);
 		return fold;
 	}
 

@@ -1,5 +1,6 @@
 /**
- * Folds some or all actors of one partition in one pass over it, from its first record on, as far as it is told each time.
+ * Folds some or all actors of one partition in one pass over it, from its first record or stored states on, as far as it is
+ * told each time.
  * Owns where it stands; carries out nothing. One actor alone, step by step, is fold.ts.
  */
 import { MycelogError } from "../persistence/errors.ts";
@@ -8,17 +9,28 @@ import { Actor } from "./actor.ts";
 import { type Address, typeOf } from "./address.ts";
 import type { Behaviours } from "./behaviour.ts";
 import { messageOf } from "./message.ts";
-import { isHistory } from "./recovery-records.ts";
+import { isHistory, isWholeRebuild } from "./recovery-records.ts";
 import { Watermarks } from "./watermarks.ts";
 
 /** Records a page: between two, whoever shares the process has its turn. */
 export const FOLD_PAGE_RECORDS = 1_000;
+
+/** States to go on from, all as of one checkpoint. */
+export interface FoldBegin {
+	/** First offset not contained in them. */
+	readonly next: number;
+	/** As of there. */
+	readonly watermarks: Watermarks;
+	readonly actors: ReadonlyMap<Address, Actor>;
+}
 
 export interface PartitionFoldOptions {
 	/** Which actors. Default: all. */
 	readonly wanted?: { has(address: Address): boolean; delete?(address: Address): void };
 	/** Told after each page: records looked at since the last one. */
 	readonly onRecords?: (records: number) => void;
+	/** Default: nothing, and the first record. */
+	readonly begin?: FoldBegin | undefined;
 }
 
 export class PartitionFold {
@@ -26,11 +38,13 @@ export class PartitionFold {
 	readonly actors = new Map<Address, Actor>();
 	/** Commands and timers folded, repeats left out. */
 	folded = 0;
+	/** Actors that had a state to begin with and were folded anew behind it, with the offset: their states here are not theirs. */
+	readonly outdated = new Map<Address, number>();
 	readonly #log: Log;
 	readonly #partition: PartitionId;
 	readonly #behaviours: Behaviours;
 	readonly #options: PartitionFoldOptions;
-	readonly #watermarks = new Watermarks();
+	readonly #watermarks: Watermarks;
 	#next: number | undefined;
 	/** One after the other, whoever asks. */
 	#reading: Promise<void> = Promise.resolve();
@@ -40,6 +54,10 @@ export class PartitionFold {
 		this.#partition = partition;
 		this.#behaviours = behaviours;
 		this.#options = options;
+		const { begin } = options;
+		this.#watermarks = begin?.watermarks ?? new Watermarks();
+		this.#next = begin?.next;
+		for (const [address, actor] of begin?.actors ?? []) this.actors.set(address, actor);
 	}
 
 	/** The next offset to fold; undefined before the first page. */
@@ -98,6 +116,9 @@ export class PartitionFold {
 			actor = Actor.fresh(message.to, behaviour);
 			this.actors.set(message.to, actor);
 		}
+		// A state may be newer than the checkpoint that it is stored with.
+		if (message.offset <= actor.offset) return;
+		if (this.#options.begin && isWholeRebuild(message)) this.outdated.set(message.to, message.offset);
 		this.folded++;
 		actor.sinceSnapshot++;
 		try {

@@ -31,6 +31,8 @@ export interface LiveRebuild {
 
 /** By whom, why, and for how long to wait. */
 export interface LiveRebuildOptions extends Reason {
+	/** From the stored snapshot on, as far as one is usable. Default: from the first message. */
+	readonly fromSnapshot?: boolean | undefined;
 	/** Ends the waiting, not the rebuilding: it rejects with the reason. */
 	readonly signal?: AbortSignal;
 	readonly onProgress?: (progress: ScanProgress) => void;
@@ -40,7 +42,7 @@ export interface LiveRebuildOptions extends Reason {
 export async function* rebuildLive(
 	parts: WritableParts,
 	addresses: Iterable<Address> | AsyncIterable<Address>,
-	{ signal, onProgress, by, why }: LiveRebuildOptions,
+	{ signal, onProgress, by, why, fromSnapshot }: LiveRebuildOptions,
 ): AsyncGenerator<LiveRebuild> {
 	mustSayWhy({ by, why });
 	const never = new AbortController().signal;
@@ -60,7 +62,8 @@ export async function* rebuildLive(
 		const asked = group;
 		group = [];
 		// Together: they leave in few batches, and their owners fold them in one pass.
-		const offsets = await Promise.all(asked.map((to) => parts.append(rebuildDraft(to, { by, why }))));
+		const request = { by, why, ...(fromSnapshot ? { snapshot: true } : undefined) };
+		const offsets = await Promise.all(asked.map((to) => parts.append(rebuildDraft(to, request))));
 		for (const [i, to] of asked.entries()) {
 			waiting.add(mailboxOf(parts, to).partition, to, offsets[i] as number);
 		}

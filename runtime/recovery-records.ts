@@ -27,6 +27,8 @@ const TYPES: ReadonlySet<string> = new Set([REBUILD, REBUILT, RESTORE, IMPORTED]
 export interface RebuildRecord extends Reason {
 	/** It was done already, on stopped data: a note of it. */
 	readonly stored?: true;
+	/** From the stored snapshot on, not from the first message. */
+	readonly snapshot?: boolean;
 }
 
 export interface RebuiltRecord {
@@ -34,6 +36,8 @@ export interface RebuiltRecord {
 	readonly request: number;
 	/** Why it was not done; undefined: it was. */
 	readonly refused?: string;
+	/** It was folded from the stored snapshot on. */
+	readonly snapshot?: boolean;
 }
 
 export interface RestoreRecord extends Reason {
@@ -82,6 +86,18 @@ export function rebuiltIn(message: Message): RebuiltRecord {
 
 export function rebuildIn(message: Message): RebuildRecord {
 	return eventOf(message) as unknown as RebuildRecord;
+}
+
+/** Its actor was folded from the first message on: a state from before this record does not lead to what it is since. */
+export function isWholeRebuild(message: Message): boolean {
+	const { type, from } = message;
+	if (from !== undefined || (type !== REBUILT && type !== REBUILD)) return false;
+	if (type === REBUILD) {
+		const { stored, snapshot } = rebuildIn(message);
+		return stored === true && !snapshot;
+	}
+	const { refused, snapshot } = rebuiltIn(message);
+	return refused === undefined && !snapshot;
 }
 
 export function restoreIn(message: Message): RestoreRecord {

@@ -192,6 +192,6 @@ function mailboxesOf({ behaviours, partitions }: WithSnapshots, filter: ManyFilt
 	);
 }
 
-function unknownType(type: string, known: readonly string[]): MycelogError {
+export function unknownType(type: string, known: readonly string[]): MycelogError {
 	return new MycelogError("actor.unknown-type", `no actor type "${type}" here; known: ${known.join(", ")}`);
 }

@@ -1,6 +1,6 @@
 /** The recovery commands: on stopped embedded data, beside a live node, and on Kafka beside nodes that serve. */
 import { randomBytes } from "node:crypto";
-import { readFileSync, writeFileSync } from "node:fs";
+import { cpSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test } from "vitest";
@@ -185,6 +185,67 @@ describe("on stopped data, in order: looked at, rebuilt, forked, promoted, moved
 	});
 });
 
+test("rebuild --from-snapshot goes on from what is stored, --snapshots from a backup before the mistake; without one it says so", async () => {
+	const [data, backup] = [temporaryDirectory(), temporaryDirectory()];
+	onTestFinished(() => [data, backup].forEach((one) => void one.remove()));
+	const before = await embedded(mended, data.path);
+	await scan(before, "ann", 1, 2);
+	await before.stop();
+	cpSync(data.path, backup.path, { recursive: true });
+	const wrong = await embedded(mistaken, data.path);
+	await scan(wrong, "ann", 5);
+	await scan(wrong, "ben", 3);
+	await wrong.stop();
+	const ran = async (...args: string[]) => {
+		const found = await mycelog([...args, "--json", "--actors", mended]);
+		return { ...found, answer: found.stdout === "" ? undefined : JSON.parse(found.stdout) };
+	};
+	const here = ["--data-dir", data.path];
+	const own = await ran("rebuild", "card/ann", "--from-snapshot", ...WHY, ...here);
+	expect(own).toMatchObject({ exitCode: 0, answer: { rebuilt: [{ address: "card/ann" }] } });
+	// What is stored is what the mistaken machine has made.
+	expect((await ran("verify", "card/ann", ...here)).answer).toMatchObject({ stored: 13, folded: 8 });
+	const earlier = await ran(
+		"rebuild",
+		"--type",
+		"card",
+		"--yes",
+		"--snapshots",
+		backup.path,
+		...WHY,
+		...here,
+	);
+	expect(earlier).toMatchObject({
+		exitCode: 1,
+		answer: {
+			rebuilt: [{ address: "card/ann" }],
+			refused: [{ address: "card/ben", reason: expect.stringContaining("no usable snapshot of it") }],
+		},
+	});
+	expect((await ran("verify", "card/ann", ...here)).answer).toMatchObject({ ok: true, snapshot: "equal" });
+	await ran("rebuild", "card/ann", ...WHY, ...here);
+	expect((await ran("verify", "card/ann", ...here)).answer).toMatchObject({ ok: true, snapshot: "equal" });
+	expect((await ran("audit", "card/ann", ...here)).answer).toMatchObject([
+		{ what: "rebuild", by: "ada", outcome: "done" },
+		{ what: "rebuild", by: "ada", outcome: "done", details: { from: "snapshot" } },
+		{ what: "rebuild", by: "ada", outcome: "done", details: { from: "snapshot" } },
+	]);
+	const newer = ["--data-dir", backup.path, "--snapshots", data.path];
+	expect((await ran("rebuild", "card/ann", ...WHY, ...newer)).answer.refused[0].reason).toContain("or newer");
+	const refused: [string[], string][] = [
+		[["--snapshots", "/nowhere"], "config.invalid-value: there is no snapshots.db in /nowhere"],
+		[
+			["--snapshots", backup.path, "--node", "http://127.0.0.1:1"],
+			"--snapshots is for stopped embedded data",
+		],
+		[["--from-snapshot", "--type", "cards", "--yes"], "actor.unknown-type"],
+	];
+	for (const [flags, error] of refused) {
+		const address = flags.includes("--type") ? [] : ["card/ann"];
+		expect((await ran("rebuild", ...address, ...flags, ...WHY, ...here)).error).toContain(error);
+	}
+});
+
 test("on Kafka, beside a node that serves: rebuild and promote take effect in the live actors, which go on", async () => {
 	const path = temporaryDirectory();
 	onTestFinished(() => path.remove());
@@ -228,11 +289,17 @@ test("on Kafka, beside a node that serves: rebuild and promote take effect in th
 	expect(await pointsOf(node, "ann")).toBe(7);
 	await scan(node, "ann", 1);
 	expect(await pointsOf(node, "ann")).toBe(8);
+	// As soon as what it was rebuilt to is stored.
+	const short = () => mycelog(["rebuild", "card/ben", "--from-snapshot", ...WHY, ...kafka]);
+	await expect.poll(async () => (await short()).exitCode, { timeout: 30_000, interval: 500 }).toBe(0);
+	expect(await pointsOf(node, "ben")).toBe(4);
 	const audit = JSON.parse((await mycelog(["audit", "--json", ...kafka])).stdout) as {
 		what: string;
 		outcome: string;
 	}[];
-	expect(audit.map(({ what, outcome }) => [what, outcome])).toEqual([
+	const done = audit.filter(({ outcome }) => outcome === "done");
+	expect(done.map(({ what, outcome }) => [what, outcome])).toEqual([
+		["rebuild", "done"],
 		["restore", "done"],
 		["rebuild", "done"],
 		["rebuild", "done"],

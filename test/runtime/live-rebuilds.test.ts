@@ -5,6 +5,7 @@ import { LiveRebuilds } from "../../runtime/live-rebuilds.ts";
 import { type Draft, type Message, messageOf, recordOf } from "../../runtime/message.ts";
 import { rebuildDraft, rebuiltDraft } from "../../runtime/recovery-records.ts";
 import { MemoryLog } from "../../testing/memory-log.ts";
+import { MemorySnapshots } from "../../testing/memory-snapshots.ts";
 import { settled, VirtualTime } from "../../testing/virtual-time.ts";
 import { counterBehaviour } from "../kit/counter.ts";
 import { message } from "../kit/messages.ts";
@@ -37,6 +38,7 @@ test("an actor that is folded along with another one's late answer is answered i
 	const answers: { draft: Draft; accept: (offset: number) => void }[] = [];
 	const rebuilds = new LiveRebuilds(PARTITION, {
 		log,
+		snapshots: new MemorySnapshots().open(),
 		behaviours: new Map([["counter", counterBehaviour]]),
 		clock: new VirtualTime(),
 		logger: collectingLogger(),
