@@ -67,6 +67,7 @@ interface RawBroker extends GroupCoordinator {
 	listOffsets(request: object): Promise<{
 		readonly responses: readonly { readonly partitions: readonly { readonly offset: string }[] }[];
 	}>;
+	deleteRecords(request: object): Promise<unknown>;
 	initProducerId(request: object): Promise<{ readonly producerId: string; readonly producerEpoch: number }>;
 	metadata(topics: readonly string[]): Promise<RawMetadata>;
 	createTopics(request: object): Promise<unknown>;
@@ -176,16 +177,35 @@ export class KafkaJsCluster implements KafkaCluster {
 	}
 
 	async bounds(topic: string, partition: number): Promise<PartitionBounds> {
-		const nodeId = Object.keys(this.#raw.findLeaderForPartitions(topic, [partition]))[0];
-		if (nodeId === undefined) throw new Error(`partition ${topic}/${partition} has no leader`);
-		const leader = await this.#raw.findBroker({ nodeId });
-		const at = async (timestamp: number) => {
-			const topics = [{ topic, partitions: [{ partition, timestamp }] }];
-			const { responses } = await leader.listOffsets({ isolationLevel: READ_COMMITTED, topics });
-			return Number(responses[0]?.partitions[0]?.offset);
-		};
+		const at = (timestamp: number) => this.#offset(topic, partition, timestamp);
 		const [start, end] = await Promise.all([at(EARLIEST), at(LATEST)]);
 		return { start, end };
+	}
+
+	async offsetAt(topic: string, partition: number, timestamp: number): Promise<number | undefined> {
+		const offset = await this.#offset(topic, partition, timestamp);
+		return offset < 0 ? undefined : offset;
+	}
+
+	async deleteRecords(topic: string, partition: number, before: number): Promise<void> {
+		const leader = await this.#leader(topic, partition);
+		const topics = [{ topic, partitions: [{ partition, offset: String(before) }] }];
+		await leader.deleteRecords({ topics }).catch((error: { partitions?: { error: Error }[] }) => {
+			throw error.partitions?.[0]?.error ?? error;
+		});
+	}
+
+	async #offset(topic: string, partition: number, timestamp: number): Promise<number> {
+		const leader = await this.#leader(topic, partition);
+		const topics = [{ topic, partitions: [{ partition, timestamp }] }];
+		const { responses } = await leader.listOffsets({ isolationLevel: READ_COMMITTED, topics });
+		return Number(responses[0]?.partitions[0]?.offset);
+	}
+
+	#leader(topic: string, partition: number): Promise<RawBroker> {
+		const nodeId = Object.keys(this.#raw.findLeaderForPartitions(topic, [partition]))[0];
+		if (nodeId === undefined) throw new Error(`partition ${topic}/${partition} has no leader`);
+		return this.#raw.findBroker({ nodeId });
 	}
 
 	async newProducer(): Promise<ProducerIdentity> {

@@ -138,18 +138,37 @@ export class PlatformaticCluster implements KafkaCluster {
 	}
 
 	async bounds(topic: string, partition: number): Promise<PartitionBounds> {
+		const at = (timestamp: bigint) => this.#offset(topic, partition, timestamp);
+		const [start, end] = await Promise.all([at(EARLIEST), at(LATEST)]);
+		return { start, end };
+	}
+
+	async offsetAt(topic: string, partition: number, timestamp: number): Promise<number | undefined> {
+		const offset = await this.#offset(topic, partition, BigInt(timestamp));
+		return offset < 0 ? undefined : offset;
+	}
+
+	async deleteRecords(topic: string, partition: number, before: number): Promise<void> {
+		const { deleteRecordsV2 } = await this.#open();
+		const topics = [{ name: topic, partitions: [{ partitionIndex: partition, offset: BigInt(before) }] }];
+		const leader = this.#leader(topic, partition);
+		await this.#send(leader, deleteRecordsV2.api, topics, this.#options.requestMs);
+	}
+
+	async #offset(topic: string, partition: number, timestamp: bigint): Promise<number> {
+		const { listOffsetsV6 } = await this.#open();
+		const partitions = [{ partitionIndex: partition, currentLeaderEpoch: FIRST_EPOCH, timestamp }];
+		const asked = [{ name: topic, partitions }];
+		const leader = this.#leader(topic, partition);
+		const { topics } = await this.#send(leader, listOffsetsV6.api, FIRST_EPOCH, READ_COMMITTED, asked);
+		return Number(topics[0]?.partitions[0]?.offset);
+	}
+
+	#leader(topic: string, partition: number): Address {
 		const leader = Object.keys(this.findLeaderForPartitions(topic, [partition]))[0];
 		const address = this.#brokers.get(Number(leader));
 		if (!address) throw new Error(`partition ${topic}/${partition} has no leader`);
-		const { listOffsetsV6 } = await this.#open();
-		const at = async (timestamp: bigint) => {
-			const partitions = [{ partitionIndex: partition, currentLeaderEpoch: FIRST_EPOCH, timestamp }];
-			const asked = [{ name: topic, partitions }];
-			const { topics } = await this.#send(address, listOffsetsV6.api, FIRST_EPOCH, READ_COMMITTED, asked);
-			return Number(topics[0]?.partitions[0]?.offset);
-		};
-		const [start, end] = await Promise.all([at(EARLIEST), at(LATEST)]);
-		return { start, end };
+		return address;
 	}
 
 	async newProducer(): Promise<ProducerIdentity> {

@@ -140,6 +140,10 @@ export interface KafkaCluster {
 	findBroker(request: { nodeId: string }): Promise<ClusterBroker>;
 	findGroupCoordinator(request: { groupId: string }): Promise<GroupCoordinator>;
 	bounds(topic: string, partition: number): Promise<PartitionBounds>;
+	/** Of the first record that is not older, milliseconds since 1970; undefined: all are. */
+	offsetAt(topic: string, partition: number, timestamp: number): Promise<number | undefined>;
+	/** For good. What is gone already is no matter. */
+	deleteRecords(topic: string, partition: number, before: number): Promise<void>;
 	newProducer(): Promise<ProducerIdentity>;
 
 	/** How many brokers live. */

@@ -100,6 +100,10 @@ export class KafkaMembership {
 		if (owned && !owned.offer(records, false)) this.#parts.follower.hurry();
 	}
 
+	get partitions(): readonly PartitionId[] {
+		return [...this.#owned.values()].map(({ id }) => id);
+	}
+
 	/** Where an owned partition ends, as far as is known without asking; 0: it is not owned. */
 	end(id: PartitionId): number {
 		return this.#owned.get(partitionName(id))?.end ?? 0;

@@ -1,6 +1,6 @@
 /**
- * Reads any partition of a Kafka log from any offset, on request. Owns bounds and long polls too; what a node owns is
- * read by kafka-follower.ts.
+ * Reads any partition of a Kafka log from any offset, on request. Owns bounds, long polls and deleting from the beginning
+ * too; what a node owns is read by kafka-follower.ts.
  */
 import { MycelogError } from "./errors.ts";
 import type { FetchedPartition, KafkaCluster } from "./kafka-cluster.ts";
@@ -30,6 +30,16 @@ export class KafkaReader {
 
 	async bounds(topic: string, partition: number): Promise<PartitionBounds> {
 		return this.#tried(topic, () => this.#cluster.bounds(topic, partition));
+	}
+
+	/** Of the first record that is not older, milliseconds since 1970; undefined: all are. */
+	offsetAt(topic: string, partition: number, timestamp: number): Promise<number | undefined> {
+		return this.#tried(topic, () => this.#cluster.offsetAt(topic, partition, timestamp));
+	}
+
+	/** For good. Again is no matter. */
+	deleteRecords(topic: string, partition: number, before: number): Promise<void> {
+		return this.#tried(topic, () => this.#cluster.deleteRecords(topic, partition, before));
 	}
 
 	async read(topic: string, partition: number, from: number, limit: ReadLimit): Promise<LogRecord[]> {

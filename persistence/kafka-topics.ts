@@ -11,6 +11,8 @@ export const MESSAGE_BYTES_MAX = 1_048_588;
 /** Copies of a topic where nobody says how many, as far as there are brokers: one may fail and one be in repair. */
 export const REPLICATION_FACTOR_DEFAULT = 3;
 const IN_SYNC = "min.insync.replicas";
+/** By age and by size; -1: for ever. */
+const RETENTIONS = ["retention.ms", "retention.bytes"] as const;
 /**
  * Of compacted topics. Kafka compacts closed segments only, so they close soon; the ratio says how much of a partition
  * may be out of date. Readers have a day to see that a key was removed.
@@ -62,11 +64,13 @@ export async function ensureKafkaTopics(parts: TopicsParts, topics: readonly Top
 		});
 	}
 	const found = await topicsWithLeaders(cluster, names);
-	const settings = await cluster.topicSettings(names, [IN_SYNC]);
-	for (const { name, partitions } of topics) {
-		const topic = found.find((one) => one.name === `${prefix}.${name}`);
-		const inSync = Number(settings.get(`${prefix}.${name}`)?.[IN_SYNC]);
-		check(parts, wanted, { name: `${prefix}.${name}`, partitions, topic, inSync });
+	const settings = await cluster.topicSettings(names, [IN_SYNC, ...RETENTIONS]);
+	for (const spec of topics) {
+		const name = `${prefix}.${spec.name}`;
+		const topic = found.find((one) => one.name === name);
+		const inForce = settings.get(name) ?? {};
+		check(parts, wanted, { name, partitions: spec.partitions, topic, inSync: Number(inForce[IN_SYNC]) });
+		if (!spec.compacted) checkRetention(parts, name, spec, inForce);
 	}
 }
 
@@ -75,10 +79,34 @@ function defaultsFor(brokers: number, { factor, inSync }: Replication): Required
 	return { factor: copies, inSync: inSync ?? Math.max(1, copies - 1) };
 }
 
-function settingsOf({ retentionMs = -1, compacted = false }: TopicSpec, inSync: number) {
-	const kept = compacted ? COMPACTED : { "retention.ms": retentionMs };
+function settingsOf(spec: TopicSpec, inSync: number) {
+	const { compacted = false } = spec;
+	const forAll = { "cleanup.policy": "delete", "retention.ms": brokersMs(spec), "retention.bytes": -1 };
+	const kept = compacted ? COMPACTED : forAll;
 	const all = { ...kept, "max.message.bytes": MESSAGE_BYTES_MAX, [IN_SYNC]: inSync };
 	return Object.fromEntries(Object.entries(all).map(([name, value]) => [name, String(value)]));
+}
+
+/** How long brokers keep it: where checkpoints have a say, its partitions' owners delete (kafka-retention.ts). */
+function brokersMs({ retentionMs = -1, keepsUncovered = false }: TopicSpec): number {
+	return keepsUncovered ? -1 : retentionMs;
+}
+
+/** Of topics made by others, or by earlier versions. */
+function checkRetention(
+	{ onWarning }: TopicsParts,
+	topic: string,
+	spec: TopicSpec,
+	inForce: Readonly<Record<string, string>>,
+): void {
+	if (brokersMs(spec) !== -1) return;
+	for (const setting of RETENTIONS) {
+		const found = Number(inForce[setting]);
+		if (found === -1) continue;
+		const fix = `kafka-configs.sh --alter --topic ${topic} --add-config ${setting}=-1`;
+		const text = `topic ${topic} has ${setting} ${found}: brokers delete records that no checkpoint covers, which are lost`;
+		onWarning(`${text}: ${fix}`, { topic, setting, found });
+	}
 }
 
 interface Checked {

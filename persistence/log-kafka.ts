@@ -15,6 +15,7 @@ import { KafkaMembership } from "./kafka-membership.ts";
 import { KafkaProducer } from "./kafka-producer.ts";
 import { KafkaProgress, PROBE_MS_MAX } from "./kafka-progress.ts";
 import { KafkaReader } from "./kafka-reader.ts";
+import { KafkaRetention } from "./kafka-retention.ts";
 import { isRefusal, type KafkaSecurity } from "./kafka-security.ts";
 import { ensureKafkaTopics, MESSAGE_BYTES_MAX } from "./kafka-topics.ts";
 import { KafkaWatch, SIGNS_TOPIC, signsTopic, type WatchParts } from "./kafka-watch.ts";
@@ -100,6 +101,8 @@ export class KafkaLog implements Log {
 	readonly #tail: KafkaReader;
 	#membership: KafkaMembership | undefined;
 	#follower: KafkaFollower | undefined;
+	#specs: readonly TopicSpec[] = [];
+	#retention: KafkaRetention | undefined;
 	#state: "new" | "open" | "closed" = "new";
 	#closing: Promise<void> | undefined;
 
@@ -133,6 +136,7 @@ export class KafkaLog implements Log {
 			try {
 				const connected = this.#connect(topics, Math.min(OPEN_TRY_MS, leftMs));
 				if (!(await endsWithin(leftMs, connected))) throw new Error("no answer within the deadline");
+				this.#specs = topics;
 				this.#state = "open";
 				return;
 			} catch (cause) {
@@ -233,9 +237,15 @@ export class KafkaLog implements Log {
 			member,
 			onError,
 		});
+		if (owner.uncovered) this.#retain((id) => owner.uncovered?.(id) ?? 0);
 		await this.#membership.join(topics);
 		const { probe } = this.#options;
 		if (probe) progress.watch(() => this.#probe(probe));
+	}
+
+	/** One look for old records of owned partitions, which are deleted as far as checkpoints reached at the last one. */
+	async trim(now: number): Promise<void> {
+		await this.#retention?.look(now);
 	}
 
 	end(id: PartitionId): number {
@@ -257,6 +267,7 @@ export class KafkaLog implements Log {
 	}
 
 	async #close(deadlineMs: number): Promise<void> {
+		this.#retention?.stop();
 		let timer: NodeJS.Timeout | undefined;
 		const deadline = new Promise<void>((resolve) => {
 			timer = setTimeout(resolve, deadlineMs);
@@ -288,6 +299,20 @@ export class KafkaLog implements Log {
 				if (!MycelogError.is(error, "log.unreachable") || takesNewWork(this.#progress.health())) throw error;
 			}
 		}
+	}
+
+	#retain(uncovered: (id: PartitionId) => number): void {
+		const { onWarning = () => {} } = this.#options;
+		this.#retention = new KafkaRetention({
+			reader: this.#reader,
+			topicName: (id) => this.#topic(id),
+			topics: this.#specs,
+			owned: () => this.#membership?.partitions ?? [],
+			uncovered,
+			progress: this.#progress,
+			onWarning,
+		});
+		this.#retention.start();
 	}
 
 	#watch(member: Member, onSilent: WatchParts["onSilent"]): KafkaWatch {

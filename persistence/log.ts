@@ -39,6 +39,8 @@ export interface TopicSpec {
 	readonly partitions: number;
 	/** Milliseconds a record is kept; undefined: for ever. */
 	readonly retentionMs?: number;
+	/** And until a checkpoint of its partition's owner covers it (`uncovered`), however old it is. Default: false. */
+	readonly keepsUncovered?: boolean;
 	/**
 	 * Only the newest record of each key has to be kept, and none where that one's value is empty. When older ones go
 	 * is the driver's affair; readers meet gaps.

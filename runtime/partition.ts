@@ -140,7 +140,7 @@ export class Partition {
 		return this.#next;
 	}
 
-	/** Those in a client's mailbox are let go of in time, folded or not; nobody lets go of others by design. */
+	/** Those in a client's mailbox are let go of in time, by brokers with a retention of their own unfolded too; others never are. */
 	#missRecords(checkpoint: number, start: number): void {
 		const { logger, acceptLostRecords } = this.#parts;
 		const partition = this.#source;

@@ -23,7 +23,7 @@ export const MAILBOX_TOPICS = [ACTORS_TOPIC, CLIENTS_TOPIC] as const;
 export function mailboxTopics(partitions: number, clientsRetentionMs: number): TopicSpec[] {
 	return [
 		{ name: ACTORS_TOPIC, partitions },
-		{ name: CLIENTS_TOPIC, partitions, retentionMs: clientsRetentionMs },
+		{ name: CLIENTS_TOPIC, partitions, retentionMs: clientsRetentionMs, keepsUncovered: true },
 		{ name: DEAD_LETTERS_TOPIC, partitions },
 	];
 }

@@ -1,6 +1,6 @@
 /** Topics that are not as a node requires: what is said about them before anything is written. */
 import { randomBytes } from "node:crypto";
-import { Kafka, logLevel } from "kafkajs";
+import { ConfigResourceTypes, Kafka, logLevel } from "kafkajs";
 import { expect, inject, onTestFinished, test } from "vitest";
 import type { TopicSpec } from "../../persistence/log.ts";
 import { KafkaLog, type KafkaLogOptions } from "../../persistence/log-kafka.ts";
@@ -9,9 +9,12 @@ import { makeTopics } from "../kit/make-topics.ts";
 const TOPICS: readonly TopicSpec[] = [{ name: "actors", partitions: 4 }];
 
 interface Stage {
+	readonly prefix: string;
 	readonly topic: string;
 	readonly warnings: string[];
-	open(options?: Partial<KafkaLogOptions>): Promise<KafkaLog>;
+	open(options?: Partial<KafkaLogOptions>, topics?: readonly TopicSpec[]): Promise<KafkaLog>;
+	/** How long a topic's records are kept, as the broker says. */
+	settingsOf(topic: string): Promise<Record<string, string>>;
 }
 
 /** A topic that was there before, on the one broker of the test run. */
@@ -26,13 +29,21 @@ async function stage(partitions: number, settings: Readonly<Record<string, strin
 	await makeTopics(admin, [{ topic, numPartitions: partitions, configEntries }]);
 	const warnings: string[] = [];
 	return {
+		prefix,
 		topic,
 		warnings,
-		async open(options = {}) {
+		async settingsOf(name) {
+			const configNames = ["retention.ms", "retention.bytes"];
+			const resource = { type: ConfigResourceTypes.TOPIC, name, configNames };
+			const { resources } = await admin.describeConfigs({ includeSynonyms: false, resources: [resource] });
+			const entries = resources[0]?.configEntries ?? [];
+			return Object.fromEntries(entries.map(({ configName, configValue }) => [configName, configValue]));
+		},
+		async open(options = {}, topics = TOPICS) {
 			const onWarning = (message: string) => void warnings.push(message);
 			const log = new KafkaLog({ brokers, prefix, clientId: "test", onWarning, ...options });
 			onTestFinished(() => log.close(5_000));
-			await log.open(TOPICS);
+			await log.open(topics);
 			return log;
 		},
 	};
@@ -88,8 +99,31 @@ test("more copies than there are brokers are refused before a topic is made", as
 	});
 });
 
+test("a topic whose records brokers would let go of, with or without a checkpoint, is spoken of with what to do", async () => {
+	const { topic, open, warnings } = await stage(4, { "retention.ms": "60000", "retention.bytes": "1000000" });
+	await open();
+	const lost = "brokers delete records that no checkpoint covers, which are lost";
+	const how = `kafka-configs.sh --alter --topic ${topic} --add-config`;
+	// A broker that is slow is asked, and spoken of, once more.
+	expect([...new Set(warnings)]).toEqual([
+		`topic ${topic} has retention.ms 60000: ${lost}: ${how} retention.ms=-1`,
+		`topic ${topic} has retention.bytes 1000000: ${lost}: ${how} retention.bytes=-1`,
+	]);
+});
+
+test("brokers keep for ever what owners let go of, and keep to the retention where nobody owns it", async () => {
+	const { prefix, settingsOf, open } = await stage(4);
+	await open({}, [
+		{ name: "clients", partitions: 1, retentionMs: 60_000, keepsUncovered: true },
+		{ name: "node", partitions: 1, retentionMs: 60_000 },
+	]);
+	const forEver = { "retention.ms": "-1", "retention.bytes": "-1" };
+	expect(await settingsOf(`${prefix}.clients`)).toEqual(forEver);
+	expect(await settingsOf(`${prefix}.node`)).toEqual({ ...forEver, "retention.ms": "60000" });
+});
+
 test("what is as required is opened without a warning", async () => {
-	const { open, warnings } = await stage(4);
+	const { open, warnings } = await stage(4, { "retention.ms": "-1" });
 	const log = await open({ replicationFactor: 1 });
 	await log.append({ topic: "actors", partition: 3 }, [
 		{ key: "", value: new Uint8Array(1), headers: {}, timestamp: 1 },

@@ -1,7 +1,11 @@
 /**
- * Retention and checkpoints together, on the embedded log: a node never finds that the log let go of what it must fold.
+ * Retention and checkpoints together, on the embedded log and on Kafka: a node never finds that the log let go of what it
+ * must fold.
  */
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { randomBytes } from "node:crypto";
+import { afterEach, beforeEach, expect, inject, test } from "vitest";
+import type { Log } from "../../persistence/log.ts";
+import { KafkaLog } from "../../persistence/log-kafka.ts";
 import { SqliteLog } from "../../persistence/log-sqlite.ts";
 import { SqliteSnapshots } from "../../persistence/snapshots-sqlite.ts";
 import { Node } from "../../runtime/node.ts";
@@ -20,9 +24,8 @@ beforeEach(() => {
 afterEach(() => directory.remove());
 
 /** Its counters' mailboxes are in the topic that has a retention. */
-async function start() {
-	const log = new SqliteLog({ directory: directory.path, durability: "process" });
-	const snapshots = new SqliteSnapshots({ directory: directory.path });
+async function start<OfDriver extends Log>(log: OfDriver, path = directory.path) {
+	const snapshots = new SqliteSnapshots({ directory: path });
 	const logger = collectingLogger();
 	const node = new Node({
 		id: "n1",
@@ -33,18 +36,24 @@ async function start() {
 		partitions: 1,
 		outlets: { deliver: () => {}, signal: () => {} },
 		logger,
-		cluster: false,
+		cluster: log.driver === "kafka",
 		clientsRetentionMs: RETENTION_MS,
 	});
 	await node.start();
-	const mailbox = node.mailbox(ADDRESS);
-	const checkpoint = () => node.partitions.find(({ id }) => id.topic === CLIENTS_TOPIC)?.checkpoint();
-	return { node, log, logger, mailbox, checkpoint };
+	return {
+		node,
+		log,
+		logger,
+		mailbox: node.mailbox(ADDRESS),
+		add: () => node.ask(ADDRESS, { type: "add", by: 1 }, { kind: "command", timeoutMs: 10_000 }),
+		total: () => node.ask(ADDRESS, { type: "total" }, { kind: "query", timeoutMs: 10_000 }),
+		checkpoint: () => node.partitions.find(({ id }) => id.topic === CLIENTS_TOPIC)?.checkpoint(),
+	};
 }
 
 test("scenario 37: records that no checkpoint covers are kept although older than the retention, and go once one does", async () => {
-	const { node, log, mailbox, checkpoint } = await start();
-	const add = () => node.ask(ADDRESS, { type: "add", by: 1 }, { kind: "command", timeoutMs: 10_000 });
+	const embedded = () => new SqliteLog({ directory: directory.path, durability: "process" });
+	const { node, log, mailbox, checkpoint, add } = await start(embedded());
 	await add();
 	await add();
 	await checkpoint();
@@ -57,9 +66,41 @@ test("scenario 37: records that no checkpoint covers are kept although older tha
 	expect(await log.bounds(mailbox)).toEqual({ start: 3, end: 4 });
 	await node.stop(5_000);
 
-	const again = await start();
-	const total = await again.node.ask(ADDRESS, { type: "total" }, { kind: "query", timeoutMs: 10_000 });
-	expect(total).toBe(4);
+	const again = await start(embedded());
+	expect(await again.total()).toBe(4);
 	expect(again.logger.lines.filter(({ level }) => level === "error")).toEqual([]);
 	await again.node.stop(5_000);
+});
+
+test("scenario 37: the same on Kafka, where the next node finds in the shared snapshots what is gone from the log", async () => {
+	const brokers = inject("kafkaBrokers").split(",");
+	const prefix = `retention-${randomBytes(6).toString("hex")}`;
+	const shared = () => new KafkaLog({ brokers, prefix, clientId: "n1" });
+	const { node, log, mailbox, checkpoint, add, logger } = await start(shared());
+	const look = () => log.trim(Date.now() + LATER);
+	await add();
+	await add();
+	await checkpoint();
+	const { end: covered } = await log.bounds(mailbox);
+	await add();
+	await add();
+	const { end } = await log.bounds(mailbox);
+	// A checkpoint counts at the look behind the one that finds it.
+	await look();
+	await look();
+	expect(await log.bounds(mailbox)).toEqual({ start: covered, end });
+	await checkpoint();
+	await look();
+	await look();
+	expect(await log.bounds(mailbox)).toEqual({ start: end, end });
+	expect(await log.read(mailbox, end, { maxRecords: 1, waitMs: 0 })).toEqual([]);
+	await node.stop(5_000);
+
+	const other = temporaryDirectory();
+	const again = await start(shared(), other.path);
+	expect(await again.total()).toBe(4);
+	for (const lines of [logger.lines, again.logger.lines])
+		expect(lines.filter(({ level }) => level === "error")).toEqual([]);
+	await again.node.stop(5_000);
+	other.remove();
 });
