@@ -2,20 +2,19 @@
 import { useState } from "preact/hooks";
 import type { ActorRow, ActorsPage as Page } from "../api-types.ts";
 import { useLoad } from "../load.ts";
+import { FilterField, useFilters } from "../parts/filters.tsx";
 import { moveByArrows } from "../parts/rows.ts";
 import { Badge, Empty, LoadedView } from "../parts/states.tsx";
-import { go, hrefOf } from "../routes.ts";
+import { hrefOf } from "../routes.ts";
 import { number, plural, stateWords } from "../words.ts";
 import type { PageProps } from "./pages.tsx";
 import { useRebuild } from "./rebuild-dialog.tsx";
 
 const PAGE_ACTORS = 50;
-/** Milliseconds after the last key before the search is made. */
-const TYPING_MS = 250;
 
 export function ActorsPage({ api, route }: PageProps) {
 	const { search = "", type = "", after } = route.query;
-	const [typed, setTyped] = useState({ search, type });
+	const [typed, change] = useFilters("actors", { search, type });
 	const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
 	const asked = { search, type, after, limit: PAGE_ACTORS };
 	const page = useLoad(JSON.stringify(asked), (signal) => api.get<Page>("actors", asked, signal));
@@ -23,13 +22,6 @@ export function ActorsPage({ api, route }: PageProps) {
 		setChosen(new Set());
 		page.reload();
 	});
-	const [timer] = useState<{ id?: ReturnType<typeof setTimeout> }>({});
-	const type_ = (change: Partial<typeof typed>) => {
-		const next = { ...typed, ...change };
-		setTyped(next);
-		clearTimeout(timer.id);
-		timer.id = setTimeout(() => go(hrefOf("actors", "", next), true), TYPING_MS);
-	};
 	/** Also over several pages of the list. */
 	const choose = (actors: readonly ActorRow[], isChosen: boolean) => {
 		const next = new Set(chosen);
@@ -41,24 +33,19 @@ export function ActorsPage({ api, route }: PageProps) {
 			<h1>Actors</h1>
 			<search>
 				<form class="filters" onSubmit={(event) => event.preventDefault()}>
-					<label>
-						Search
-						<input
-							type="search"
-							value={typed.search}
-							placeholder="part of an address"
-							onInput={(event) => type_({ search: event.currentTarget.value })}
-						/>
-					</label>
-					<label>
-						Type
-						<input
-							value={typed.type}
-							placeholder="any"
-							size={12}
-							onInput={(event) => type_({ type: event.currentTarget.value.trim() })}
-						/>
-					</label>
+					<FilterField
+						label="Search"
+						value={typed["search"]}
+						hint="part of an address"
+						onValue={(text) => change({ search: text })}
+					/>
+					<FilterField
+						label="Type"
+						value={typed["type"]}
+						hint="any"
+						size={12}
+						onValue={(text) => change({ type: text })}
+					/>
 				</form>
 			</search>
 			{rebuild.view}
@@ -88,7 +75,7 @@ export function ActorsPage({ api, route }: PageProps) {
 								actors={actors}
 								chosen={chosen}
 								onChoose={(actor, isChosen) => choose([actor], isChosen)}
-								onType={(one) => type_({ type: one })}
+								onType={(one) => change({ type: one })}
 							/>
 							<nav class="row" aria-label="Pages of the list">
 								{after && <a href={hrefOf("actors", "", { search, type })}>First page</a>}

@@ -1,15 +1,14 @@
 /** Who did what to which actor, and why, newest first. Owns the list; the records are in the actors' mailboxes. */
-import { useState } from "preact/hooks";
 import type { AuditEntry } from "../api-types.ts";
 import { useLoad } from "../load.ts";
+import { FilterField, useFilters } from "../parts/filters.tsx";
 import { Json } from "../parts/json.tsx";
 import { Badge, Empty, LoadedView, type Tone } from "../parts/states.tsx";
-import { go, hrefOf } from "../routes.ts";
+import { hrefOf } from "../routes.ts";
 import { time } from "../words.ts";
 import type { PageProps } from "./pages.tsx";
 
 const ENTRIES_MAX = 200;
-const TYPING_MS = 250;
 const TONES: Readonly<Record<AuditEntry["outcome"], Tone>> = { done: "good", refused: "bad", asked: "warn" };
 
 export function AuditPage({ api, route }: PageProps) {
@@ -18,35 +17,24 @@ export function AuditPage({ api, route }: PageProps) {
 	const audit = useLoad(JSON.stringify(asked), (signal) =>
 		api.get<{ entries: readonly AuditEntry[] }>("audit", asked, signal),
 	);
-	const [typed, setTyped] = useState({ address, by });
-	const [timer] = useState<{ id?: ReturnType<typeof setTimeout> }>({});
-	const change = (part: Partial<typeof typed>) => {
-		const next = { ...typed, ...part };
-		setTyped(next);
-		clearTimeout(timer.id);
-		timer.id = setTimeout(() => go(hrefOf("audit", "", next), true), TYPING_MS);
-	};
+	const [typed, change] = useFilters("audit", { address, by });
 	return (
 		<>
 			<h1>Audit</h1>
 			<search>
 				<form class="filters" onSubmit={(event) => event.preventDefault()}>
-					<label>
-						Actor
-						<input
-							value={typed.address}
-							placeholder="type/id"
-							onInput={(event) => change({ address: event.currentTarget.value.trim() })}
-						/>
-					</label>
-					<label>
-						By
-						<input
-							value={typed.by}
-							placeholder="a user's id"
-							onInput={(event) => change({ by: event.currentTarget.value.trim() })}
-						/>
-					</label>
+					<FilterField
+						label="Actor"
+						value={typed["address"]}
+						hint="type/id"
+						onValue={(text) => change({ address: text })}
+					/>
+					<FilterField
+						label="By"
+						value={typed["by"]}
+						hint="a user's id"
+						onValue={(text) => change({ by: text })}
+					/>
 				</form>
 			</search>
 			<LoadedView of={audit} what="the audit">

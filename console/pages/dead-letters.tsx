@@ -4,14 +4,14 @@ import type { Api } from "../api.ts";
 import type { Letter, LettersDone, LettersPage } from "../api-types.ts";
 import { useLoad } from "../load.ts";
 import { Confirm } from "../parts/confirm.tsx";
+import { FilterField, trimmed, useFilters } from "../parts/filters.tsx";
 import { Badge, Empty, LoadedView, type Tone } from "../parts/states.tsx";
-import { go, hrefOf } from "../routes.ts";
+import { hrefOf } from "../routes.ts";
 import { number, plural, time } from "../words.ts";
 import { LetterView } from "./letter-view.tsx";
 import type { PageProps } from "./pages.tsx";
 
 const PAGE_LETTERS = 50;
-const TYPING_MS = 250;
 const STATUSES = ["open", "retried", "dropped", "all"] as const;
 const TONES: Readonly<Record<Letter["status"], Tone>> = { open: "bad", retried: "good", dropped: "plain" };
 const FILTERS = [
@@ -28,18 +28,14 @@ export function DeadLettersPage({ api, route }: PageProps) {
 	const page = useLoad(JSON.stringify(asked), (signal) =>
 		api.get<LettersPage>("dead-letters", asked, signal),
 	);
-	const [typed, setTyped] = useState<Readonly<Record<string, string>>>({ ...filter, status });
-	const [timer] = useState<{ id?: ReturnType<typeof setTimeout> }>({});
+	const [typed, type] = useFilters("dead-letters", { ...filter, status });
 	const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
 	const [open, setOpen] = useState<string>();
 	const [work, setWork] = useState<Work>();
 	const [done, setDone] = useState("");
 	const change = (name: string, value: string) => {
-		const next = { ...typed, [name]: value };
-		setTyped(next);
+		type({ [name]: value });
 		setChosen(new Set());
-		clearTimeout(timer.id);
-		timer.id = setTimeout(() => go(hrefOf("dead-letters", "", next), true), TYPING_MS);
 	};
 	const choose = (ids: readonly string[], isChosen: boolean) => {
 		const next = new Set(chosen);
@@ -60,14 +56,13 @@ export function DeadLettersPage({ api, route }: PageProps) {
 						</select>
 					</label>
 					{FILTERS.map(({ name, label, hint }) => (
-						<label key={name}>
-							{label}
-							<input
-								value={typed[name] ?? ""}
-								placeholder={hint}
-								onInput={(event) => change(name, event.currentTarget.value.trim())}
-							/>
-						</label>
+						<FilterField
+							key={name}
+							label={label}
+							value={typed[name]}
+							hint={hint}
+							onValue={(text) => change(name, text)}
+						/>
 					))}
 				</form>
 			</search>
@@ -106,8 +101,10 @@ export function DeadLettersPage({ api, route }: PageProps) {
 							</div>
 							<LetterTable {...{ api, letters, chosen, choose, open, setOpen }} />
 							<nav class="row" aria-label="Pages of the list">
-								{after && <a href={hrefOf("dead-letters", "", typed)}>First page</a>}
-								{next && <a href={hrefOf("dead-letters", "", { ...typed, after: next })}>Next page</a>}
+								{after && <a href={hrefOf("dead-letters", "", trimmed(typed))}>First page</a>}
+								{next && (
+									<a href={hrefOf("dead-letters", "", { ...trimmed(typed), after: next })}>Next page</a>
+								)}
 							</nav>
 						</>
 					)

@@ -3,6 +3,7 @@ import { useState } from "preact/hooks";
 import type { Api } from "../api.ts";
 import type { Survey, Wrong } from "../api-types.ts";
 import { useLoad } from "../load.ts";
+import { FilterField, trimmed } from "../parts/filters.tsx";
 import { moveByArrows } from "../parts/rows.ts";
 import { LoadedView } from "../parts/states.tsx";
 import { go, hrefOf } from "../routes.ts";
@@ -27,26 +28,22 @@ export function VerifyPage({ api, route }: PageProps) {
 					onSubmit={(event) => {
 						event.preventDefault();
 						// A number of its own, so that the same question can be asked again.
-						go(hrefOf("verify", "", { ...typed, go: Number(asked ?? 0) + 1 }));
+						go(hrefOf("verify", "", { ...trimmed(typed), go: Number(asked ?? 0) + 1 }));
 					}}
 				>
-					<label>
-						Type
-						<input
-							value={typed.type}
-							placeholder="any"
-							size={12}
-							onInput={(event) => setTyped({ ...typed, type: event.currentTarget.value.trim() })}
-						/>
-					</label>
-					<label>
-						Under
-						<input
-							value={typed.under}
-							placeholder="an address's beginning"
-							onInput={(event) => setTyped({ ...typed, under: event.currentTarget.value.trim() })}
-						/>
-					</label>
+					<FilterField
+						label="Type"
+						value={typed.type}
+						hint="any"
+						size={12}
+						onValue={(text) => setTyped({ ...typed, type: text })}
+					/>
+					<FilterField
+						label="Under"
+						value={typed.under}
+						hint="an address's beginning"
+						onValue={(text) => setTyped({ ...typed, under: text })}
+					/>
 					<button type="submit">Verify</button>
 				</form>
 			</search>

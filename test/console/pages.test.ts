@@ -197,6 +197,11 @@ describe("dead letters", () => {
 		await picture(page, "dead-letters");
 		await page.click("text=Stack");
 		await page.waitForSelector("pre:has-text('Error: no dates on the shelf')");
+		const cause = page.locator("input[placeholder='part of it']");
+		await cause.pressSequentially("no dates on");
+		await expect.poll(() => page.url()).toContain("cause=no+dates+on");
+		expect(await cause.inputValue()).toBe("no dates on");
+		await cause.fill("");
 		await page.fill("input[placeholder='type/id, or type/']", "basket/ann");
 		await expect.poll(() => page.locator(".letters tbody tr:not(.detail)").count()).toBe(1);
 		await page.check("[aria-label^='Choose ']");
