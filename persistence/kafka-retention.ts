@@ -65,6 +65,8 @@ export class KafkaRetention {
 		for (const id of this.#parts.owned()) {
 			const retentionMs = this.#retentionMs.get(id.topic);
 			if (retentionMs === undefined) continue;
+			// Whoever knows the checkpoints may be gone by now.
+			if (this.#stopped) return;
 			const name = partitionName(id);
 			const { uncovered, deleted } = before.get(name) ?? { uncovered: 0, deleted: 0 };
 			const known = { uncovered: this.#parts.uncovered(id), deleted };

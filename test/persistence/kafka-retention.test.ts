@@ -1,7 +1,8 @@
 /** Old records on Kafka: deleted by the owners of their partitions, as far as checkpoints reach, over both client libraries. */
 import { randomBytes } from "node:crypto";
-import { expect, inject, onTestFinished, test } from "vitest";
+import { expect, inject, onTestFinished, test, vi } from "vitest";
 import { KAFKA_CLIENTS } from "../../persistence/kafka-client-names.ts";
+import { KafkaRetention } from "../../persistence/kafka-retention.ts";
 import type { PartitionId } from "../../persistence/log.ts";
 import { KafkaLog } from "../../persistence/log-kafka.ts";
 import { many } from "./log-contract.ts";
@@ -68,3 +69,40 @@ test.each(KAFKA_CLIENTS)(
 		expect(warnings).toEqual([]);
 	},
 );
+
+test("it is looked every 30 s until the log closes; what cannot be deleted is warned of once, and tried again", async () => {
+	vi.useFakeTimers();
+	onTestFinished(() => void vi.useRealTimers());
+	const deleted: number[] = [];
+	const warnings: string[] = [];
+	let refusal: Error | undefined = new Error("TOPIC_AUTHORIZATION_FAILED");
+	let asked = 0;
+	const retention = new KafkaRetention({
+		reader: {
+			offsetAt: async () => undefined,
+			deleteRecords: async (_, __, before) => {
+				if (refusal) throw refusal;
+				deleted.push(before);
+			},
+		},
+		topicName: ({ topic }) => `mycelog.${topic}`,
+		topics: TOPICS,
+		owned: () => [KEPT, BROKERS_OWN],
+		uncovered: () => ++asked,
+		progress: { health: () => ({ status: "healthy" }) },
+		onWarning: (message) => warnings.push(message),
+	});
+	retention.start();
+	const looks = (count: number) => vi.advanceTimersByTimeAsync(count * 30_000);
+	await looks(3);
+	expect(asked).toBe(3);
+	expect(warnings).toEqual([
+		"old records of mycelog.clients were not deleted, its log grows: TOPIC_AUTHORIZATION_FAILED",
+	]);
+	refusal = undefined;
+	await looks(2);
+	expect(deleted).toEqual([3, 4]);
+	retention.stop();
+	await looks(2);
+	expect(asked).toBe(5);
+});
