@@ -9,6 +9,7 @@ import { type HistoryEntry, type HistoryOutcome, history } from "../runtime/hist
 import type { MessageKind } from "../runtime/message.ts";
 import type { OperatorParts } from "../runtime/operator.ts";
 import { readableJson } from "../runtime/readable-json.ts";
+import { rebuildDraft } from "../runtime/recovery-records.ts";
 import { type Replay, replay } from "../runtime/replay.ts";
 import { type Mismatch, rebuild, type Verification, verify } from "../runtime/verify.ts";
 import { behavioursWith } from "./actor-definitions.ts";
@@ -19,6 +20,7 @@ import { mustHaveSnapshots, withData } from "./operator-data.ts";
 import type { Config } from "./options.ts";
 import { print, printJson, printJsonArray, printLines, printTables, timeText } from "./print.ts";
 import { progressBar } from "./progress.ts";
+import { reasonOf, recovering } from "./recovery-data.ts";
 
 /** Items of a list that a node is asked for at once. */
 const NODE_PAGE_ITEMS = 1_000;
@@ -217,6 +219,9 @@ function replayText({ address, partition, ...answer }: Replay): string {
 export interface VerifyCommandOptions extends NodeFlags, ActorsFileFlag {
 	readonly json?: boolean;
 	readonly rebuild?: boolean;
+	/** With `rebuild`. Default: what was found. */
+	readonly why?: string;
+	readonly by?: string;
 }
 
 /** Exit code 1: the snapshot is not what the log says, and was not rebuilt. */
@@ -227,17 +232,22 @@ export async function verifyCommand(
 ): Promise<number> {
 	const node = NodeClient.of(options, process.env);
 	if (node) {
-		mustBeOfData({ rebuild: options.rebuild });
+		mustBeOfData({ rebuild: options.rebuild, why: options.why, by: options.by });
 		const verification = await node.get<Verification>("verify", { address });
 		await (options.json ? printJson(verification) : print(verdict(verification, false)));
 		return verification.ok ? EXIT.ok : EXIT.failure;
 	}
 	const write = options.rebuild === true;
-	return asking(config, { unit: "records", write, actors: options.actors }, async (found, onProgress) => {
-		const parts = mustHaveSnapshots(found, config);
+	return recovering(config, { unit: "records", write, actors: options.actors }, async (found, onProgress) => {
+		const parts = { ...found, ...mustHaveSnapshots(found, config) };
 		const verification = await verify(parts, address, { onProgress });
-		const rebuilt = write && !verification.ok ? await rebuild(parts, address, { onProgress }) : undefined;
+		const isMendable = !verification.ok && verification.reason !== "no-history";
+		const rebuilt = write && isMendable ? await rebuild(parts, address, { onProgress }) : undefined;
 		const written = rebuilt?.written === true;
+		if (isMendable && written) {
+			const why = options.why ?? `verify: ${verification.reason}`;
+			await parts.append(rebuildDraft(address, { ...reasonOf({ ...options, why }), stored: true }));
+		}
 		if (options.json) await printJson(rebuilt ? { ...verification, rebuilt: written } : verification);
 		else await print(verdict(verification, written));
 		return verification.ok || written ? EXIT.ok : EXIT.failure;
@@ -248,6 +258,7 @@ const REASONS: Readonly<Record<Mismatch, string>> = {
 	corrupt: "the stored snapshot does not match its checksum",
 	differs: "the stored snapshot is not what the log says",
 	missing: "the log has history before the checkpoint, but no snapshot is stored",
+	"no-history": "a snapshot is stored, but the log has no history of it",
 	version: "the stored snapshot was written by another version of the behaviour",
 	trimmed: "the stored snapshot differs, but the log no longer keeps the whole history: nothing is proven",
 };
@@ -267,15 +278,15 @@ export function verdict(verification: Verification, rebuilt: boolean): string {
 			: `  at ${path || "the whole"}: stored ${readableJson(stored) ?? "nothing"}, folded ${readableJson(verification.folded) ?? "nothing"}\n`;
 	const next = rebuilt
 		? "  rebuilt from the log\n"
-		: "  fix: a running node rebuilds damaged snapshots alone; on stopped data run this with --rebuild\n";
+		: reason === "no-history"
+			? "  fix: log and snapshots are not of the same data; with the node stopped, delete snapshots.db\n"
+			: "  fix: a running node rebuilds damaged snapshots alone; on stopped data run this with --rebuild\n";
 	return `${reason}: ${address}: ${REASONS[reason]}\n  ${folded}\n${place}${next}`;
 }
 
 export interface Asking extends ActorsFileFlag {
 	/** What the progress counts. */
 	readonly unit: string;
-	/** Snapshots may be written. Default: false. */
-	readonly write?: boolean;
 	/** One actor's records are read, not its partition's. Default: false. */
 	readonly index?: boolean;
 }
@@ -283,7 +294,7 @@ export interface Asking extends ActorsFileFlag {
 /** Open the data, show progress, and close it. */
 export async function asking(
 	config: Config,
-	{ unit, write = false, index: indexed = false, actors: file }: Asking,
+	{ unit, index: indexed = false, actors: file }: Asking,
 	ask: (parts: OperatorParts, onProgress: ReturnType<typeof progressBar>["onProgress"]) => Promise<number>,
 ): Promise<number> {
 	const behaviours = file === undefined ? undefined : await behavioursWith(file);
@@ -291,7 +302,7 @@ export async function asking(
 	const more = { ...(behaviours ? { behaviours } : undefined), ...(index ? { index } : undefined) };
 	const bar = progressBar(unit);
 	try {
-		return await withData(config, write, (parts) => ask({ ...parts, ...more }, bar.onProgress));
+		return await withData(config, false, (parts) => ask({ ...parts, ...more }, bar.onProgress));
 	} finally {
 		bar.stop();
 		index?.close();

@@ -44,7 +44,9 @@ function addVerify(program: Command, hooks: ProgramHooks): void {
 			.option("--all", "every actor")
 			.addOption(new Option("--partition <number>", "only of this partition").argParser(wholeNumber))
 			.addOption(limit(100, "most actors named"))
-			.option("--rebuild", "of one actor: write a fresh snapshot if it is not right (only on stopped data)"),
+			.option("--rebuild", "of one actor: write a fresh snapshot if it is not right (only on stopped data)")
+			.addOption(reason("--why <reason>", "with --rebuild: why, kept with it (default: what was found)"))
+			.addOption(reason("--by <who>", "with --rebuild: who does it (default: the user of this machine)")),
 	);
 	addNode(addPlace(addActorsFile(command))).addHelpText(
 		"after",

@@ -4,6 +4,8 @@
  */
 import { MycelogError } from "../persistence/errors.ts";
 import { type PartitionId, partitionName } from "../persistence/log.ts";
+import type { SnapshotStore } from "../persistence/snapshots.ts";
+import { Actor } from "./actor.ts";
 import { type Address, partitionOf, typeOf } from "./address.ts";
 import type { ScanProgress, WritableParts } from "./operator.ts";
 import { PartitionFold } from "./partition-fold.ts";
@@ -13,6 +15,8 @@ import { judged, loadRow, type Verification, verify, type WithSnapshots } from "
 
 /** Rows stored in one transaction. */
 const ROWS_AT_ONCE = 1_000;
+/** Addresses a page while looking for what is stored. */
+const PAGE_ADDRESSES = 1_000;
 
 export interface ManyFilter {
 	readonly type?: string | undefined;
@@ -34,11 +38,16 @@ export interface SkippedPartition {
 	readonly start: number;
 }
 
-/** In the order of partitions. Actors of one partition are in memory at once. */
+/**
+ * In the order of partitions; at the end what is stored of actors without a history. Actors of one partition are in memory
+ * at once, and the addresses of all.
+ */
 export async function* verifyMany(
 	parts: WithSnapshots,
 	filter: ManyFilter = {},
 ): AsyncGenerator<Verification | SkippedPartition> {
+	const checkpoints = new Map<string, number>();
+	const known = new Set<Address>();
 	for await (const found of folded(parts, filter)) {
 		if ("skipped" in found) {
 			yield found;
@@ -47,6 +56,7 @@ export async function* verifyMany(
 		const { partition, checkpoint, fold } = found;
 		for (const actor of fold.actors.values()) {
 			const { address } = actor;
+			known.add(address);
 			const stored = loadRow(parts.snapshots, address);
 			// A live node has stored it again since the checkpoint was read.
 			if (typeof stored === "object" && stored.offset >= checkpoint) yield await verify(parts, address);
@@ -57,6 +67,29 @@ export async function* verifyMany(
 					actor,
 				);
 		}
+		checkpoints.set(partitionName(partition), checkpoint);
+	}
+	for (const address of storedAddresses(parts.snapshots)) {
+		if (known.has(address) || !isWanted(address, filter, undefined)) continue;
+		const behaviour = parts.behaviours.get(typeOf(address));
+		if (!behaviour) continue;
+		const partition = { topic: behaviour.topic, partition: partitionOf(address, parts.partitions) };
+		const checkpoint = checkpoints.get(partitionName(partition));
+		if (checkpoint === undefined) continue;
+		const stored = loadRow(parts.snapshots, address);
+		const fresh = Actor.fresh(address, behaviour);
+		if (typeof stored === "object" && stored.offset >= checkpoint) yield await verify(parts, address);
+		else yield judged({ address, partition, checkpoint, start: 0, records: 0 }, stored, fresh);
+	}
+}
+
+function* storedAddresses(snapshots: SnapshotStore): Generator<Address> {
+	for (let after = ""; ; ) {
+		const page = snapshots.addresses({ after, limit: PAGE_ADDRESSES });
+		const last = page.at(-1);
+		if (last === undefined) return;
+		yield* page;
+		after = last;
 	}
 }
 

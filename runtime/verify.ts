@@ -33,9 +33,10 @@ interface VerificationBase {
  * - `differs`: it is sound, but not what the log says; `path`, `stored` and `folded` name the first place.
  * - `missing`: the log has history before the checkpoint, but no row is stored.
  * - `version`: written by another version of the behaviour; not comparable.
+ * - `no-history`: a row is stored, but the log has no history of the actor: they are not of the same data.
  * - `trimmed`: differs, but the log no longer keeps the partition's beginning, so the fold proves nothing.
  */
-export type Mismatch = "corrupt" | "differs" | "missing" | "version" | "trimmed";
+export type Mismatch = "corrupt" | "differs" | "missing" | "version" | "no-history" | "trimmed";
 
 /** What a comparison of a stored snapshot with a fold of the log gave. */
 export type Verification =
@@ -97,6 +98,9 @@ export function judged(
 		partition: partitionName(partition),
 		state: behaviour.describe(actor.state),
 	};
+	if (stored !== undefined && actor.offset < 0 && base.start === 0) {
+		return { ...base, ok: false, reason: "no-history" };
+	}
 	if (stored === "corrupt") return { ...base, ok: false, reason: "corrupt" };
 	if (stored === undefined) {
 		if (actor.offset < 0) return { ...base, ok: true, snapshot: "none" };

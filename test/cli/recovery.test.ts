@@ -8,6 +8,7 @@ import type { Log } from "../../persistence/log.ts";
 import { KafkaLog } from "../../persistence/log-kafka.ts";
 import { SqliteLog } from "../../persistence/log-sqlite.ts";
 import { SqliteSnapshots } from "../../persistence/snapshots-sqlite.ts";
+import { partitionOf } from "../../runtime/address.ts";
 import type { ActorDefinition } from "../../runtime/define-actor.ts";
 import { createNode, type EmbeddedNode } from "../../runtime/embedded-node.ts";
 import { cardMachineFile } from "../kit/card-machine.ts";
@@ -183,6 +184,42 @@ describe("on stopped data, in order: looked at, rebuilt, forked, promoted, moved
 		const [{ messages, before }] = JSON.parse(again.stdout).actors;
 		expect(before).toBe(messages);
 	});
+});
+
+test("a snapshot without a history is named by verify --all, and what verify --rebuild mends stands in the audit", async () => {
+	const data = temporaryDirectory();
+	onTestFinished(() => data.remove());
+	const node = await embedded(mistaken, data.path);
+	await scan(node, "ann", 4);
+	await node.stop();
+	const ran = async (...args: string[]) => {
+		const found = await mycelog([...args, "--json", "--actors", mended, "--data-dir", data.path]);
+		return JSON.parse(found.stdout);
+	};
+	const snapshots = new SqliteSnapshots({ directory: data.path });
+	const { partition } = await ran("verify", "card/ann");
+	const [topic, number] = partition.split("/");
+	const id = { topic, partition: Number(number) };
+	const [checkpoint, stored] = [snapshots.checkpoint(id), snapshots.load("card/ann")];
+	// In the same partition as ann's: only one that was looked at says what is not there.
+	const ghost = Array.from({ length: 100 }, (_, i) => `card/ghost-${i}`).find(
+		(address) => partitionOf(address, 4) === id.partition,
+	) as string;
+	if (checkpoint && stored) snapshots.save(checkpoint, [{ ...stored, address: ghost }]);
+	snapshots.close();
+	const all = await ran("verify", "--all");
+	const wrong = all.actors.map(({ address, reason }: Record<string, string>) => [address, reason]);
+	expect(wrong).toEqual([
+		["card/ann", "differs"],
+		[ghost, "no-history"],
+	]);
+	expect(await ran("verify", ghost, "--rebuild")).toMatchObject({ ok: false, reason: "no-history" });
+	expect(await ran("verify", "card/ann", "--rebuild")).toMatchObject({ reason: "differs", rebuilt: true });
+	expect(await ran("audit")).toMatchObject([
+		{ address: "card/ann", what: "rebuild", outcome: "done", why: "verify: differs" },
+	]);
+	expect(await ran("verify", "card/ann", "--rebuild", "--why", "again")).toMatchObject({ ok: true });
+	expect(await ran("audit")).toHaveLength(1);
 });
 
 test("rebuild --from-snapshot goes on from what is stored, --snapshots from a backup before the mistake; without one it says so", async () => {
