@@ -54,6 +54,7 @@ export interface SqliteSnapshotsOptions {
 export class SqliteSnapshots implements SnapshotStore {
 	readonly #database: Sqlite;
 	readonly #load: Statement;
+	readonly #loadAll: Statement;
 	readonly #put: Statement;
 	readonly #checkpoint: Statement;
 	readonly #putNewer: Statement;
@@ -67,6 +68,9 @@ export class SqliteSnapshots implements SnapshotStore {
 		const options = { readOnly, synchronous: "NORMAL", pageBytes: 4096, schema: SCHEMA } as const;
 		this.#database = openDatabase(directory, "snapshots.db", options);
 		this.#load = this.#database.prepare("SELECT * FROM snapshots WHERE address = ?");
+		this.#loadAll = this.#database.prepare(
+			"SELECT * FROM snapshots WHERE address IN (SELECT value FROM json_each(?))",
+		);
 		this.#checkpoint = this.#database.prepare("SELECT * FROM checkpoints WHERE topic = ? AND partition = ?");
 		this.#put = this.#database.prepare(`REPLACE INTO snapshots (${COLUMNS}) VALUES (${VALUES})`);
 		this.#putNewer = this.#database.prepare(
@@ -83,23 +87,14 @@ export class SqliteSnapshots implements SnapshotStore {
 	load(address: string): StoredSnapshot | undefined {
 		const row = this.#load.get(address) as SnapshotRow | undefined;
 		if (!row) return undefined;
-		const expected = checksumOf(row);
-		if (expected !== row.checksum) {
-			throw new MycelogError("snapshot.corrupt", `the snapshot of ${address} does not match its checksum`, {
-				address,
-				expected,
-				found: row.checksum,
-			});
-		}
-		const { offset, version, state, timers, claim } = row;
-		return {
-			address,
-			offset,
-			version,
-			state,
-			timers: JSON.parse(timers),
-			...(claim ? { claim } : undefined),
-		};
+		const snapshot = snapshotIn(row);
+		if (snapshot instanceof MycelogError) throw snapshot;
+		return snapshot;
+	}
+
+	loadAll(addresses: readonly string[]): Map<string, StoredSnapshot | MycelogError> {
+		const rows = this.#loadAll.all(JSON.stringify(addresses)) as SnapshotRow[];
+		return new Map(rows.map((row) => [row.address, snapshotIn(row)]));
 	}
 
 	/** A damaged checkpoint counts as none: its partition is folded from the log's start. */
@@ -236,6 +231,17 @@ export class SqliteSnapshots implements SnapshotStore {
 /** A later owner's counts, however far an earlier one has got meanwhile. */
 function isNewer(a: Checkpoint, b: Checkpoint): boolean {
 	return a.epoch > b.epoch || (a.epoch === b.epoch && a.next > b.next);
+}
+
+function snapshotIn(row: SnapshotRow): StoredSnapshot | MycelogError {
+	const { address, offset, version, state, timers, claim, checksum: found } = row;
+	const expected = checksumOf(row);
+	if (expected !== found) {
+		const text = `the snapshot of ${address} does not match its checksum`;
+		return new MycelogError("snapshot.corrupt", text, { address, expected, found });
+	}
+	const stored = { address, offset, version, state, timers: JSON.parse(timers) };
+	return claim ? { ...stored, claim } : stored;
 }
 
 function checksumOfCheckpoint({ next, watermarks, epoch }: Checkpoint): number {

@@ -2,6 +2,7 @@
  * The snapshot store port: caches of folds, written only by checkpoints, always rebuildable from the log.
  * Owns the shape of snapshots and checkpoints; knows no behaviours (state is opaque text).
  */
+import type { MycelogError } from "./errors.ts";
 import type { PartitionId } from "./log.ts";
 
 /** A deadline of an actor, as its snapshot keeps it. */
@@ -57,6 +58,8 @@ export interface SharedSnapshot extends StoredSnapshot {
 export interface SnapshotStore {
 	/** Undefined: none stored. Throws `snapshot.corrupt` (details: address, expected, found checksum). */
 	load(address: string): StoredSnapshot | undefined;
+	/** Those of the addresses that are stored, by address; of a damaged one what `load` throws. */
+	loadAll(addresses: readonly string[]): ReadonlyMap<string, StoredSnapshot | MycelogError>;
 	/** Undefined: none stored. */
 	checkpoint(partition: PartitionId): Checkpoint | undefined;
 	/**

@@ -3,7 +3,7 @@
  * passivation; knows nothing of records.
  */
 import { MycelogError } from "../persistence/errors.ts";
-import { type Log, type PartitionId, partitionName } from "../persistence/log.ts";
+import { type Log, type LogRecord, type PartitionId, partitionName } from "../persistence/log.ts";
 import type { SnapshotStore, StoredSnapshot } from "../persistence/snapshots.ts";
 import { Actor } from "./actor.ts";
 import { type Address, typeOf } from "./address.ts";
@@ -12,6 +12,7 @@ import type { Clock } from "./clock.ts";
 import { rebuildActor } from "./fold.ts";
 import type { Logger } from "./logger.ts";
 import type { RuntimeMetrics } from "./metrics.ts";
+import { SnapshotReader } from "./snapshot-reader.ts";
 import { CLIENTS_TOPIC } from "./topics.ts";
 
 /** Actors of one partition in memory; past it the longest unused clean ones leave at the next checkpoint. */
@@ -38,6 +39,7 @@ interface Entry {
 export class ActorCache {
 	readonly #partition: PartitionId;
 	readonly #parts: ActorCacheParts;
+	readonly #stored: SnapshotReader;
 	/** Insertion order is order of use: a used actor is re-inserted at a sweep, not on every message. */
 	readonly #entries = new Map<Address, Entry>();
 	/**
@@ -52,6 +54,7 @@ export class ActorCache {
 	constructor(partition: PartitionId, parts: ActorCacheParts) {
 		this.#partition = partition;
 		this.#parts = parts;
+		this.#stored = new SnapshotReader(parts.snapshots, (address) => this.#entries.has(address));
 	}
 
 	get size(): number {
@@ -76,11 +79,16 @@ export class ActorCache {
 		const behaviour = this.#behaviour(address);
 		const rebuilding = this.#rebuilding.get(address);
 		if (rebuilding) return rebuilding;
-		const actor = this.#restore(address, behaviour);
+		const actor = this.#restore(address, behaviour, before);
 		if (!actor) return this.#rebuild(address, behaviour, now, before);
 		this.#parts.metrics.activations++;
 		this.#entries.set(address, { actor, usedAt: now });
 		return actor;
+	}
+
+	/** While `work` runs, actors are got in the order of these records. */
+	during<T>(records: readonly LogRecord[], work: () => T): T {
+		return this.#stored.during(records, work);
 	}
 
 	/** In the place of the one that is in memory. */
@@ -131,11 +139,11 @@ export class ActorCache {
 	}
 
 	/** From its snapshot, or new where there is none; undefined: what is stored cannot be used. */
-	#restore(address: Address, behaviour: Behaviour): Actor | undefined {
-		const { snapshots, logger } = this.#parts;
+	#restore(address: Address, behaviour: Behaviour, before: number): Actor | undefined {
+		const { logger } = this.#parts;
 		let snapshot: StoredSnapshot | undefined;
 		try {
-			snapshot = snapshots.load(address);
+			snapshot = this.#stored.load(address, before);
 			if (!snapshot) return Actor.fresh(address, behaviour);
 			const actor = Actor.adopt(snapshot, behaviour);
 			if (actor) return actor;

@@ -147,10 +147,46 @@ export function restoredSnapshot(
 	children: readonly Child[],
 ): AnyMachineSnapshot {
 	const { value, context, status = "active", output, history: historyValue = {} } = stored;
-	const persisted = { value, context, status, output, error: undefined, historyValue, children: {} };
+	if (status === "active" && stored.history === undefined) {
+		const known = activeIn(machine, value);
+		// It is given to whoever asks for the state: not the same object for all.
+		const own = typeof known.value === "string" ? known.value : structuredClone(known.value);
+		return withChildren({ ...known, value: own, context } as AnyMachineSnapshot, children);
+	}
+	const persisted = { value, context, status, output, historyValue };
+	return withChildren(revived(machine, persisted), children);
+}
+
+function revived(machine: AnyStateMachine, persisted: object): AnyMachineSnapshot {
 	const { scope } = scopeOf(machine);
-	const snapshot = machine.restoreSnapshot(persisted as never, scope as never) as AnyMachineSnapshot;
-	return withChildren(snapshot, children);
+	const whole = { ...persisted, error: undefined, children: {} };
+	return machine.restoreSnapshot(whole as never, scope as never) as AnyMachineSnapshot;
+}
+
+/** A machine's snapshots without context, by the JSON of the state's value: very many actors are in few states. */
+const active = new WeakMap<AnyStateMachine, Map<string, AnyMachineSnapshot>>();
+/** Kept of one machine; past it they are made anew. */
+const ACTIVE_KEPT_MAX = 1_000;
+
+function activeIn(machine: AnyStateMachine, value: unknown): AnyMachineSnapshot {
+	let known = active.get(machine);
+	if (!known || known.size >= ACTIVE_KEPT_MAX) {
+		known = new Map();
+		active.set(machine, known);
+	}
+	const name = JSON.stringify(value);
+	let snapshot = known.get(name);
+	if (!snapshot) {
+		snapshot = revived(machine, {
+			value,
+			context: {},
+			status: "active",
+			output: undefined,
+			historyValue: {},
+		});
+		known.set(name, snapshot);
+	}
+	return snapshot;
 }
 
 export function withChildren(snapshot: AnyMachineSnapshot, children: readonly Child[]): AnyMachineSnapshot {

@@ -156,6 +156,10 @@ export class Partition {
 
 	/** Fold a batch. Returns a promise while an actor is rebuilt or too many outputs wait. Fails with `log.fenced`. */
 	records(batch: readonly LogRecord[], from = 0): Promise<void> | void {
+		return this.#actors.during(batch, () => this.#records(batch, from));
+	}
+
+	#records(batch: readonly LogRecord[], from: number): Promise<void> | void {
 		const now = this.#parts.clock.now();
 		for (let i = from; i < batch.length; i++) {
 			// Looked at before each record: one alone may have thousands of outputs, a batch of them millions.

@@ -33,7 +33,15 @@ export class MemorySnapshots {
 	/** One process's access; `alive` false: the process is gone and writes nothing any more. */
 	open(alive: () => boolean = () => true): SnapshotStore {
 		return {
-			load: (address) => this.#load(address),
+			load: (address) => {
+				const found = this.#load(address);
+				if (found instanceof MycelogError) throw found;
+				return found;
+			},
+			loadAll: (addresses) => {
+				const all = addresses.map((address) => [address, this.#load(address)] as const);
+				return new Map(all.flatMap(([address, found]) => (found ? [[address, found] as const] : [])));
+			},
 			checkpoint: (partition) => this.#now.checkpoints.get(partitionName(partition)),
 			save: (checkpoint, changed, followedTo) => {
 				if (!alive()) throw new MycelogError("snapshot.not-written", "the process is gone");
@@ -94,9 +102,9 @@ export class MemorySnapshots {
 		return [...this.#now.rows.keys()];
 	}
 
-	#load(address: string): StoredSnapshot | undefined {
+	#load(address: string): StoredSnapshot | MycelogError | undefined {
 		if (this.#corrupt.has(address)) {
-			throw new MycelogError("snapshot.corrupt", `the snapshot of ${address} is damaged`, { address });
+			return new MycelogError("snapshot.corrupt", `the snapshot of ${address} is damaged`, { address });
 		}
 		return this.#now.rows.get(address)?.snapshot;
 	}

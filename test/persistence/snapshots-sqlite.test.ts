@@ -49,6 +49,26 @@ test("a checkpoint and its snapshots come back as saved, also after opening agai
 	expect(second.checkpoint({ topic: "actors", partition: 3 })).toBeUndefined();
 });
 
+test("many snapshots come back by one reading: those that are stored, and of a damaged one what is wrong with it", () => {
+	const snapshots = open();
+	const claimed = snapshot("client/ü/1", { claim: "n1~boot" });
+	snapshots.save(checkpoint(10), [
+		claimed,
+		snapshot('client/w/"2"'),
+		snapshot("client/w/3"),
+		snapshot("client/w/4"),
+	]);
+	damage("UPDATE snapshots SET state = '{}' WHERE address = 'client/w/3'");
+	const found = snapshots.loadAll(["client/w/3", "client/ü/1", "client/w/none", 'client/w/"2"']);
+	expect([...found.keys()].sort()).toEqual(['client/w/"2"', "client/w/3", "client/ü/1"]);
+	expect(found.get("client/ü/1")).toEqual(claimed);
+	expect(found.get('client/w/"2"')).toEqual(snapshot('client/w/"2"'));
+	expect(found.get("client/w/3")).toMatchObject({
+		code: "snapshot.corrupt",
+		details: { address: "client/w/3" },
+	});
+});
+
 test("a newer checkpoint replaces what changed and keeps the rest", () => {
 	const snapshots = open();
 	snapshots.save(checkpoint(10), [snapshot("client/w/1", { claim: "n1~a" }), snapshot("client/w/2")]);
