@@ -101,11 +101,11 @@ export class ActorRef<Machine extends AnyStateMachine = AnyStateMachine> {
 	}
 
 	/** As of every message that was in the mailbox before this call. */
-	async state(options: Omit<AskOptions, "id"> = {}): Promise<ActorState<Machine>> {
+	state(options: Omit<AskOptions, "id"> = {}): Promise<ActorState<Machine>> {
 		const { timeout: timeoutMs = ASK_TIMEOUT_MS_DEFAULT, signal } = options;
 		const query = { type: STATE_QUERY };
-		const state = await this.#node.ask(this.address, query, { kind: "query", timeoutMs, signal });
-		return state as ActorState<Machine>;
+		const asked = this.#node.ask(this.address, query, { kind: "query", timeoutMs, signal });
+		return asked as Promise<ActorState<Machine>>;
 	}
 
 	/** Messages and what they did, in order. Rejects with `actor.not-found` where there never was one. */

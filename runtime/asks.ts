@@ -11,7 +11,7 @@ export const ASKS_WAITING_MAX = 100_000;
 
 interface Waiting {
 	readonly resolve: (result: ReplyResult) => void;
-	readonly reject: (error: MycelogError) => void;
+	readonly reject: (error: unknown) => void;
 	readonly cancelTimer: () => void;
 }
 
@@ -31,7 +31,7 @@ export class Asks {
 		return this.#waiting.size;
 	}
 
-	/** A fresh ask: its number, and the promise of its result (rejects with `actor.ask-timeout`). */
+	/** A fresh ask: its number, and the promise of its result (rejects with `actor.ask-timeout`), for who awaits it at once. */
 	open(what: string, timeoutMs: number): { ask: string; result: Promise<ReplyResult> } {
 		if (this.#closed) throw closedError();
 		if (this.#waiting.size >= ASKS_WAITING_MAX) {
@@ -46,9 +46,6 @@ export class Asks {
 			});
 			this.#waiting.set(ask, { resolve, reject, cancelTimer });
 		});
-		// The time can be up while its message still waits for the log and nobody listens yet: whoever awaits the
-		// result hears of it then, and an ask given up by everyone must not end the process.
-		result.catch(() => {});
 		return { ask, result };
 	}
 
@@ -62,7 +59,14 @@ export class Asks {
 		return true;
 	}
 
-	/** Give up an ask whose message could not be sent. */
+	/** Its message was not sent, or nobody knows whether it was. */
+	fail(ask: string, error: unknown): void {
+		const waiting = this.#waiting.get(ask);
+		this.forget(ask);
+		waiting?.reject(error);
+	}
+
+	/** Nobody waits for it any more. */
 	forget(ask: string): void {
 		this.#waiting.get(ask)?.cancelTimer();
 		this.#waiting.delete(ask);

@@ -270,20 +270,26 @@ export class Node implements PartitionOwner {
 	}
 
 	async #ask(to: Address, event: Event, options: AskOptions, trace?: string): Promise<unknown> {
-		const { ask, result } = this.#asks.open(`${event.type} to ${to}`, options.timeoutMs);
+		const { kind, timeoutMs, from, facts, signal } = options;
+		const body = encodeBody(event);
+		const { ask, result } = this.#asks.open(`${event.type} to ${to}`, timeoutMs);
 		const draft: Draft = {
 			to,
-			kind: options.kind,
+			kind,
 			type: event.type,
-			body: encodeBody(event),
+			body,
 			replyTo: { node: this.name.text, ask },
 			trace,
-			...(options.from ? { from: options.from } : undefined),
-			...(options.facts ? { facts: options.facts } : undefined),
-			...(options.kind === "query" ? { expiresAt: this.#clock.now() + options.timeoutMs } : undefined),
+			...(from ? { from } : undefined),
+			...(facts ? { facts } : undefined),
+			...(kind === "query" ? { expiresAt: this.#clock.now() + timeoutMs } : undefined),
 		};
-		const waiting = unlessAborted(this.#reply(result, draft, options.timeoutMs), options.signal);
-		const reply = await waiting.finally(() => this.#asks.forget(ask));
+		// A reply may come before the acknowledgement of its own message, and counts without it.
+		this.submit(draft, timeoutMs).catch((error: unknown) => this.#asks.fail(ask, error));
+		// Very many may wait at once: what is not needed without a signal is not made.
+		const reply = await (signal
+			? unlessAborted(result, signal).finally(() => this.#asks.forget(ask))
+			: result);
 		if (reply.ok) return reply.value;
 		throw new RefusedError(reply.error);
 	}
@@ -295,15 +301,11 @@ export class Node implements PartitionOwner {
 		cancelDeadline();
 	}
 
-	/** A reply may come before the acknowledgement of its own message, and counts without it. */
-	async #reply(result: Promise<ReplyResult>, draft: Draft, timeoutMs: number): Promise<ReplyResult> {
-		const sent = this.submit(draft, timeoutMs);
-		return Promise.race([result, sent.then(() => result)]);
-	}
-
 	/** Somebody outside the actors owes an answer to this: where it must go, and its coming. */
 	expect(what: string, timeoutMs: number): Expectation {
 		const { ask, result } = this.#asks.open(what, timeoutMs);
+		// Its time can be up before anybody listens: that must not end the process.
+		result.catch(() => {});
 		return { replyTo: { node: this.name.text, ask }, result, forget: () => this.#asks.forget(ask) };
 	}
 
