@@ -196,6 +196,15 @@ test("records come back as they went in, also after the log was opened again", a
 	expect(await second.append(PARTITION, many(2))).toBe(1);
 });
 
+test.each([1, 15, 16, 17, 50])("%i records of one append are stored one after the other", async (count) => {
+	const log = await open();
+	await log.append(PARTITION, [record("before")]);
+	expect(await log.append(PARTITION, many(count))).toBe(1);
+	const read = await log.read(PARTITION, 0, NOW);
+	expect(texts(read)).toEqual(["before", ...texts(many(count) as LogRecord[])]);
+	expect(read.map(({ offset }) => offset)).toEqual(Array.from({ length: count + 1 }, (_, i) => i));
+});
+
 test("appends issued together get offsets in the order of the calls, per partition", async () => {
 	const log = await open();
 	const calls = Array.from({ length: 40 }, (_, i) =>
