@@ -4,8 +4,8 @@
  */
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
-import { answers, freePorts, JVM_FLAGS_TESTS, START_MS_MAX, startLocalBroker } from "./kafka-brokers.ts";
-import { KAFKA_VERSION } from "./kafka-brokers-jars.ts";
+import { answers, freePorts, START_MS_MAX, startLocalBroker } from "./kafka-brokers.ts";
+import { JVM_FLAGS_TESTS, KAFKA_VERSION } from "./kafka-brokers-jars.ts";
 import { settingsOf } from "./kafka-brokers-settings.ts";
 
 /** As a broker in use is compiled; benchmarks measure against it. */

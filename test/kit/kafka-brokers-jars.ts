@@ -8,7 +8,15 @@ import { promisify } from "node:util";
 
 export const KAFKA_VERSION = "4.1.0";
 const JARS_MS_MAX = 300_000;
-const CACHE = join(import.meta.dirname, "../../node_modules/.cache/mycelog-kafka", KAFKA_VERSION);
+/** What is made once and kept beside the installed packages. */
+export const KAFKA_CACHE = join(
+	import.meta.dirname,
+	"../../node_modules/.cache/mycelog-kafka",
+	KAFKA_VERSION,
+);
+
+/** Small and quick to start; throughput is not what tests measure. */
+export const JVM_FLAGS_TESTS = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
 
 const run = promisify(execFile);
 
@@ -17,12 +25,17 @@ export async function kafkaProgram(main: string, jvmFlags: readonly string[]): P
 	return [...jvmFlags, "-cp", join(await jars(), "*"), main];
 }
 
-/** Fetched once and kept beside the installed packages. */
+/** To its end; rejects when it fails. */
+export async function runKafkaProgram(main: string, args: readonly string[]): Promise<void> {
+	await run("java", [...(await kafkaProgram(main, JVM_FLAGS_TESTS)), ...args]);
+}
+
+/** Fetched once. */
 async function jars(): Promise<string> {
-	const libs = join(CACHE, "libs");
+	const libs = join(KAFKA_CACHE, "libs");
 	if (existsSync(libs)) return libs;
-	mkdirSync(CACHE, { recursive: true });
-	const building = mkdtempSync(join(CACHE, "building-"));
+	mkdirSync(KAFKA_CACHE, { recursive: true });
+	const building = mkdtempSync(join(KAFKA_CACHE, "building-"));
 	writeFileSync(
 		join(building, "pom.xml"),
 		`<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>

@@ -2,8 +2,7 @@
  * Kafka brokers of this machine, one or several that form a cluster: tests kill, freeze and start them again on the
  * same ports and data. Owns their processes and temporary directories; settings are kafka-brokers-settings.ts.
  */
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { randomUUID } from "node:crypto";
+import { type ChildProcess, spawn } from "node:child_process";
 import {
 	existsSync,
 	mkdirSync,
@@ -15,10 +14,10 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { promisify } from "node:util";
+import { dirname, join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
-import { kafkaProgram } from "./kafka-brokers-jars.ts";
+import { formatBroker, newKafkaId } from "./kafka-brokers-format.ts";
+import { JVM_FLAGS_TESTS, kafkaProgram, runKafkaProgram } from "./kafka-brokers-jars.ts";
 import {
 	type BrokerPorts,
 	type Certificates,
@@ -31,10 +30,6 @@ import {
 export const START_MS_MAX = 150_000;
 /** Characters of a broker's output kept for errors. */
 const OUTPUT_CHARACTERS_MAX = 8_000;
-/** Small and quick to start; throughput is not what tests measure. */
-export const JVM_FLAGS_TESTS = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
-
-const run = promisify(execFile);
 
 /** One of several. */
 export interface ClusterBroker {
@@ -102,10 +97,7 @@ export async function startLocalBrokers({
 	const directory = mkdtempSync(join(tmpdir(), "mycelog-kafka-"));
 	const ports = await portsOf(count);
 	const certificates = secure ? await makeCertificates(directory) : undefined;
-	// One that starts with a dash would be taken for an option.
-	const cluster = Buffer.from(randomUUID().replaceAll("-", ""), "hex")
-		.toString("base64url")
-		.replace(/^-/, "A");
+	const clusterId = newKafkaId();
 	const shown = behind && (await Promise.all(ports.map(({ plain }) => behind(`127.0.0.1:${plain}`))));
 	const each = ports.map(({ plain }, i) => {
 		const own = join(directory, String(i + 1));
@@ -120,8 +112,7 @@ export async function startLocalBrokers({
 		rmSync(directory, { recursive: true, force: true });
 	};
 	try {
-		const users = secure ? scramArguments() : [];
-		await Promise.all(each.map((broker) => broker.format(["-t", cluster, ...users])));
+		await Promise.all(each.map((broker) => broker.format(clusterId, secure ? scramArguments() : [])));
 		await Promise.all(each.map((broker) => broker.start(count)));
 	} catch (error) {
 		await stop();
@@ -155,9 +146,11 @@ class Broker implements ClusterBroker {
 		return this.#child?.pid as number;
 	}
 
-	async format(args: readonly string[]): Promise<void> {
-		const program = await kafkaProgram("kafka.tools.StorageTool", this.#jvmFlags);
-		await run("java", [...program, "format", "-c", this.#config, ...args]);
+	/** `users`: arguments of the storage tool, which alone can write them. */
+	async format(clusterId: string, users: readonly string[]): Promise<void> {
+		if (users.length === 0) return formatBroker({ directory: dirname(this.#config), id: this.id, clusterId });
+		const args = ["format", "-c", this.#config, "-t", clusterId, ...users];
+		await runKafkaProgram("kafka.tools.StorageTool", args);
 	}
 
 	/** `members`: brokers that must have found each other. */

@@ -17,5 +17,5 @@ export default async function setup(): Promise<() => Promise<void>> {
 	const compiled = await mkdtemp(join(tmpdir(), "mycelog-compiled-"));
 	process.env["NODE_COMPILE_CACHE"] = compiled;
 	process.env["NODE_OPTIONS"] = `${process.env["NODE_OPTIONS"] ?? ""} --import=${STRIPPED.href}`;
-	return () => rm(compiled, { recursive: true, force: true });
+	return () => rm(compiled, { recursive: true, force: true, maxRetries: 5 });
 }
