@@ -1,15 +1,12 @@
 /**
- * What each node says of its own partitions, asked for from any node. Owns the question between nodes and its answer; a node
- * that does not answer in time is left out, and its partitions are known by their ends alone.
+ * What each node says of its own partitions, asked for from any node. Owns what it says; a node that does not answer
+ * in time is left out, and its partitions are known by their ends alone.
  */
 import { type PartitionId, partitionName } from "../persistence/log.ts";
-import type { Event, ReplyTo } from "./message.ts";
 import type { Node } from "./node.ts";
-import type { NodeChannel } from "./node-channel.ts";
+import type { NodeQuestions } from "./node-questions.ts";
 import { type StalledOn, stalledOn } from "./stall-watch.ts";
 
-/** Where the question goes to on a node; no socket has this name. */
-export const STATUS_CONNECTION = "~status";
 /** For an answer, milliseconds. */
 export const STATUS_MS_MAX = 2_000;
 
@@ -46,41 +43,18 @@ export async function statusOf(node: Node): Promise<NodeStatus> {
 	return { node: node.name.id, ready: node.ready, partitions: await Promise.all(partitions) };
 }
 
-export class StatusExchange {
-	readonly #node: Node;
-	readonly #channel: NodeChannel;
+/** Any other node may ask. */
+export function answerStatus(node: Node, questions: NodeQuestions): void {
+	questions.on(QUESTION, () => statusOf(node));
+}
 
-	constructor(node: Node, channel: NodeChannel) {
-		this.#node = node;
-		this.#channel = channel;
-	}
-
-	/** Another node asks. */
-	take(signal: Event): void {
-		if (signal.type !== QUESTION) return;
-		const to = signal["replyTo"] as ReplyTo;
-		void statusOf(this.#node).then((value) => this.#node.answer(to, { ok: true, value }));
-	}
-
-	/** Of the other nodes that answer in time. */
-	async others(): Promise<readonly NodeStatus[]> {
-		const { nodes, name } = this.#node;
-		const asked = nodes.names.filter((other) => other !== name.text).map((other) => this.#ask(other));
-		return (await Promise.all(asked)).filter((status) => status !== undefined);
-	}
-
-	async #ask(other: string): Promise<NodeStatus | undefined> {
-		const { replyTo, result, forget } = this.#node.expect(`status of ${other}`, STATUS_MS_MAX);
-		const outlet = { node: other, connection: STATUS_CONNECTION };
-		const sent = this.#channel.sendSignal(outlet, { type: QUESTION, replyTo });
-		try {
-			const reply = await Promise.race([result, sent.then(() => result)]);
-			return reply.ok ? (reply.value as NodeStatus) : undefined;
-		} catch {
-			// Too late, or the log takes nothing: what this node knows is told without it.
-			return undefined;
-		} finally {
-			forget();
-		}
-	}
+/** Of the other nodes that answer in time: one that does not, or a log that takes nothing, is left out. */
+export async function otherStatuses(
+	{ nodes, name }: Pick<Node, "nodes" | "name">,
+	questions: NodeQuestions,
+): Promise<readonly NodeStatus[]> {
+	const others = nodes.names.filter((other) => other !== name.text);
+	const asked = others.map((other) => questions.ask(other, QUESTION, {}, STATUS_MS_MAX));
+	const answers = await Promise.allSettled(asked);
+	return answers.flatMap((one) => (one.status === "fulfilled" ? [one.value as NodeStatus] : []));
 }

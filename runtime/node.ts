@@ -23,7 +23,8 @@ import { type Draft, type Event, encodeBody, type ReplyTo } from "./message.ts";
 import { newRuntimeMetrics, type RuntimeMetrics } from "./metrics.ts";
 import { NodeChannel } from "./node-channel.ts";
 import { NodeName, nodeIdOf } from "./node-name.ts";
-import { type NodeStatus, STATUS_CONNECTION, StatusExchange } from "./node-status.ts";
+import { NodeQuestions, QUESTIONS_CONNECTION } from "./node-questions.ts";
+import { answerStatus, type NodeStatus, otherStatuses } from "./node-status.ts";
 import { NodeTopics } from "./node-topics.ts";
 import type { OperatorParts } from "./operator.ts";
 import { Outbox } from "./outbox.ts";
@@ -98,6 +99,8 @@ export class Node implements PartitionOwner {
 	readonly metrics: RuntimeMetrics = newRuntimeMetrics();
 	readonly nodes: LiveNodes;
 	readonly appender: Appender;
+	/** Undefined: there are no other nodes. */
+	readonly questions: NodeQuestions | undefined;
 	/** Undefined: no OpenTelemetry SDK was there when the node was made. */
 	readonly tracing: Tracing | undefined;
 	readonly #options: NodeOptions;
@@ -105,7 +108,6 @@ export class Node implements PartitionOwner {
 	readonly #asks: Asks;
 	readonly #outbox: Outbox;
 	readonly #channel: NodeChannel | undefined;
-	readonly #statuses: StatusExchange | undefined;
 	readonly #topics: NodeTopics | undefined;
 	readonly #standby: Standby | undefined;
 	readonly #parts: PartitionParts;
@@ -138,7 +140,8 @@ export class Node implements PartitionOwner {
 		this.#asks = new Asks(clock, metrics);
 		this.#outbox = new Outbox({ appender, behaviours, partitions: options.partitions, clock, node });
 		this.#channel = options.cluster ? new NodeChannel({ log, appender, node, clock, logger }) : undefined;
-		this.#statuses = this.#channel && new StatusExchange(this, this.#channel);
+		this.questions = this.#channel && new NodeQuestions(this, this.#channel);
+		if (this.questions) answerStatus(this, this.questions);
 		this.nodes = new LiveNodes(node, clock, () => {
 			for (const partition of this.#owned.values()) partition.checkClaims();
 		});
@@ -188,7 +191,7 @@ export class Node implements PartitionOwner {
 				},
 				deliver: (connection, message) => this.#options.outlets.deliver(connection, message),
 				signal: (connection, signal) => {
-					if (connection === STATUS_CONNECTION) this.#statuses?.take(signal);
+					if (connection === QUESTIONS_CONNECTION) this.questions?.take(signal);
 					else this.#options.outlets.signal(connection, signal);
 				},
 				succeeded: (by) => this.#succeeded(by),
@@ -350,7 +353,7 @@ export class Node implements PartitionOwner {
 
 	/** What the other nodes say of their partitions, as far as they answer in time. */
 	async others(): Promise<readonly NodeStatus[]> {
-		return (await this.#statuses?.others()) ?? [];
+		return this.questions ? otherStatuses(this, this.questions) : [];
 	}
 
 	/** What questions about actors need. */
