@@ -2,12 +2,12 @@
  * What operators do to one actor: pause, resume, skip, retry. Owns the commands and who is named in them; they are records
  * in the actor's mailbox, so that any node takes them and its history tells them.
  */
+import { setTimeout } from "node:timers/promises";
 import { MycelogError } from "../persistence/errors.ts";
 import { mustExist } from "../runtime/actor-exists.ts";
 import type { Address } from "../runtime/address.ts";
 import { INTERVENTIONS, type Intervention } from "../runtime/failures.ts";
-import { type LetterOutcome, letterId, outcomeRecord } from "../runtime/letter-outcomes.ts";
-import { SUBMIT_DEADLINE_MS } from "../runtime/node.ts";
+import { letterId } from "../runtime/letter-outcomes.ts";
 import { mailboxOf } from "../runtime/operator.ts";
 import { HttpError } from "./http-exchange.ts";
 import { type ActorNow, actorNow } from "./operator-actor-view.ts";
@@ -15,6 +15,8 @@ import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
 
 /** How long the actor may take to answer, milliseconds. */
 const ANSWER_MS_MAX = 5_000;
+/** How often the outcome of its letter is looked for, milliseconds. */
+const HEARD_EVERY_MS = 20;
 
 const SUMMARIES: Readonly<Record<Intervention, string>> = {
 	pause: "Let an actor take no messages from here on; they are kept in order",
@@ -40,11 +42,8 @@ export function addInterventions(routes: OperatorRoutes, context: OperatorContex
 				.catch((error) => {
 					throw MycelogError.is(error, "actor.ask-timeout") ? notTaken(what, address, error) : error;
 				});
-			if (failed !== undefined && (what === "skip" || what === "retry")) {
-				const after = failedAt(await actorNow(context, address));
-				const outcome = what === "skip" ? "dropped" : "retried";
-				if (after !== failed) await settle(context, address, failed, { outcome, by: by.user.id, why });
-			}
+			const isOver = failed !== undefined && (answer as { readonly paused?: boolean }).paused === false;
+			if (isOver) await heard(context, letterId(node.mailbox(address), failed));
 			return { address, ...(answer as object) };
 		});
 	}
@@ -61,15 +60,11 @@ function failedAt({ hold }: ActorNow): number | undefined {
 	return hold?.failed ? hold.held[0]?.offset : undefined;
 }
 
-/** The letter that was parked when the message failed is done with. */
-async function settle(
-	{ node }: OperatorContext,
-	address: Address,
-	offset: number,
-	told: Pick<LetterOutcome, "outcome" | "by" | "why">,
-): Promise<void> {
-	const mailbox = node.mailbox(address);
-	const letter = { id: letterId(mailbox, offset), partition: mailbox.partition, address };
-	const { to, record } = outcomeRecord(letter, { ...told, id: letter.id, at: node.now() });
-	await node.appender.append(to, record, { deadlineAt: node.now() + SUBMIT_DEADLINE_MS });
+/** Whoever asks for the letters next shall see what became of this one: the actor has said it, and the log has it at once. */
+async function heard({ outcomes }: OperatorContext, letter: string): Promise<void> {
+	for (let waitedMs = 0; waitedMs < ANSWER_MS_MAX; waitedMs += HEARD_EVERY_MS) {
+		await outcomes.catchUp();
+		if (outcomes.of(letter)) return;
+		await setTimeout(HEARD_EVERY_MS);
+	}
 }

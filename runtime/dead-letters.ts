@@ -5,7 +5,7 @@
 import type { Appender } from "../persistence/appender.ts";
 import { type LogRecord, type PartitionId, partitionName } from "../persistence/log.ts";
 import type { Clock } from "./clock.ts";
-import { letterId } from "./letter-outcomes.ts";
+import { type LetterOutcome, letterId, outcomeRecord } from "./letter-outcomes.ts";
 import type { Logger } from "./logger.ts";
 import { DEAD_LETTERS_TOPIC } from "./topics.ts";
 
@@ -88,6 +88,12 @@ export class DeadLetters {
 			timestamp: this.#clock.now(),
 		};
 		return this.#appender.append(partition, parked, { retryForever: true });
+	}
+
+	/** One that was parked is done with. Resolves when that is durable; repeated by a re-fold. */
+	settle(letter: Pick<DeadLetter, "partition" | "address">, outcome: LetterOutcome): Promise<number> {
+		const { to, record } = outcomeRecord(letter, outcome);
+		return this.#appender.append(to, record, { retryForever: true });
 	}
 
 	#tell(fields: Readonly<Record<string, unknown>>): void {

@@ -50,6 +50,14 @@ export type Effect =
 			readonly attempts: number;
 			readonly paused: boolean;
 	  }
+	/** The dead letter of this actor's message at `offset` is done with: an operator has helped past it. */
+	| {
+			readonly type: "settle";
+			readonly offset: number;
+			readonly outcome: "retried" | "dropped";
+			readonly by: string;
+			readonly why: string;
+	  }
 	/** Nothing to do but count: the reason is a fixed word, for metrics. */
 	| { readonly type: "drop"; readonly reason: string };
 

@@ -10,7 +10,7 @@ import type { Effect, ReplyResult } from "./effect.ts";
 import { type Hold, hasRoom, heldOf, messageFrom, withRepeat } from "./hold.ts";
 import type { Place } from "./machine-behaviour.ts";
 import { WORK_PREFIX } from "./machine-tree.ts";
-import type { Message } from "./message.ts";
+import { eventOf, type Message } from "./message.ts";
 import { WORK_FAILED } from "./work.ts";
 
 /** What an operator may do to an actor, as types of commands. */
@@ -132,6 +132,13 @@ export function failures(
 			next = stopped.state;
 			effects.push(...stopped.effects);
 			if (waiting) break;
+		}
+		const stillWaits = next.hold?.failed && next.hold.held[0]?.offset === first?.offset;
+		if (first && before.failed && !stillWaits) {
+			// A program that embeds the node says neither.
+			const { by = "-", why = "-" } = eventOf(message) as { by?: string; why?: string };
+			const outcome = what === "skip" ? "dropped" : "retried";
+			effects.push({ type: "settle", offset: first.offset, outcome, by, why });
 		}
 		const value = { paused: next.hold !== undefined };
 		return { state: next, effects: [...effects, ...answer({ ok: true, value })] };

@@ -11,6 +11,7 @@ import type { Asks } from "./asks.ts";
 import type { Behaviours } from "./behaviour.ts";
 import type { DeadLetters, Parked } from "./dead-letters.ts";
 import type { Effect, Outlet, ReplyResult } from "./effect.ts";
+import { letterId } from "./letter-outcomes.ts";
 import type { LiveNodes } from "./live-nodes.ts";
 import type { Logger } from "./logger.ts";
 import { type Draft, type Event, encodeBody, type Message, type ReplyTo } from "./message.ts";
@@ -77,6 +78,9 @@ export class PartitionEffects {
 				this.park(partition, effect.message.record, { cause: error, attempts, paused }, outputs);
 				return;
 			}
+			case "settle":
+				this.#settle(effect, cause, partition, outputs);
+				return;
 			case "emit":
 				return;
 			case "schedule":
@@ -128,6 +132,24 @@ export class PartitionEffects {
 			const fields = { address: cause.key, partition: partitionName(partition), offset: cause.offset, err };
 			// The node stops while its log is away: the next owner parks it again.
 			logger[isFinal(err) ? "error" : "debug"](fields, "dead letter not appended");
+			return isFinal(err);
+		});
+	}
+
+	#settle(
+		{ offset, outcome, by, why }: Extract<Effect, { type: "settle" }>,
+		{ to: address, timestamp: at }: Message,
+		partition: PartitionId,
+		outputs: OutputGroup,
+	): void {
+		const { deadLetters, logger } = this.#parts;
+		const letter = { id: letterId(partition, offset), partition: partition.partition, address };
+		const told = { id: letter.id, outcome, by, why, at };
+		outputs.add(deadLetters.settle(letter, told), (err) => {
+			logger[isFinal(err) ? "error" : "debug"](
+				{ letter: letter.id, err },
+				"outcome of a dead letter not appended",
+			);
 			return isFinal(err);
 		});
 	}

@@ -203,6 +203,13 @@ describe("of data whose node has stopped", () => {
 		expect((await ref("cid").state()).context.items).toEqual(["wool"]);
 		expect((await ref("ann").state()).paused).toMatchObject({ cause: "paused" });
 		expect(await stage.mycelog.ref("till", "t2").state()).toMatchObject({ context: { items: ["yarn"] } });
+		// The actor itself says that its letter is done with, whichever way the help came.
+		await vi.waitFor(async () => {
+			const { body } = await stage.get("dead-letters", { address: "till/t2" });
+			expect(body.letters).toMatchObject([
+				{ status: "retried", outcome: { why: "the node is down", by: expect.stringContaining("@") } },
+			]);
+		});
 		const { body } = await stage.get("dead-letters", { address: "basket/cid" });
 		expect(body.letters).toMatchObject([
 			{ status: "retried", outcome: { why: "the node is down", by: expect.stringContaining("@") } },
