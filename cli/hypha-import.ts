@@ -18,6 +18,7 @@ import type { OperatorParts, ScanProgress } from "../runtime/operator.ts";
 import { Outbox } from "../runtime/outbox.ts";
 import { replay } from "../runtime/replay.ts";
 import type { Item, Kind, Left, Plan } from "./hypha-plan.ts";
+import type { OpenedData } from "./operator-data.ts";
 
 /** Until the log has to take a record, milliseconds. */
 const APPEND_MS_MAX = 30_000;
@@ -42,7 +43,7 @@ export interface ImportOptions {
 
 /** `parts`: undefined where there is no log yet, and none is to be made. */
 export async function importPlan(
-	parts: OperatorParts | undefined,
+	parts: OpenedData | undefined,
 	plan: Plan,
 	options: ImportOptions,
 ): Promise<Report> {
@@ -101,7 +102,7 @@ function newWriter({
 	log,
 	behaviours,
 	partitions,
-}: OperatorParts): (to: Address, event: Event) => Promise<void> {
+}: OpenedData): (to: Address, event: Event) => Promise<void> {
 	const appender = new Appender(log, {
 		now: () => systemClock.now(),
 		after: (delayMs, callback) => systemClock.after(delayMs, callback),

@@ -5,6 +5,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { MycelogError } from "../persistence/errors.ts";
+import type { Log } from "../persistence/log.ts";
 import { SqliteSnapshots } from "../persistence/snapshots-sqlite.ts";
 import { lockDirectory } from "../persistence/sqlite-database.ts";
 import type { OperatorParts } from "../runtime/operator.ts";
@@ -20,6 +21,11 @@ const OPERATOR = "mycelog-operator";
 /** Milliseconds to let go of a broker. */
 const CLOSE_MS_MAX = 5_000;
 
+/** With a log that can be appended to as well, where it was opened so. */
+export interface OpenedData extends OperatorParts {
+	readonly log: Log;
+}
+
 /**
  * Run `ask` on opened data and close it, whatever happens. `write`: snapshots may be written, no node may live; with
  * `records` only the log, which a cluster's nodes may have open.
@@ -27,7 +33,7 @@ const CLOSE_MS_MAX = 5_000;
 export async function withData<Answer>(
 	config: Config,
 	write: boolean | "records",
-	ask: (parts: OperatorParts) => Promise<Answer>,
+	ask: (parts: OpenedData) => Promise<Answer>,
 ): Promise<Answer> {
 	await requireNativeModule("better-sqlite3");
 	const { dataDir, kafkaUri } = config;

@@ -74,8 +74,8 @@ const STATUS_OF: Readonly<Partial<Record<ErrorCode, number>>> = {
 };
 
 export function addOperatorRoutes(routes: HttpRoutes, parts: OperatorApiParts): void {
-	const { log, ...rest } = parts.node.operator;
-	const reading = { ...rest, log: operatorLog(log), index: parts.historyIndex };
+	const { node, historyIndex: index } = parts;
+	const reading = { ...node.operator, log: operatorLog(node.log), index };
 	const context = { ...parts, reading, outcomes: new LetterOutcomes(reading) };
 	const own = new OperatorRoutes(routes, parts);
 	addOverview(own, context);

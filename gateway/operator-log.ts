@@ -4,27 +4,26 @@
  */
 import { endsWithin } from "../persistence/deadline.ts";
 import { MycelogError } from "../persistence/errors.ts";
-import type { Log } from "../persistence/log.ts";
+import type { Log, ReadableLog } from "../persistence/log.ts";
 import { refusalOf } from "../persistence/log-health.ts";
 
 /** For one page, or the ends of a partition, milliseconds: partitions wait for a log as long as it takes, people do not. */
 export const OPERATOR_READ_MS_MAX = 5_000;
 
-const READS: ReadonlySet<unknown> = new Set(["read", "readAt", "bounds"]);
-
 /** Reads reject with `log.unavailable` at once while nothing gets anywhere, with `log.unreachable` past the bound. */
-export function operatorLog(log: Log): Log {
-	return new Proxy(log, {
-		get(target, name) {
-			const value: unknown = Reflect.get(target, name, target);
-			if (typeof value !== "function") return value;
-			if (!READS.has(name)) return value.bind(target);
-			return (...asked: unknown[]) => inTime(target, () => value.apply(target, asked));
-		},
-	});
+export function operatorLog(log: Log): ReadableLog {
+	const { driver, maxRecordBytes } = log;
+	const readAt = log.readAt?.bind(log);
+	return {
+		driver,
+		maxRecordBytes,
+		read: (...page) => inTime(log, () => log.read(...page)),
+		bounds: (partition) => inTime(log, () => log.bounds(partition)),
+		...(readAt ? { readAt: (...places) => inTime(log, () => readAt(...places)) } : undefined),
+	};
 }
 
-async function inTime(log: Log, read: () => Promise<unknown>): Promise<unknown> {
+async function inTime<Answer>(log: Log, read: () => Promise<Answer>): Promise<Answer> {
 	await new Promise((resolve) => setImmediate(resolve));
 	const refusal = refusalOf(log);
 	if (refusal) throw refusal;

@@ -205,6 +205,9 @@ export interface Log {
 	close(deadlineMs: number): Promise<void>;
 }
 
+/** What is asked of a log by those who only read it. */
+export type ReadableLog = Pick<Log, "driver" | "maxRecordBytes" | "read" | "readAt" | "bounds">;
+
 /** `log.record-too-large` of the first record that is; undefined: none is. */
 export function oversizeError(records: readonly NewRecord[], limit: number): MycelogError | undefined {
 	const bytes = records.find(({ value }) => value.length > limit)?.value.length;

@@ -3,7 +3,7 @@
  * each actor; writes nothing, carries out no effect. One actor against its own machine is verify.ts.
  */
 import { MycelogError } from "../persistence/errors.ts";
-import { type Log, type PartitionId, partitionName } from "../persistence/log.ts";
+import { type PartitionId, partitionName, type ReadableLog } from "../persistence/log.ts";
 import type { SnapshotStore, StoredSnapshot } from "../persistence/snapshots.ts";
 import { Actor } from "./actor.ts";
 import { type Address, typeOf } from "./address.ts";
@@ -125,7 +125,10 @@ async function mailboxes({
 }
 
 /** Offsets at which the machine of then failed: another one may do so too. */
-async function failuresKnown(log: Log, { topic, partition }: PartitionId): Promise<ReadonlySet<number>> {
+async function failuresKnown(
+	log: ReadableLog,
+	{ topic, partition }: PartitionId,
+): Promise<ReadonlySet<number>> {
 	const letters = { topic: DEAD_LETTERS_TOPIC, partition };
 	const { start, end } = await log.bounds(letters);
 	const known = new Set<number>();

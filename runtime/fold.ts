@@ -2,7 +2,7 @@
  * Folds one actor's records out of the log: the truth that snapshots are checked against and rebuilt from.
  * Owns the scan of a mailbox; carries out no effect. The live loop (partition.ts) folds with the same Actor.
  */
-import type { Log, LogRecord, PartitionId } from "../persistence/log.ts";
+import type { LogRecord, PartitionId, ReadableLog } from "../persistence/log.ts";
 import { pause } from "./abort.ts";
 import { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
@@ -34,7 +34,7 @@ export interface FoldStep {
 
 /** Partition records in order, page by page, up to but without `end`; with `follow` on from there until it is aborted. */
 export async function* scan(
-	log: Log,
+	log: ReadableLog,
 	partition: PartitionId,
 	from: number,
 	end: number,
@@ -68,7 +68,7 @@ export interface ActorFoldOptions {
 
 /** Every message of one actor that belongs to its history (commands and timers; others on request). */
 export async function* foldActor(
-	log: Log,
+	log: ReadableLog,
 	partition: PartitionId,
 	address: Address,
 	behaviour: Behaviour,
@@ -126,7 +126,7 @@ function stepOf(actor: Actor, message: Message, repeat: boolean, inHistory: bool
 
 /** The actor as of the records before `end`, folded from the start of its mailbox. */
 export async function rebuildActor(
-	log: Log,
+	log: ReadableLog,
 	partition: PartitionId,
 	address: Address,
 	behaviour: Behaviour,

@@ -3,7 +3,7 @@
  * with its kind and whether it is a repeat, which only a pass over the whole partition can tell.
  */
 import type { HistoryIndexStore, IndexedRecord, IndexState, Keyframe } from "../persistence/history-index.ts";
-import type { Log, LogRecord, PartitionId } from "../persistence/log.ts";
+import type { LogRecord, PartitionId, ReadableLog } from "../persistence/log.ts";
 import { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
 import type { Behaviour } from "./behaviour.ts";
@@ -61,7 +61,7 @@ export class HistoryIndex {
 
 	/** Everything before `end` is in the index then. Returns what was seen of each source until there. */
 	async extend(
-		log: Log,
+		log: ReadableLog,
 		id: PartitionId,
 		end: number,
 		onProgress?: (progress: ScanProgress) => void,
@@ -88,7 +88,7 @@ export class HistoryIndex {
 	}
 
 	/** Undefined: nothing of this log is in the index. */
-	async #checked(log: Log, id: PartitionId, start: number): Promise<IndexState | undefined> {
+	async #checked(log: ReadableLog, id: PartitionId, start: number): Promise<IndexState | undefined> {
 		const state = this.#store.state(id);
 		if (!state) return undefined;
 		// What lies between was never seen here: as any other fold, it begins with what is kept.
@@ -118,7 +118,7 @@ export class HistoryIndex {
 	}
 
 	/** What operators did to the actors of a partition, in order. */
-	async *interventions(log: Log, id: PartitionId): AsyncGenerator<Message> {
+	async *interventions(log: ReadableLog, id: PartitionId): AsyncGenerator<Message> {
 		for await (const record of recordsAt(log, id, this.#store.marks(id))) {
 			const message = messageOf(record);
 			if (!("unreadable" in message)) yield message;
@@ -127,7 +127,7 @@ export class HistoryIndex {
 
 	/** In order, those that are in the index, page by page. */
 	async *messages(
-		log: Log,
+		log: ReadableLog,
 		id: PartitionId,
 		address: Address,
 		{ from, before, everything }: { from: number; before: number; everything: boolean },
@@ -188,7 +188,11 @@ function tipOf({ offset, timestamp, headers, key }: LogRecord): string {
 }
 
 /** Ascending offsets; what lies close together is read at once. */
-async function* recordsAt(log: Log, id: PartitionId, offsets: readonly number[]): AsyncGenerator<LogRecord> {
+async function* recordsAt(
+	log: ReadableLog,
+	id: PartitionId,
+	offsets: readonly number[],
+): AsyncGenerator<LogRecord> {
 	const gap = log.readAt ? GAP_RECORDS_EMBEDDED : GAP_RECORDS_KAFKA;
 	for (let i = 0; i < offsets.length; ) {
 		let end = i + 1;
@@ -206,7 +210,7 @@ async function* recordsAt(log: Log, id: PartitionId, offsets: readonly number[])
 
 /** All of it is read, and what is not asked for left out. */
 async function* recordsBetween(
-	log: Log,
+	log: ReadableLog,
 	id: PartitionId,
 	offsets: readonly number[],
 ): AsyncGenerator<LogRecord> {

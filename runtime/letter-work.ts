@@ -2,7 +2,7 @@
  * What an operator does with dead letters: send their messages once more, at a bounded rate, or drop them. Owns which
  * letters may be sent again, and that each of it is recorded; a letter is done with once.
  */
-import type { Log, NewRecord, PartitionId } from "../persistence/log.ts";
+import type { NewRecord, PartitionId, ReadableLog } from "../persistence/log.ts";
 import { ID_FACT } from "./answers.ts";
 import { type LetterOutcome, outcomeRecord } from "./letter-outcomes.ts";
 import { type Letter, type LetterFilter, type LetterSource, letters } from "./letters.ts";
@@ -91,7 +91,7 @@ function doneWith({ outcome }: Letter): string | undefined {
 }
 
 /** Or why there is none. */
-async function draftFor(log: Log, letter: Letter): Promise<Draft | string> {
+async function draftFor(log: ReadableLog, letter: Letter): Promise<Draft | string> {
 	const { output, paused, id, topic, partition, offset } = letter;
 	if (paused) return "its actor waits for help with it: retry or skip the actor";
 	if (output !== undefined) return `the message was taken, what failed is its output ${output}`;

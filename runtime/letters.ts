@@ -2,7 +2,7 @@
  * Dead letters as an operator looks for them: by actor, type, cause and time, each with what became of it. Owns the
  * filter and the pages; reading them is parked.ts.
  */
-import type { Log } from "../persistence/log.ts";
+import type { ReadableLog } from "../persistence/log.ts";
 import type { LetterOutcome, LetterOutcomes } from "./letter-outcomes.ts";
 import type { LetterStatus } from "./letter-status.ts";
 import { type ParkedLetter, parkedLetters } from "./parked.ts";
@@ -27,7 +27,7 @@ export interface Letter extends ParkedLetter {
 }
 
 export interface LetterSource {
-	readonly log: Log;
+	readonly log: ReadableLog;
 	readonly partitions: number;
 	readonly outcomes: LetterOutcomes;
 }

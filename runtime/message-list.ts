@@ -2,7 +2,7 @@
  * An actor's messages without what they did to it: as fast as the log is read, however long the history. Owns that list;
  * states and effects take a fold, which is history.ts.
  */
-import type { Log, PartitionId } from "../persistence/log.ts";
+import type { PartitionId, ReadableLog } from "../persistence/log.ts";
 import type { Address } from "./address.ts";
 import { SCAN_PAGE_RECORDS, scan } from "./fold.ts";
 import { readableEvent } from "./history.ts";
@@ -57,7 +57,7 @@ export async function newestMessages(
 
 /** Undefined: not all of them are there, and the index is to be asked. */
 async function atTheEnd(
-	log: Log,
+	log: ReadableLog,
 	partition: PartitionId,
 	address: Address,
 	{ before, limit, everything }: MessageListOptions,

@@ -3,7 +3,7 @@
  * Owns finding an actor's mailbox; the questions are history.ts, replay.ts, verify.ts and actor-list.ts.
  */
 import { MycelogError } from "../persistence/errors.ts";
-import { type Log, type PartitionId, partitionName } from "../persistence/log.ts";
+import { type PartitionId, partitionName, type ReadableLog } from "../persistence/log.ts";
 import type { SnapshotStore } from "../persistence/snapshots.ts";
 import { type Address, partitionOf, typeOf } from "./address.ts";
 import type { Behaviour, Behaviours } from "./behaviour.ts";
@@ -12,7 +12,7 @@ import type { Draft } from "./message.ts";
 
 /** Everything an answer is made of. Nothing here carries out effects, and only `rebuild` writes. */
 export interface OperatorParts {
-	readonly log: Log;
+	readonly log: ReadableLog;
 	/** Undefined: answers come from the log alone. */
 	readonly snapshots?: SnapshotStore;
 	readonly behaviours: Behaviours;

@@ -2,7 +2,7 @@
  * Dead letters as those who look after actors read them: all of them, and each new one as it comes, from any node. Owns
  * the order and the repeats that a re-fold makes; parking is dead-letters.ts.
  */
-import type { Log } from "../persistence/log.ts";
+import type { ReadableLog } from "../persistence/log.ts";
 import { pause } from "./abort.ts";
 import type { Address } from "./address.ts";
 import type { DeadLetter } from "./dead-letters.ts";
@@ -35,7 +35,7 @@ export interface ParkedOptions {
 
 /** In the order of each partition. */
 export async function* parkedLetters(
-	{ log, partitions }: { readonly log: Log; readonly partitions: number },
+	{ log, partitions }: { readonly log: ReadableLog; readonly partitions: number },
 	{ address, after, follow }: ParkedOptions = {},
 ): AsyncGenerator<ParkedLetter> {
 	const known = Array.from({ length: partitions }, () => new Set<string>());
@@ -69,7 +69,7 @@ export async function* parkedLetters(
 
 /** The message that a letter points to, to be sent once more; undefined: the log does not keep it any more. */
 export async function draftOf(
-	log: Log,
+	log: ReadableLog,
 	{ topic, partition, offset }: DeadLetter,
 ): Promise<Draft | undefined> {
 	const id = { topic, partition };
@@ -88,7 +88,7 @@ export async function draftOf(
 
 /** The message that a letter is about, as far as it can be read; undefined: the log does not keep it any more. */
 export async function letterRecord(
-	log: Log,
+	log: ReadableLog,
 	{ topic, partition, offset }: DeadLetter,
 ): Promise<Readonly<Record<string, unknown>> | undefined> {
 	const id = { topic, partition };

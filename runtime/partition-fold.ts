@@ -4,7 +4,7 @@
  * Owns where it stands; carries out nothing. One actor alone, step by step, is fold.ts.
  */
 import { MycelogError } from "../persistence/errors.ts";
-import { type Log, type PartitionId, partitionName } from "../persistence/log.ts";
+import { type PartitionId, partitionName, type ReadableLog } from "../persistence/log.ts";
 import { Actor } from "./actor.ts";
 import { type Address, typeOf } from "./address.ts";
 import type { Behaviours } from "./behaviour.ts";
@@ -40,7 +40,7 @@ export class PartitionFold {
 	folded = 0;
 	/** Actors that had a state to begin with and were folded anew behind it, with the offset: their states here are not theirs. */
 	readonly outdated = new Map<Address, number>();
-	readonly #log: Log;
+	readonly #log: ReadableLog;
 	readonly #partition: PartitionId;
 	readonly #behaviours: Behaviours;
 	readonly #options: PartitionFoldOptions;
@@ -49,7 +49,12 @@ export class PartitionFold {
 	/** One after the other, whoever asks. */
 	#reading: Promise<void> = Promise.resolve();
 
-	constructor(log: Log, partition: PartitionId, behaviours: Behaviours, options: PartitionFoldOptions) {
+	constructor(
+		log: ReadableLog,
+		partition: PartitionId,
+		behaviours: Behaviours,
+		options: PartitionFoldOptions,
+	) {
 		this.#log = log;
 		this.#partition = partition;
 		this.#behaviours = behaviours;
