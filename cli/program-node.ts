@@ -11,11 +11,10 @@ import {
 	addNode,
 	addPlace,
 	address,
-	type Flags,
 	limit,
 	type ProgramHooks,
 	readAs,
-	resolve,
+	runs,
 	time,
 	why,
 } from "./program-options.ts";
@@ -63,11 +62,7 @@ Examples:
   mycelog status --node http://127.0.0.1:9527
   mycelog status --node https://mycelog.example.org --token-file operator-token --json`,
 	);
-	command.action(async (flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { statusCommand } = await import("./node-commands.ts");
-		hooks.exit(await statusCommand(config, flags));
-	});
+	runs(command, hooks, async () => (await import("./node-commands.ts")).statusCommand);
 }
 
 function addPartitions(program: Command, hooks: ProgramHooks): void {
@@ -83,11 +78,7 @@ Examples:
   mycelog partitions --node http://127.0.0.1:9527
   mycelog partitions --data-dir /var/lib/mycelog --json`,
 	);
-	command.action(async (flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { partitionsCommand } = await import("./node-commands.ts");
-		hooks.exit(await partitionsCommand(config, flags));
-	});
+	runs(command, hooks, async () => (await import("./node-commands.ts")).partitionsCommand);
 }
 
 function addLetters(program: Command, hooks: ProgramHooks): void {
@@ -102,21 +93,13 @@ Examples:
   mycelog dead-letters list --status open --since 2h
   mycelog dead-letters list --address order/ --cause "not found" --node http://127.0.0.1:9527`,
 	);
-	list.action(async (flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { listLettersCommand } = await import("./letter-commands.ts");
-		hooks.exit(await listLettersCommand(config, flags as never));
-	});
+	runs(list, hooks, async () => (await import("./letter-commands.ts")).listLettersCommand);
 	const show = group
 		.command("show")
 		.description("show one with its message and the whole cause")
 		.argument("<id>", "as the list names it: topic/partition@offset");
 	addNode(addPlace(show));
-	show.action(async (id: string, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { showLetterCommand } = await import("./letter-commands.ts");
-		hooks.exit(await showLetterCommand(config, id, flags));
-	});
+	runs(show, hooks, async () => (await import("./letter-commands.ts")).showLetterCommand);
 	addLetterWork(group, hooks, "retry");
 	addLetterWork(group, hooks, "drop");
 }
@@ -146,10 +129,9 @@ Examples:
   mycelog dead-letters ${what} --type order.add --since 1d --dry-run --why "shelf was empty"
   mycelog dead-letters ${what} --id actors/3@1207${what === "drop" ? " --yes" : ""} --why "..." --node http://127.0.0.1:9527`,
 	);
-	command.action(async (flags: Flags) => {
-		const { config } = resolve(hooks, flags);
+	runs(command, hooks, async () => {
 		const { workOnLettersCommand } = await import("./letter-commands.ts");
-		hooks.exit(await workOnLettersCommand(config, what, flags as never));
+		return (config, flags) => workOnLettersCommand(config, what, flags);
 	});
 }
 
@@ -180,9 +162,8 @@ Examples:
   mycelog ${name} order/1207 --why "stocktaking" --node http://127.0.0.1:9527
   mycelog ${name} order/1207 --why "stocktaking" --kafka-uri kafka-1:9092`,
 	);
-	command.action(async (of: string, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
+	runs(command, hooks, async () => {
 		const { interveneCommand } = await import("./intervention-commands.ts");
-		hooks.exit(await interveneCommand(config, name, of, flags as never));
+		return (config, of, flags) => interveneCommand(config, name, of, flags);
 	});
 }

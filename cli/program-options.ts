@@ -8,6 +8,7 @@ import { type ResolvedConfig, resolveConfig } from "./config.ts";
 import { EXIT_MEANINGS } from "./exit-codes.ts";
 import { integer, timeSince } from "./option-values.ts";
 import {
+	type Config,
 	fallbackTextOf,
 	flagOf,
 	OPERATOR_TOKEN_VARIABLE,
@@ -52,6 +53,24 @@ export function resolve(hooks: ProgramHooks, flags: Flags): ResolvedConfig {
 	const resolved = resolveConfig({ flags: Object.fromEntries(texts), environment: hooks.environment });
 	hooks.resolved(resolved);
 	return resolved;
+}
+
+/**
+ * What a command does: `load` gives it, so that no command waits for the code of others. It gets the configuration, the
+ * command's arguments and its flags, and resolves to the exit code.
+ */
+export function runs(
+	command: Command,
+	hooks: ProgramHooks,
+	load: () => Promise<(config: Config, ...given: never[]) => Promise<number>>,
+): void {
+	command.action(async (...given: unknown[]) => {
+		// Behind the flags comes the command itself.
+		const asked = given.slice(0, -1);
+		const { config } = resolve(hooks, asked.at(-1) as Flags);
+		const run = await load();
+		hooks.exit(await run(config, ...(asked as never[])));
+	});
 }
 
 export function addPlace(command: Command): Command {

@@ -9,12 +9,11 @@ import {
 	addPlace,
 	address,
 	EXIT_CODES,
-	type Flags,
 	limit,
 	offset,
 	type ProgramHooks,
 	reason,
-	resolve,
+	runs,
 	time,
 	wholeNumber,
 	why,
@@ -58,19 +57,15 @@ Examples:
   mycelog verify --type order --actors ./my-actors.ts
   mycelog verify workspace/my-workspace --rebuild --data-dir /var/lib/mycelog`,
 	);
-	command.action(async (of: string | undefined, flags: Flags & { all?: boolean }) => {
-		const { config } = resolve(hooks, flags);
-		if (of !== undefined) {
-			const { verifyCommand } = await import("./operator-commands.ts");
-			hooks.exit(await verifyCommand(config, of, flags as never));
-			return;
-		}
-		const { type, under, all, partition } = flags;
+	runs(command, hooks, async () => {
+		const [of] = command.processedArgs;
+		if (of !== undefined) return (await import("./operator-commands.ts")).verifyCommand;
+		const { type, under, all, partition } = command.opts();
 		if (!all && type === undefined && under === undefined && partition === undefined) {
 			command.error("which actor? Name an address, --all, --type, --under or --partition");
 		}
 		const { verifyManyCommand } = await import("./verify-many-command.ts");
-		hooks.exit(await verifyManyCommand(config, flags as never));
+		return (config, _, flags) => verifyManyCommand(config, flags);
 	});
 }
 
@@ -108,11 +103,7 @@ Examples:
   mycelog rebuild --type order --yes --why "Tuesday's deploy" --snapshots /backup/monday --actors ./mended.ts
   mycelog rebuild --type order --yes --why "discounts were added" --kafka-uri kafka-1:9092`,
 	);
-	command.action(async (addresses: string[], flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { rebuildCommand } = await import("./rebuild-command.ts");
-		hooks.exit(await rebuildCommand(config, addresses, flags as never));
-	});
+	runs(command, hooks, async () => (await import("./rebuild-command.ts")).rebuildCommand);
 }
 
 function addFork(program: Command, hooks: ProgramHooks): void {
@@ -139,13 +130,7 @@ Examples:
   mycelog fork order/17 --drop 1235 1240 --out fork.json
   mycelog fork order/17 --edits edits.jsonl --out fork.json`,
 	);
-	command.action(async (of: string, { drop: offsets, ...flags }: Flags & { drop?: never }) => {
-		const { config } = resolve(hooks, flags);
-		const { forkCommand } = await import("./fork-commands.ts");
-		hooks.exit(
-			await forkCommand(config, of, { ...flags, ...(offsets ? { drop: offsets } : undefined) } as never),
-		);
-	});
+	runs(command, hooks, async () => (await import("./fork-commands.ts")).forkCommand);
 }
 
 function addDryRun(program: Command, hooks: ProgramHooks): void {
@@ -163,11 +148,7 @@ Examples:
   mycelog dry-run fork.json
   mycelog dry-run fork.json --actors mended.ts --against before.ts --json`,
 	);
-	command.action(async (file: string, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { dryRunCommand } = await import("./fork-commands.ts");
-		hooks.exit(await dryRunCommand(config, file, flags as never));
-	});
+	runs(command, hooks, async () => (await import("./fork-commands.ts")).dryRunCommand);
 }
 
 function addPromote(program: Command, hooks: ProgramHooks): void {
@@ -189,11 +170,7 @@ Examples:
   mycelog promote fork.json --yes --why "the import of Monday was wrong"
   mycelog promote fork.json --yes --accept-newer --why "…" --kafka-uri kafka-1:9092`,
 	);
-	command.action(async (file: string, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { promoteCommand } = await import("./fork-commands.ts");
-		hooks.exit(await promoteCommand(config, file, flags as never));
-	});
+	runs(command, hooks, async () => (await import("./fork-commands.ts")).promoteCommand);
 }
 
 function addExport(program: Command, hooks: ProgramHooks): void {
@@ -212,11 +189,7 @@ Examples:
   mycelog export order/17 --out order-17.jsonl --node http://127.0.0.1:9527
   mycelog export --under workspace/team- --out teams.jsonl`,
 	);
-	command.action(async (of: string | undefined, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { exportCommand } = await import("./export-commands.ts");
-		hooks.exit(await exportCommand(config, of, flags as never));
-	});
+	runs(command, hooks, async () => (await import("./export-commands.ts")).exportCommand);
 }
 
 function addImportHistory(group: Command, hooks: ProgramHooks): void {
@@ -240,11 +213,7 @@ Examples:
   mycelog import history order-17.jsonl --dry-run --why "reproduce" --data-dir ./test-data
   mycelog import history order-17.jsonl --into order/17-copy --why "reproduce" --data-dir ./test-data`,
 	);
-	command.action(async (file: string, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { importHistoryCommand } = await import("./export-commands.ts");
-		hooks.exit(await importHistoryCommand(config, file, flags as never));
-	});
+	runs(command, hooks, async () => (await import("./export-commands.ts")).importHistoryCommand);
 }
 
 function addAudit(program: Command, hooks: ProgramHooks): void {
@@ -264,11 +233,7 @@ Examples:
   mycelog audit
   mycelog audit order/17 --json`,
 	);
-	command.action(async (of: string | undefined, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { auditCommand } = await import("./audit-command.ts");
-		hooks.exit(await auditCommand(config, of, flags as never));
-	});
+	runs(command, hooks, async () => (await import("./audit-command.ts")).auditCommand);
 }
 
 function addChoice(command: Command): Command {

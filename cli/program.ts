@@ -18,6 +18,7 @@ import {
 	PLACE_KEYS,
 	type ProgramHooks,
 	resolve,
+	runs,
 	time,
 	wholeNumber,
 } from "./program-options.ts";
@@ -82,11 +83,7 @@ Examples:
   mycelog actors --under client/my-workspace/ --json
   mycelog actors --type order --actors ./my-actors.ts`,
 	);
-	command.action(async (flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { actorsCommand } = await import("./operator-commands.ts");
-		hooks.exit(await actorsCommand(config, flags as never));
-	});
+	runs(command, hooks, async () => (await import("./operator-commands.ts")).actorsCommand);
 }
 
 function addHistory(program: Command, hooks: ProgramHooks): void {
@@ -127,11 +124,7 @@ Examples:
   mycelog history workspace/my-workspace --json --kafka-uri kafka-1:9092
   mycelog history order/17 --actors ./my-actors.ts`,
 	);
-	command.action(async (of: string, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { historyCommand } = await import("./operator-commands.ts");
-		hooks.exit(await historyCommand(config, of, flags as never));
-	});
+	runs(command, hooks, async () => (await import("./operator-commands.ts")).historyCommand);
 }
 
 function addReplay(program: Command, hooks: ProgramHooks): void {
@@ -149,11 +142,7 @@ Examples:
   mycelog replay workspace/my-workspace --to 1234 --json
   mycelog replay workspace/my-workspace --at 2026-01-31T08:00:00Z`,
 	);
-	command.action(async (of: string, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { replayCommand } = await import("./operator-commands.ts");
-		hooks.exit(await replayCommand(config, of, flags as never));
-	});
+	runs(command, hooks, async () => (await import("./operator-commands.ts")).replayCommand);
 }
 
 function addCheck(program: Command, hooks: ProgramHooks): void {
@@ -180,12 +169,7 @@ Examples:
   mycelog check --machine new.ts --since 7d
   mycelog check --machine new.ts --against old.ts --data-dir /var/lib/mycelog --json`,
 	);
-	command.action(async (flags: Flags) => {
-		const { machine, against, ...place } = flags;
-		const { config } = resolve(hooks, place);
-		const { checkCommand } = await import("./check-command.ts");
-		hooks.exit(await checkCommand(config, { ...place, machine, against } as never));
-	});
+	runs(command, hooks, async () => (await import("./check-command.ts")).checkCommand);
 }
 
 /** What makes the log that is imported into, beside what finds it. */
@@ -229,11 +213,7 @@ Examples:
   mycelog import hypha --redis-uri redis://127.0.0.1:6379/0 --dry-run
   mycelog import hypha --redis-uri redis://hypha-redis:6379/0 --kafka-uri kafka-1:9092`,
 	);
-	command.action(async (flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { importHyphaCommand } = await import("./import-command.ts");
-		hooks.exit(await importHyphaCommand(config, flags as never));
-	});
+	runs(command, hooks, async () => (await import("./import-command.ts")).importHyphaCommand);
 }
 
 function addBackup(program: Command, hooks: ProgramHooks): void {
@@ -251,11 +231,7 @@ directory. A backup that was cut off has no backup.json and is refused by restor
 Examples:
   mycelog backup /backup/monday --data-dir /var/lib/mycelog`,
 	);
-	backup.action(async (to: string, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { backupCommand } = await import("./backup-commands.ts");
-		hooks.exit(await backupCommand(config, to, flags as never));
-	});
+	runs(backup, hooks, async () => (await import("./backup-commands.ts")).backupCommand);
 	const restore = program
 		.command("restore")
 		.description("make a data directory from a backup, after checking all of it")
@@ -269,9 +245,5 @@ The data directory must be empty or not there yet; it appears at once when every
 Examples:
   mycelog restore /backup/monday --data-dir /var/lib/mycelog`,
 	);
-	restore.action(async (from: string, flags: Flags) => {
-		const { config } = resolve(hooks, flags);
-		const { restoreCommand } = await import("./backup-commands.ts");
-		hooks.exit(await restoreCommand(config, from, flags as never));
-	});
+	runs(restore, hooks, async () => (await import("./backup-commands.ts")).restoreCommand);
 }
