@@ -7,8 +7,10 @@ import type { IncomingMessage } from "node:http";
 import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { ERROR_CATALOGUE, type ErrorCode, MycelogError } from "../persistence/errors.ts";
+import type { ScanProgress } from "../runtime/operator.ts";
 import { type LongRequest, longRequest, textOf } from "./node-streams.ts";
 import { OPERATOR_TOKEN_VARIABLE } from "./options.ts";
+import { progressBar } from "./progress.ts";
 
 /** A retry at a rate takes its time, milliseconds. */
 const ANSWER_MS_MAX = 60_000;
@@ -26,6 +28,8 @@ export type Parameters = Readonly<Record<string, string | number | boolean | und
 interface Refusal {
 	readonly detail?: string;
 	readonly code?: string;
+	/** Of an index that is not up to date yet. */
+	readonly progress?: ScanProgress;
 }
 
 export class NodeClient {
@@ -135,24 +139,35 @@ export class NodeClient {
 		return new URL(`${this.url.href.replace(/\/$/, "")}/operator/api/${path}`);
 	}
 
+	/** Asked again while the node's history index is behind: it says how far it is every two seconds. */
 	async #ask<Answer>(path: string, request: RequestInit): Promise<Answer> {
-		let response: Response;
-		let text: string;
+		const bar = progressBar("records");
+		try {
+			for (;;) {
+				const { status, text } = await this.#answer(path, request);
+				const answer = parsed(text);
+				if (status >= 200 && status < 300 && answer !== undefined) return answer as Answer;
+				const refusal = (answer ?? {}) as Refusal;
+				if (refusal.code !== "operator.indexing" || !refusal.progress) throw this.#refusal(status, refusal);
+				bar.onProgress(refusal.progress);
+			}
+		} finally {
+			bar.stop();
+		}
+	}
+
+	async #answer(
+		path: string,
+		request: RequestInit,
+	): Promise<{ readonly status: number; readonly text: string }> {
 		try {
 			const headers = { ...request.headers, authorization: `Bearer ${this.#token}` };
-			response = await fetch(this.#at(path), {
-				...request,
-				headers,
-				redirect: "error",
-				signal: AbortSignal.timeout(ANSWER_MS_MAX),
-			});
-			text = await response.text();
+			const signal = AbortSignal.timeout(ANSWER_MS_MAX);
+			const response = await fetch(this.#at(path), { ...request, headers, redirect: "error", signal });
+			return { status: response.status, text: await response.text() };
 		} catch (cause) {
 			throw this.#unreachable(cause as Error);
 		}
-		const answer = parsed(text);
-		if (response.ok && answer !== undefined) return answer as Answer;
-		throw this.#refusal(response.status, (answer ?? {}) as Refusal);
 	}
 
 	#unreachable(cause: Error): MycelogError {

@@ -35,6 +35,9 @@ export const OPERATOR_STREAMS_AT_ONCE_MAX = 16;
 export const OPERATOR_IMPORTS_AT_ONCE_MAX = 1;
 
 export interface OperatorApiParts extends HttpCallerParts {
+/** A question waits so long for what the history index lacks, milliseconds; past it 503 with how far it is, and it goes on. */
+export const INDEX_WAIT_MS_MAX = 2_000;
+
 	readonly node: Node;
 	readonly historyIndex: HistoryIndex;
 	readonly manager: Manager;
@@ -74,7 +77,8 @@ const STATUS_OF: Readonly<Partial<Record<ErrorCode, number>>> = {
 };
 
 export function addOperatorRoutes(routes: HttpRoutes, parts: OperatorApiParts): void {
-	const { node, historyIndex: index } = parts;
+	const { node } = parts;
+	const index = parts.historyIndex.hurried(INDEX_WAIT_MS_MAX);
 	const reading = { ...node.operator, log: operatorLog(node.log), index };
 	const context = { ...parts, reading, outcomes: new LetterOutcomes(reading) };
 	const own = new OperatorRoutes(routes, parts);
@@ -234,6 +238,7 @@ function fail(exchange: Exchange, error: unknown): void {
 	else if (MycelogError.is(error)) {
 		const { code, fix, retryable } = error;
 		const status = STATUS_OF[code] ?? (retryable ? 503 : 500);
-		exchange.json(status, { success: false, detail, code, fix });
+		const progress = code === "operator.indexing" ? { progress: details } : undefined;
+		exchange.json(status, { success: false, detail, code, fix, ...progress });
 	} else throw error;
 }

@@ -13,13 +13,15 @@ import type { Query } from "./operator-input.ts";
 import { inPieces, withPings } from "./operator-lines.ts";
 
 export function addHistoryStreams(routes: OperatorRoutes, context: OperatorContext): void {
-	const { node, reading } = context;
+	const { node } = context;
+	// These have time: nobody is kept from an answer meanwhile.
+	const reading = { ...context.reading, index: context.historyIndex };
 	const spool = new ImportSpool(context.dataDir);
 	routes.lines(
 		"history/follow",
 		"An actor's messages as they come, with what each did; an empty line where none does for a while",
 		{ address: "the actor: type/id", from: "first offset shown", ...HISTORY_FILTER },
-		(query) => followed(context, query),
+		(query) => followed(reading, query),
 	);
 	routes.lines(
 		"export",
@@ -42,7 +44,7 @@ export function addHistoryStreams(routes: OperatorRoutes, context: OperatorConte
 	);
 }
 
-function followed({ reading }: OperatorContext, query: Query): AsyncGenerator<string> {
+function followed(reading: OperatorContext["reading"], query: Query): AsyncGenerator<string> {
 	const address = query.needed("address");
 	const { behaviour } = mailboxOf(reading, address);
 	const options = { ...filterOf(query), from: query.whole("from") };

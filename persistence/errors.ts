@@ -212,6 +212,12 @@ export const ERROR_CATALOGUE = {
 		retryable: false,
 		fix: "Set MYCELOG_OPERATOR_TOKEN or --token-file: the root token, or one with permission in ws-user-root.",
 	},
+	"operator.indexing": {
+		meaning:
+			"A running node is taking a partition up into its history index, which takes a while the first time.",
+		retryable: true,
+		fix: "Ask again: it goes on meanwhile, and the message says how far it is. `mycelog` does so by itself.",
+	},
 	"operator.refused": {
 		meaning: "The node or the actor refused what was asked; nothing was changed.",
 		retryable: false,

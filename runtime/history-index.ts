@@ -7,6 +7,7 @@ import type { LogRecord, PartitionId, ReadableLog } from "../persistence/log.ts"
 import { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
 import type { Behaviour } from "./behaviour.ts";
+import { IndexPasses } from "./index-passes.ts";
 import { type Message, type MessageKind, messageOf } from "./message.ts";
 import type { ScanProgress } from "./operator.ts";
 import { isIntervention } from "./recovery-records.ts";
@@ -47,16 +48,33 @@ export interface IndexedMessage {
 	readonly repeat: boolean;
 }
 
+/** How long it is waited for what is not in the index yet. */
+interface Waiting {
+	/** Default: until it is. */
+	readonly waitMs?: number;
+	/** Under way. */
+	readonly passes?: IndexPasses;
+}
+
 /** Of the partitions of one log, in one store. */
 export class HistoryIndex {
 	readonly #store: HistoryIndexStore;
+	readonly #passes: IndexPasses;
+	readonly #waitMs: number | undefined;
 	/** Of the behaviours in this process: states made by other code are of no use to it. */
 	readonly code: string;
 
-	constructor(store: HistoryIndexStore, code: string) {
+	constructor(store: HistoryIndexStore, code: string, { waitMs, passes = new IndexPasses() }: Waiting = {}) {
 		this.#store = store;
 		this.code = code;
+		this.#waitMs = waitMs;
+		this.#passes = passes;
 		store.use(code, Date.now());
+	}
+
+	/** The same one for who wants a word after `waitMs`: `extend` rejects with `operator.indexing` then, and goes on. */
+	hurried(waitMs: number): HistoryIndex {
+		return new HistoryIndex(this.#store, this.code, { waitMs, passes: this.#passes });
 	}
 
 	/** Everything before `end` is in the index then. Returns what was seen of each source until there. */
@@ -66,6 +84,20 @@ export class HistoryIndex {
 		end: number,
 		onProgress?: (progress: ScanProgress) => void,
 	): Promise<IndexState | undefined> {
+		const { start } = await log.bounds(id);
+		const state = await this.#checked(log, id, start);
+		if ((state?.next ?? start) >= end) return state;
+		const waitMs = this.#waitMs;
+		await this.#passes.upTo(id, end, (told) => this.#read(log, id, end, told), { waitMs, onProgress });
+		return this.#store.state(id);
+	}
+
+	async #read(
+		log: ReadableLog,
+		id: PartitionId,
+		end: number,
+		onProgress: (progress: ScanProgress) => void,
+	): Promise<void> {
 		const { start } = await log.bounds(id);
 		let state = await this.#checked(log, id, start);
 		const from = state?.next ?? start;
@@ -79,12 +111,11 @@ export class HistoryIndex {
 			const records = page.flatMap((record) => indexed(record, watermarks));
 			const after = { start, next, tip: tipOf(last), watermarks: watermarks.encode() };
 			// Another process is at it too: what it has put in is as good.
-			if (!this.#store.extend(id, state, after, records)) return this.extend(log, id, end, onProgress);
+			if (!this.#store.extend(id, state, after, records)) return this.#read(log, id, end, onProgress);
 			state = after;
-			onProgress?.({ scanned: next - from, total: end - from });
+			onProgress({ scanned: next - from, total: end - from });
 			await new Promise((resolve) => setImmediate(resolve));
 		}
-		return state;
 	}
 
 	/** Undefined: nothing of this log is in the index. */

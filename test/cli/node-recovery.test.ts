@@ -6,6 +6,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import type { AuditEntry } from "../../runtime/audit.ts";
+import { INDEX_STEP_RECORDS } from "../../runtime/history-index.ts";
 import { run, runJson } from "../kit/command.ts";
 import { MAIN } from "../kit/node-process.ts";
 import { type OperatorStage, operatorStage } from "../kit/operator-stage.ts";
@@ -125,6 +126,30 @@ test("a history is followed over the node: what is there first, then each messag
 	for (const [of, code] of refused) {
 		await expect(run(["history", ...of, "--follow", ...node])).rejects.toMatchObject({ code });
 	}
+});
+
+test("while the node takes a partition up into its index, a question is answered with how far it is, and the command waits for the rest", async () => {
+	const { log } = stage.mycelog.node;
+	const read = log.read.bind(log);
+	const gate = Promise.withResolvers<void>();
+	onTestFinished(() => {
+		log.read = read;
+	});
+	for (const item of ["salt", "milk"]) await stage.mycelog.ref("basket", "ann").tell({ type: "add", item });
+	log.read = async (id, from, limit) => {
+		const { maxRecords, waitMs } = limit;
+		// Of the index alone: nobody waits with it, and one record is the last that it knows.
+		if (waitMs === 0 && maxRecords > 1 && maxRecords <= INDEX_STEP_RECORDS) await gate.promise;
+		return read(id, from, limit);
+	};
+	const told = await stage.get("history", { address: ANN });
+	expect(told).toMatchObject({
+		status: 503,
+		body: { code: "operator.indexing", progress: { partition: expect.any(String), scanned: 0 } },
+	});
+	const waiting = runJson(["history", ANN, "--newest-first", "--limit", "1", ...node]);
+	gate.resolve();
+	expect(await waiting).toMatchObject([{ event: { item: "milk" } }]);
 });
 
 const lines = (path: string) => readFileSync(path, "utf8").trimEnd().split("\n");

@@ -5,7 +5,7 @@ import type { Log, LogRecord } from "../../persistence/log.ts";
 import { type HistoryEntry, type HistoryOptions, history } from "../../runtime/history.ts";
 import { HistoryIndex, KEYFRAME_EVERY_MESSAGES } from "../../runtime/history-index.ts";
 import { encodeBody, recordOf } from "../../runtime/message.ts";
-import type { OperatorParts } from "../../runtime/operator.ts";
+import type { OperatorParts, ScanProgress } from "../../runtime/operator.ts";
 import { replay } from "../../runtime/replay.ts";
 import { MemoryLog, MemoryStorage } from "../../testing/memory-log.ts";
 import { Random } from "../../testing/random.ts";
@@ -164,6 +164,49 @@ test("a page out of a long history reads its own records and at most as many as 
 	// What lies between is read with them: twelve actors, and queries and repeats among their messages.
 	expect(read).toBeLessThan((KEYFRAME_EVERY_MESSAGES + 100) * 16);
 	expect((await replay(parts, "counter/3", { to: page[0]?.offset })).begun).toBeGreaterThan(0);
+});
+
+test("who is in a hurry hears how far a long pass is, who is not waits for it, and all share the one that reads each record once", async () => {
+	const log = await filled(11, 7_000);
+	const index = new HistoryIndex(new HistoryIndexStore(), "a");
+	const steps: number[] = [];
+	const gates = [1, 2, 3].map(() => Promise.withResolvers<void>());
+	const reading = log.read.bind(log);
+	log.read = async (id, from, limit) => {
+		// One record alone is the last that is known, read to see whether the log is the same.
+		if (limit.maxRecords > 1) await gates[steps.push(from) - 1]?.promise;
+		return reading(id, from, limit);
+	};
+	gates[0]?.resolve();
+	const told: ScanProgress[] = [];
+	const patient = index.extend(log, ID, 7_000, (progress) => told.push(progress));
+	await expect(index.hurried(200).extend(log, ID, 7_000)).rejects.toMatchObject({
+		code: "operator.indexing",
+		message: "the history index takes up actors/0: 2,000 of 7,000 records so far",
+		details: { partition: "actors/0", scanned: 2_000, total: 7_000 },
+	});
+	const short = index.hurried(60_000).extend(log, ID, 6_500);
+	for (const gate of gates) gate.resolve();
+	expect(await patient).toMatchObject({ next: 7_000 });
+	expect(await short).toMatchObject({ next: 7_000 });
+	expect(steps).toEqual([0, 2_000, 4_000, 6_000]);
+	expect(told.at(-1)).toEqual({ scanned: 7_000, total: 7_000 });
+});
+
+test("a pass that fails is told to all who wait for it, and the next one begins where it was", async () => {
+	const log = await filled(12, 4_500);
+	const index = new HistoryIndex(new HistoryIndexStore(), "a");
+	const reading = log.read.bind(log);
+	log.read = async (id, from, limit) => {
+		if (from >= 2_000) throw new Error("the log is away");
+		return reading(id, from, limit);
+	};
+	const asked = [1, 2].map(() => index.extend(log, ID, 4_500));
+	for (const one of asked) await expect(one).rejects.toThrow("the log is away");
+	log.read = reading;
+	const told: ScanProgress[] = [];
+	await index.extend(log, ID, 4_500, (progress) => told.push(progress));
+	expect(told.at(-1)).toEqual({ scanned: 2_500, total: 2_500 });
 });
 
 test("an index goes on where it was, is trimmed with the log, and begins anew with another log", async () => {
