@@ -236,7 +236,7 @@ function fail(exchange: Exchange, error: unknown): void {
 	const detail = (error as Error).message;
 	if (error instanceof RefusedError) exchange.json(409, { success: false, detail });
 	else if (MycelogError.is(error)) {
-		const { code, fix, retryable } = error;
+		const { code, fix, retryable, details } = error;
 		const status = STATUS_OF[code] ?? (retryable ? 503 : 500);
 		const progress = code === "operator.indexing" ? { progress: details } : undefined;
 		exchange.json(status, { success: false, detail, code, fix, ...progress });
