@@ -5,6 +5,7 @@
 import { execFile } from "node:child_process";
 import { promisify } from "node:util";
 import { answers, freePorts, START_MS_MAX, startLocalBroker } from "./kafka-brokers.ts";
+import { keepClasses } from "./kafka-brokers-classes.ts";
 import { JVM_FLAGS_TESTS, KAFKA_VERSION } from "./kafka-brokers-jars.ts";
 import { settingsOf } from "./kafka-brokers-settings.ts";
 
@@ -27,8 +28,10 @@ export async function startKafkaBroker(jvmFlags = JVM_FLAGS_TESTS): Promise<Kafk
 		return { brokers: given, source: "environment", stop: async () => {} };
 	}
 	if (await works("docker", ["info"])) return startInDocker();
-	if ((await works("java", ["-version"])) && (await works("mvn", ["-version"])))
+	if ((await works("java", ["-version"])) && (await works("mvn", ["-version"]))) {
+		await keepClasses();
 		return startLocalBroker(jvmFlags);
+	}
 	throw new Error(
 		"The tests need a real Kafka broker. Set KAFKA_BROKERS=host:port, or start Docker, or install Java 17+ and Maven.",
 	);

@@ -14,6 +14,8 @@ export const KAFKA_CACHE = join(
 	"../../node_modules/.cache/mycelog-kafka",
 	KAFKA_VERSION,
 );
+/** Classes as a broker has loaded them (kafka-brokers-classes.ts). */
+export const KEPT_CLASSES = join(KAFKA_CACHE, "broker.jsa");
 
 /** Small and quick to start; throughput is not what tests measure. */
 export const JVM_FLAGS_TESTS = ["-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"];
@@ -23,6 +25,10 @@ const run = promisify(execFile);
 /** Arguments of `java` that run one of Kafka's programs. */
 export async function kafkaProgram(main: string, jvmFlags: readonly string[]): Promise<string[]> {
 	return [...jvmFlags, "-cp", join(await jars(), "*"), main];
+}
+
+export function areClassesKept(): boolean {
+	return existsSync(KEPT_CLASSES);
 }
 
 /** To its end; rejects when it fails. */

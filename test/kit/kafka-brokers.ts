@@ -17,7 +17,13 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { Kafka, logLevel } from "kafkajs";
 import { formatBroker, newKafkaId } from "./kafka-brokers-format.ts";
-import { JVM_FLAGS_TESTS, kafkaProgram, runKafkaProgram } from "./kafka-brokers-jars.ts";
+import {
+	areClassesKept,
+	JVM_FLAGS_TESTS,
+	KEPT_CLASSES,
+	kafkaProgram,
+	runKafkaProgram,
+} from "./kafka-brokers-jars.ts";
 import {
 	type BrokerPorts,
 	type Certificates,
@@ -42,6 +48,8 @@ export interface ClusterBroker {
 	signal(signal: "SIGKILL" | "SIGCONT"): void;
 	/** SIGKILL; resolves when it is no more. */
 	kill(): Promise<void>;
+	/** SIGTERM: it closes what it has; resolves when it is no more. */
+	end(): Promise<void>;
 	/** SIGSTOP. Resolves when no thread of it runs any more, which is a moment after the signal. */
 	freeze(): Promise<void>;
 	/** After a SIGKILL; resolves when it answers. */
@@ -155,7 +163,8 @@ class Broker implements ClusterBroker {
 
 	/** `members`: brokers that must have found each other. */
 	async start(members: number): Promise<void> {
-		const program = await kafkaProgram("kafka.Kafka", this.#jvmFlags);
+		const classes = areClassesKept() ? [`-XX:SharedArchiveFile=${KEPT_CLASSES}`] : [];
+		const program = await kafkaProgram("kafka.Kafka", [...this.#jvmFlags, ...classes]);
 		const child = spawn("java", [...program, this.#config], { stdio: ["ignore", "pipe", "pipe"] });
 		this.#child = child;
 		let output = "";
@@ -179,6 +188,11 @@ class Broker implements ClusterBroker {
 
 	async kill(): Promise<void> {
 		this.signal("SIGKILL");
+		await this.#ended();
+	}
+
+	async end(): Promise<void> {
+		this.signal("SIGTERM");
 		await this.#ended();
 	}
 
