@@ -205,6 +205,21 @@ test.each([1, 15, 16, 17, 50])("%i records of one append are stored one after th
 	expect(read.map(({ offset }) => offset)).toEqual(Array.from({ length: count + 1 }, (_, i) => i));
 });
 
+test("values of every length come back byte for byte", async () => {
+	const log = await open();
+	const values = [0, 1, 255, 256, 257, 5_000].map((length) =>
+		Uint8Array.from({ length }, (_, i) => 255 - (i % 256)),
+	);
+	await log.append(
+		PARTITION,
+		values.map((value) => ({ ...record("x"), value })),
+	);
+	const offsets = values.map((_, offset) => offset);
+	for (const read of [await log.read(PARTITION, 0, NOW), await log.readAt(PARTITION, offsets)]) {
+		expect(read.map(({ value }) => Uint8Array.from(value))).toEqual(values);
+	}
+});
+
 test("appends issued together get offsets in the order of the calls, per partition", async () => {
 	const log = await open();
 	const calls = Array.from({ length: 40 }, (_, i) =>
