@@ -103,12 +103,7 @@ function newWriter({
 	behaviours,
 	partitions,
 }: OpenedData): (to: Address, event: Event) => Promise<void> {
-	const appender = new Appender(log, {
-		now: () => systemClock.now(),
-		after: (delayMs, callback) => systemClock.after(delayMs, callback),
-		random: Math.random,
-		turn: setImmediate,
-	});
+	const appender = new Appender(log);
 	const node = new NodeName("import", randomBytes(6).toString("base64url"));
 	const outbox = new Outbox({ appender, behaviours, partitions, clock: systemClock, node });
 	return async (to, event) => {

@@ -7,7 +7,7 @@ import { LetterOutcomes } from "../runtime/letter-outcomes.ts";
 import type { OperatorParts } from "../runtime/operator.ts";
 import type { Wait } from "../runtime/progress.ts";
 import type { StalledOn } from "../runtime/stall-watch.ts";
-import { MAILBOX_TOPICS } from "../runtime/topics.ts";
+import { MAILBOX_TOPICS, partitionsOf } from "../runtime/topics.ts";
 import { EXIT } from "./exit-codes.ts";
 import { NodeClient, type NodeFlags } from "./node-client.ts";
 import { withData } from "./operator-data.ts";
@@ -87,13 +87,10 @@ export async function partitionsCommand(config: Config, options: NodeCommandOpti
 /** Up to where snapshots were stored; what a node has folded since then it alone knows. */
 async function partitionsOfData({ log, snapshots, partitions }: OperatorParts): Promise<PartitionView[]> {
 	const views: PartitionView[] = [];
-	for (const topic of MAILBOX_TOPICS) {
-		for (let partition = 0; partition < partitions; partition++) {
-			const id = { topic, partition };
-			const { start, end } = await log.bounds(id);
-			const next = Math.max(snapshots?.checkpoint(id)?.next ?? start, start);
-			views.push({ ...id, owner: undefined, next, end, lag: Math.max(end - next, 0) });
-		}
+	for (const id of partitionsOf(MAILBOX_TOPICS, partitions)) {
+		const { start, end } = await log.bounds(id);
+		const next = Math.max(snapshots?.checkpoint(id)?.next ?? start, start);
+		views.push({ ...id, owner: undefined, next, end, lag: Math.max(end - next, 0) });
 	}
 	return views;
 }

@@ -3,10 +3,10 @@
  * for it, and how often: partitions of other nodes are known by their ends alone.
  */
 import { endsWithin } from "../persistence/deadline.ts";
-import { type PartitionId, partitionName } from "../persistence/log.ts";
+import { partitionName } from "../persistence/log.ts";
 import { type PartitionStatus, statusOf } from "../runtime/node-status.ts";
 import type { StalledOn } from "../runtime/stall-watch.ts";
-import { MAILBOX_TOPICS } from "../runtime/topics.ts";
+import { MAILBOX_TOPICS, partitionsOf } from "../runtime/topics.ts";
 import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
 import { readinessOf } from "./readiness.ts";
 
@@ -69,7 +69,7 @@ export function addOverview(routes: OperatorRoutes, context: OperatorContext): v
 		);
 		const others = new Map(told);
 		const owned = new Set(node.partitions.map(({ id }) => partitionName(id)));
-		const foreign = mailboxes(reading.partitions).filter((id) => {
+		const foreign = partitionsOf(MAILBOX_TOPICS, reading.partitions).filter((id) => {
 			const name = partitionName(id);
 			return !owned.has(name) && !others.has(name);
 		});
@@ -88,7 +88,7 @@ export function addOverview(routes: OperatorRoutes, context: OperatorContext): v
 			...others,
 			...own.partitions.map((one) => [partitionName(one), { ...one, owner }] as const),
 		]);
-		return mailboxes(reading.partitions).map((id) => {
+		return partitionsOf(MAILBOX_TOPICS, reading.partitions).map((id) => {
 			const status = known.get(partitionName(id));
 			if (!status) return { ...id, owner: undefined, end: ends.get(partitionName(id)) ?? 0 };
 			return { ...status, lag: Math.max(status.end - status.next, 0) };
@@ -124,12 +124,6 @@ export function addOverview(routes: OperatorRoutes, context: OperatorContext): v
 		async () => {
 			return { partitions: await partitions() };
 		},
-	);
-}
-
-function mailboxes(partitions: number): PartitionId[] {
-	return MAILBOX_TOPICS.flatMap((topic) =>
-		Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
 	);
 }
 

@@ -12,6 +12,7 @@ import type { Clock } from "./clock.ts";
 import { rebuildActor } from "./fold.ts";
 import type { Logger } from "./logger.ts";
 import type { RuntimeMetrics } from "./metrics.ts";
+import { unknownType } from "./operator.ts";
 import { SnapshotReader } from "./snapshot-reader.ts";
 import { CLIENTS_TOPIC } from "./topics.ts";
 
@@ -132,10 +133,7 @@ export class ActorCache {
 		const { behaviours } = this.#parts;
 		const behaviour = behaviours.get(typeOf(address));
 		if (behaviour) return behaviour;
-		throw new MycelogError(
-			"actor.unknown-type",
-			`no actor type "${typeOf(address)}" here; known: ${[...behaviours.keys()].join(", ")}`,
-		);
+		throw unknownType(typeOf(address), behaviours.keys());
 	}
 
 	/** From its snapshot, or new where there is none; undefined: what is stored cannot be used. */

@@ -9,7 +9,7 @@ import { type Address, typeOf } from "./address.ts";
 import type { Behaviour } from "./behaviour.ts";
 import { scan } from "./fold.ts";
 import { messageOf } from "./message.ts";
-import type { OperatorParts, ScanProgress } from "./operator.ts";
+import { mailboxesOf, type OperatorParts, type ScanProgress } from "./operator.ts";
 import { Watermarks } from "./watermarks.ts";
 
 /** Addresses a page while reading the snapshots. */
@@ -80,15 +80,11 @@ async function foldTails(
 	wanted: (address: Address) => boolean,
 	onProgress: ActorsFilter["onProgress"],
 ): Promise<Map<Address, ListedActor>> {
-	const topics = [...new Set([...parts.behaviours.values()].map((behaviour) => behaviour.topic))];
 	const found = new Map<Address, ListedActor>();
-	const total = topics.length * parts.partitions;
-	let scanned = 0;
-	for (const topic of topics) {
-		for (let partition = 0; partition < parts.partitions; partition++) {
-			await foldTail(parts, { topic, partition }, wanted, found);
-			onProgress?.({ scanned: ++scanned, total });
-		}
+	const mailboxes = mailboxesOf(parts);
+	for (const [i, id] of mailboxes.entries()) {
+		await foldTail(parts, id, wanted, found);
+		onProgress?.({ scanned: i + 1, total: mailboxes.length });
 	}
 	return found;
 }

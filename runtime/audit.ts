@@ -7,7 +7,7 @@ import { type PartitionId, partitionName } from "../persistence/log.ts";
 import type { Address } from "./address.ts";
 import { HistoryIndex } from "./history-index.ts";
 import { eventOf, type Message } from "./message.ts";
-import type { OperatorParts, ScanProgress } from "./operator.ts";
+import { mailboxesOf, type OperatorParts, type ScanProgress } from "./operator.ts";
 import {
 	IMPORTED,
 	importedIn,
@@ -75,13 +75,6 @@ export async function audit(parts: OperatorParts, options: AuditOptions = {}): P
 		onProgress?.({ scanned: i + 1, total: mailboxes.length });
 	}
 	return found;
-}
-
-function mailboxesOf({ behaviours, partitions }: OperatorParts): PartitionId[] {
-	const topics = [...new Set([...behaviours.values()].map(({ topic }) => topic))];
-	return topics.flatMap((topic) =>
-		Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
-	);
 }
 
 function newestFirst(left: AuditEntry, right: AuditEntry): number {

@@ -12,7 +12,7 @@ import type { DeadLetter } from "./dead-letters.ts";
 import { firstDifference } from "./difference.ts";
 import { scan } from "./fold.ts";
 import { type Message, messageOf } from "./message.ts";
-import type { OperatorParts, ScanProgress } from "./operator.ts";
+import { mailboxesOf, type OperatorParts, type ScanProgress } from "./operator.ts";
 import { DEAD_LETTERS_TOPIC } from "./topics.ts";
 import { Watermarks } from "./watermarks.ts";
 
@@ -71,7 +71,7 @@ export async function* checkHistories(
 	{ since = Number.NEGATIVE_INFINITY, against, onProgress }: CheckOptions = {},
 ): AsyncGenerator<CheckedActor> {
 	const { log, behaviours } = parts;
-	const partitions = await mailboxes(parts);
+	const partitions = await wholeMailboxes(parts);
 	const total = partitions.reduce((sum, { end }) => sum + end, 0);
 	let scanned = 0;
 	for (const { id, end } of partitions) {
@@ -104,22 +104,15 @@ export async function* checkHistories(
 	}
 }
 
-async function mailboxes({
-	log,
-	behaviours,
-	partitions,
-}: OperatorParts): Promise<{ id: PartitionId; end: number }[]> {
+async function wholeMailboxes(parts: OperatorParts): Promise<{ id: PartitionId; end: number }[]> {
 	const found: { id: PartitionId; end: number }[] = [];
-	for (const topic of new Set([...behaviours.values()].map((behaviour) => behaviour.topic))) {
-		for (let partition = 0; partition < partitions; partition++) {
-			const id = { topic, partition };
-			const { start, end } = await log.bounds(id);
-			if (start > 0) {
-				const text = `${partitionName(id)} starts at offset ${start}: the history before it is gone, and with it what could be checked`;
-				throw new MycelogError("log.offset-trimmed", text, { partition: partitionName(id), start });
-			}
-			found.push({ id, end });
+	for (const id of mailboxesOf(parts)) {
+		const { start, end } = await parts.log.bounds(id);
+		if (start > 0) {
+			const text = `${partitionName(id)} starts at offset ${start}: the history before it is gone, and with it what could be checked`;
+			throw new MycelogError("log.offset-trimmed", text, { partition: partitionName(id), start });
 		}
+		found.push({ id, end });
 	}
 	return found;
 }

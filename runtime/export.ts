@@ -10,7 +10,7 @@ import { scan } from "./fold.ts";
 import { readableEvent } from "./history.ts";
 import { HISTORY_FORMAT, HISTORY_FORMAT_VERSION, HistoryFileWriter } from "./history-file.ts";
 import { type Message, messageOf } from "./message.ts";
-import { mailboxOf, type OperatorParts, type ScanProgress } from "./operator.ts";
+import { mailboxesOf, mailboxOf, type OperatorParts, type ScanProgress } from "./operator.ts";
 import { readableJson } from "./readable-json.ts";
 import { isHistory, RESTORE } from "./recovery-records.ts";
 import { Watermarks } from "./watermarks.ts";
@@ -32,7 +32,7 @@ export interface ExportFilter {
  */
 export async function* exportHistories(parts: OperatorParts, filter: ExportFilter): AsyncGenerator<string> {
 	const { address, type, under, now, onProgress } = filter;
-	const mailboxes = mailboxesOf(parts, filter);
+	const mailboxes = mailboxesWith(parts, filter);
 	const bounds = await Promise.all(mailboxes.map((id) => parts.log.bounds(id)));
 	const total = bounds.reduce((sum, { end }) => sum + end, 0);
 	const writer = new HistoryFileWriter();
@@ -157,21 +157,12 @@ function isMeant(address: Address, { address: only, type, under }: ExportFilter)
 	return under === undefined || address.startsWith(under);
 }
 
-function mailboxesOf(parts: OperatorParts, { address, type, under }: ExportFilter): PartitionId[] {
+function mailboxesWith(parts: OperatorParts, { address, type, under }: ExportFilter): PartitionId[] {
 	if (address !== undefined) return [mailboxOf(parts, address).partition];
 	if (type === undefined && under === undefined) {
 		throw new MycelogError("config.invalid-value", "say which histories: an address, --type or --under");
 	}
-	const { behaviours, partitions } = parts;
-	if (type !== undefined && !behaviours.has(type)) {
-		const known = [...behaviours.keys()].join(", ");
-		throw new MycelogError("actor.unknown-type", `no actor type "${type}" here; known: ${known}`);
-	}
-	const types = [...behaviours.values()].filter((one) => type === undefined || one.type === type);
-	const topics = [...new Set(types.map(({ topic }) => topic))];
-	return topics.flatMap((topic) =>
-		Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
-	);
+	return mailboxesOf(parts, type);
 }
 
 function trimmed(address: Address, id: PartitionId, start: number): MycelogError {

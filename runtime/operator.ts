@@ -9,6 +9,7 @@ import { type Address, partitionOf, typeOf } from "./address.ts";
 import type { Behaviour, Behaviours } from "./behaviour.ts";
 import type { HistoryIndex } from "./history-index.ts";
 import type { Draft } from "./message.ts";
+import { partitionsOf } from "./topics.ts";
 
 /** Everything an answer is made of. Nothing here carries out effects, and only `rebuild` writes. */
 export interface OperatorParts {
@@ -46,16 +47,30 @@ export interface ScanProgress {
 export function mailboxOf({ behaviours, partitions }: OperatorParts, address: Address): Mailbox {
 	const type = typeOf(address);
 	const behaviour = behaviours.get(type);
-	if (!behaviour) {
-		const known = [...behaviours.keys()].join(", ");
-		throw new MycelogError("actor.unknown-type", `no actor type "${type}" here; known: ${known}`, {
-			address,
-		});
-	}
+	if (!behaviour) throw unknownType(type, behaviours.keys(), { address });
 	return {
 		behaviour,
 		partition: { topic: behaviour.topic, partition: partitionOf(address, partitions) },
 	};
+}
+
+/** Mailboxes of all actors of a type, or of all there are. Throws `actor.unknown-type`. */
+export function mailboxesOf(
+	{ behaviours, partitions }: Pick<OperatorParts, "behaviours" | "partitions">,
+	type?: string,
+): PartitionId[] {
+	if (type !== undefined && !behaviours.has(type)) throw unknownType(type, behaviours.keys());
+	const meant = [...behaviours.values()].filter((one) => type === undefined || one.type === type);
+	return partitionsOf(new Set(meant.map(({ topic }) => topic)), partitions);
+}
+
+export function unknownType(
+	type: string,
+	known: Iterable<string>,
+	details: Readonly<Record<string, unknown>> = {},
+): MycelogError {
+	const text = `no actor type "${type}" here; known: ${[...known].join(", ")}`;
+	return new MycelogError("actor.unknown-type", text, details);
 }
 
 export function notFound(address: Address, partition: PartitionId, start: number, end: number): MycelogError {

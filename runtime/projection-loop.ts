@@ -9,6 +9,7 @@ import type { Clock } from "./clock.ts";
 import type { Retries } from "./define-actor.ts";
 import type { Logger } from "./logger.ts";
 import type { Node } from "./node.ts";
+import { unknownType } from "./operator.ts";
 import type { Partition } from "./partition.ts";
 import { type ProjectionBatch, type ReadBatch, readBatch } from "./projection-batch.ts";
 import { type Place, placeOf, positionText, StoredPositions } from "./projection-positions.ts";
@@ -80,8 +81,7 @@ export class ProjectionLoop {
 		const { types = parts.types } = options;
 		const unknown = types.find((type) => !parts.types.includes(type));
 		if (unknown !== undefined) {
-			const text = `no actor type "${unknown}" here; known: ${parts.types.join(", ")}`;
-			throw new MycelogError("actor.unknown-type", text);
+			throw unknownType(unknown, parts.types);
 		}
 		this.#options = options;
 		this.#parts = parts;

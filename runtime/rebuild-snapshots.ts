@@ -5,13 +5,13 @@
 import { type PartitionId, partitionName } from "../persistence/log.ts";
 import type { Checkpoint, SnapshotStore } from "../persistence/snapshots.ts";
 import { type Address, typeOf } from "./address.ts";
-import { mailboxOf, type WritableParts } from "./operator.ts";
+import { mailboxOf, unknownType, type WritableParts } from "./operator.ts";
 import { PartitionFold } from "./partition-fold.ts";
 import { mustSayWhy, type Reason } from "./reason.ts";
 import { rebuildDraft } from "./recovery-records.ts";
 import { outdatedIn, snapshotBegin } from "./snapshot-begin.ts";
 import type { WithSnapshots } from "./verify.ts";
-import { type ManyFilter, type ManyRebuilt, unknownType } from "./verify-many.ts";
+import type { ManyFilter, ManyRebuilt } from "./verify-many.ts";
 
 /** Addresses read, and actors folded and stored, at once. */
 const ACTORS_AT_ONCE = 1_000;
@@ -33,8 +33,7 @@ export async function* rebuildFromSnapshots(
 ): AsyncGenerator<ManyRebuilt | NotRebuilt> {
 	mustSayWhy(reason);
 	const { type } = filter;
-	if (type !== undefined && !parts.behaviours.has(type))
-		throw unknownType(type, [...parts.behaviours.keys()]);
+	if (type !== undefined && !parts.behaviours.has(type)) throw unknownType(type, parts.behaviours.keys());
 	let done = 0;
 	for (const addresses of chosen(parts, filter)) {
 		for (const [id, of] of byPartition(parts, addresses)) yield* ofPartition(parts, from, id, of, reason);

@@ -19,6 +19,13 @@ export const NODE_RETENTION_MS = 3_600_000;
 
 export const MAILBOX_TOPICS = [ACTORS_TOPIC, CLIENTS_TOPIC] as const;
 
+/** All partitions of these topics. */
+export function partitionsOf(topics: Iterable<string>, partitions: number): PartitionId[] {
+	return [...topics].flatMap((topic) =>
+		Array.from({ length: partitions }, (_, partition) => ({ topic, partition })),
+	);
+}
+
 /** What a log must have for a node. Milliseconds for the clients' messages. */
 export function mailboxTopics(partitions: number, clientsRetentionMs: number): TopicSpec[] {
 	return [

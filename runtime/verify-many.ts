@@ -2,12 +2,11 @@
  * Verifies and rebuilds many actors: each partition is folded once for all of them. Owns the way over the partitions; the
  * verdict of each actor is verify.ts, and rebuilds on a live node are rebuild-live.ts.
  */
-import { MycelogError } from "../persistence/errors.ts";
 import { type PartitionId, partitionName } from "../persistence/log.ts";
 import type { SnapshotStore } from "../persistence/snapshots.ts";
 import { Actor } from "./actor.ts";
 import { type Address, partitionOf, typeOf } from "./address.ts";
-import type { ScanProgress, WritableParts } from "./operator.ts";
+import { mailboxesOf, type ScanProgress, type WritableParts } from "./operator.ts";
 import { PartitionFold } from "./partition-fold.ts";
 import { mustSayWhy, type Reason } from "./reason.ts";
 import { rebuildDraft } from "./recovery-records.ts";
@@ -174,7 +173,7 @@ interface Folded {
 }
 
 async function* folded(parts: WithSnapshots, filter: ManyFilter): AsyncGenerator<Folded | SkippedPartition> {
-	const mailboxes = mailboxesOf(parts, filter);
+	const mailboxes = mailboxesWith(parts, filter);
 	const ends = mailboxes.map((id) => parts.snapshots.checkpoint(id)?.next ?? 0);
 	const total = ends.reduce((sum, end) => sum + end, 0);
 	const named = filter.addresses && new Set(filter.addresses);
@@ -209,22 +208,13 @@ function isWanted(
 }
 
 /** Those that can hold what is asked for. Throws `actor.unknown-type`. */
-function mailboxesOf({ behaviours, partitions }: WithSnapshots, filter: ManyFilter): PartitionId[] {
+function mailboxesWith(parts: WithSnapshots, filter: ManyFilter): PartitionId[] {
 	const { type, addresses, partition: only, isKept } = filter;
-	if (type !== undefined && !behaviours.has(type)) throw unknownType(type, [...behaviours.keys()]);
-	const types = [...behaviours.values()].filter((one) => type === undefined || one.type === type);
-	const topics = [...new Set(types.map(({ topic }) => topic))];
-	const numbers = addresses
-		? new Set(addresses.map((address) => partitionOf(address, partitions)))
-		: new Set(Array.from({ length: partitions }, (_, i) => i));
-	return topics.flatMap((topic) =>
-		[...numbers]
-			.filter((partition) => only === undefined || partition === only)
-			.map((partition) => ({ topic, partition }))
-			.filter((id) => isKept?.(id) !== false),
+	const named = addresses && new Set(addresses.map((address) => partitionOf(address, parts.partitions)));
+	return mailboxesOf(parts, type).filter(
+		(id) =>
+			(only === undefined || id.partition === only) &&
+			named?.has(id.partition) !== false &&
+			isKept?.(id) !== false,
 	);
-}
-
-export function unknownType(type: string, known: readonly string[]): MycelogError {
-	return new MycelogError("actor.unknown-type", `no actor type "${type}" here; known: ${known.join(", ")}`);
 }
