@@ -362,7 +362,7 @@ export const clientMachine = machineSetup.createMachine({
 const OF_SESSION = new Set([LOAD_QUESTION, MARK, POSTED]);
 
 /** Frames: to the socket, kept for its return, or back to a caller that waits. */
-export function passFrame(snapshot: AnyMachineSnapshot, message: Message): readonly Effect[] {
+function passFrame(snapshot: AnyMachineSnapshot, message: Message): readonly Effect[] {
 	const context = snapshot.context as ClientContext;
 	const { claim, address } = context;
 	if (snapshot.value === "online" && claim) return [{ type: "deliver", outlet: claim.outlet, message }];

@@ -31,7 +31,7 @@ export function withoutInner<T>(table: Table<Table<T>>, outer: string, key: stri
 	return isEmpty(rest) ? without(table, outer) : put(table, outer, rest);
 }
 
-export function isEmpty(table: Table<unknown>): boolean {
+function isEmpty(table: Table<unknown>): boolean {
 	for (const key in table) if (Object.hasOwn(table, key)) return false;
 	return true;
 }

@@ -9,7 +9,7 @@ import { VERSION } from "./version.ts";
 /** Addresses that mean "every interface" and that nobody can connect to. */
 const WILDCARDS: Readonly<Record<string, string>> = { "0.0.0.0": "127.0.0.1", "::": "[::1]" };
 
-export function localUrl({ host, basePath }: Config, port: number): string {
+function localUrl({ host, basePath }: Config, port: number): string {
 	const name = WILDCARDS[host] ?? (host.includes(":") ? `[${host}]` : host);
 	return `http://${name}:${port}${basePath}`;
 }

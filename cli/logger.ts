@@ -14,7 +14,7 @@ export function createLogger({ logLevel, logFormat }: Pick<Config, "logLevel" | 
 	return pino({ level: logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime }, destination);
 }
 
-export function prettyStream(out: { write(text: string): unknown }): DestinationStream {
+function prettyStream(out: { write(text: string): unknown }): DestinationStream {
 	return { write: (line: string) => out.write(prettyLine(line)) };
 }
 

@@ -15,7 +15,7 @@ export const PATHS_NOT_OFFERED = {
 	a2a: "A2A is",
 } as const satisfies Readonly<Record<string, string>>;
 
-export const SERVICES_NOT_OFFERED: ReadonlySet<string> = new Set([
+const SERVICES_NOT_OFFERED: ReadonlySet<string> = new Set([
 	"agent-skills",
 	"artifact-manager",
 	"queue",

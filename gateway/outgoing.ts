@@ -11,8 +11,8 @@ import { eventFrame, rejectFrame } from "./rpc-value.ts";
 
 /** Types of frame records in a client's mailbox. */
 export const FRAME = "frame";
-export const EVENT = "event";
-export const UNDELIVERABLE = "undeliverable";
+const EVENT = "event";
+const UNDELIVERABLE = "undeliverable";
 
 export interface OutgoingParts {
 	readonly node: Pick<Node, "answer">;

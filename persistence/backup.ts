@@ -21,7 +21,7 @@ import { integrityProblem, type Sqlite } from "./sqlite-database.ts";
 import { SqliteRecords } from "./sqlite-records.ts";
 
 export const LOG_FILE = "log.db";
-export const SNAPSHOTS_FILE = "snapshots.db";
+const SNAPSHOTS_FILE = "snapshots.db";
 /** Pages copied between two turns of the event loop: some megabytes, so that progress shows and signals are heard. */
 const PAGES_A_STEP = 1_000;
 

@@ -39,7 +39,7 @@ import { structureHash } from "./structure-hash.ts";
 import { WORK_FACT, WORK_FAILED, WORK_SENT, type WorkCode } from "./work.ts";
 
 export const STATE_QUERY = "mycelog.state";
-export const WOKEN = "mycelog.woken";
+const WOKEN = "mycelog.woken";
 
 /** What to do with a snapshot of another version or structure where nothing migrates it. */
 export type OnMismatch = "rebuild" | "refuse";

@@ -177,7 +177,7 @@ export const interestMachine = interestSetup.createMachine({
 	},
 });
 
-export const eventBehaviour: Behaviour = machineBehaviour({
+const eventBehaviour: Behaviour = machineBehaviour({
 	type: "event",
 	version: 1,
 	// Events are of no use for long: they are kept as briefly as what passes through clients' mailboxes.
@@ -187,7 +187,7 @@ export const eventBehaviour: Behaviour = machineBehaviour({
 	pass: passEvent,
 });
 
-export const interestBehaviour: Behaviour = machineBehaviour({
+const interestBehaviour: Behaviour = machineBehaviour({
 	type: "interest",
 	version: 1,
 	topic: ACTORS_TOPIC,

@@ -128,7 +128,7 @@ export interface Place {
 }
 
 /** Undefined: the machine has dealt with it alone. */
-export function effectOf(
+function effectOf(
 	type: string,
 	action: ExecutableActionObject,
 	index: number,

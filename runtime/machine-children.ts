@@ -64,7 +64,7 @@ export function logicOf(machine: AnyStateMachine, src: string): unknown {
 }
 
 /** Undefined: it can be run, and be run again after a restart. */
-export function logicProblem(logic: unknown): string | undefined {
+function logicProblem(logic: unknown): string | undefined {
 	if (isMachine(logic)) return undefined;
 	if (typeof logic !== "object" || logic === null) return "logic that is not defined";
 	if (!("start" in logic) || typeof logic.start !== "function") return "fromTransition";
@@ -118,7 +118,7 @@ export function boundedMachine(machine: AnyStateMachine): AnyStateMachine {
 }
 
 /** What a machine sees of a child: enough to be named in `sendTo` and `stopChild`. */
-export function standIn({ session, id, src }: ChildBase): ActorRefLike {
+function standIn({ session, id, src }: ChildBase): ActorRefLike {
 	const inert = () => undefined;
 	const ref = { id, src, sessionId: session, send: inert, getSnapshot: inert, on: inert };
 	return ref as unknown as ActorRefLike;

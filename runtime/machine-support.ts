@@ -6,7 +6,7 @@ import type { AnyStateMachine } from "xstate";
 import { MycelogError } from "../persistence/errors.ts";
 
 /** Names of machine actions that become effects; their params are the effect's fields. */
-export const EFFECT_ACTIONS = ["tell", "post", "forward", "reply", "signal", "drop"] as const;
+const EFFECT_ACTIONS = ["tell", "post", "forward", "reply", "signal", "drop"] as const;
 
 const EFFECTS: ReadonlySet<string> = new Set(EFFECT_ACTIONS);
 

@@ -9,7 +9,7 @@ import type { Node } from "./node.ts";
 import { ACTORS_TOPIC } from "./topics.ts";
 import { Watermarks } from "./watermarks.ts";
 
-export const POSITION_TYPE = "mycelog.projection";
+const POSITION_TYPE = "mycelog.projection";
 /** How long the actor of a position may take to answer, milliseconds. */
 const POSITION_TIMEOUT_MS = 10_000;
 

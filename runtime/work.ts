@@ -22,7 +22,7 @@ export const WORK_BACKOFF_MS_MAX = 60_000;
 export const WORK_RUNNING_MAX = 1_000;
 
 /** Types of the records by which work comes back. */
-export const WORK_DONE = "mycelog.done";
+const WORK_DONE = "mycelog.done";
 export const WORK_FAILED = "mycelog.failed";
 export const WORK_SENT = "mycelog.sent";
 /** The fact that names the work an event was sent by. */
