@@ -62,6 +62,8 @@ export interface ActorFoldOptions {
 	readonly onScanned?: ((offset: number) => void) | undefined;
 	/** Reads the actor's own records alone. Default: the whole partition is read. */
 	readonly index?: HistoryIndex | undefined;
+	/** With an index: what lies before this offset only moves the actor, which may take too long for who is in a hurry. */
+	readonly sought?: number | undefined;
 	/** With an index: the actor as of an earlier message, to go on from. Default: the first message. */
 	readonly begin?: Actor | undefined;
 }
@@ -84,7 +86,7 @@ export async function* foldActor(
 		const indexed = await index.extend(log, partition, Math.min(end, logEnd), onProgress);
 		const before = follow ? (indexed?.next ?? start) : end;
 		const from = Math.max(actor.offset + 1, start);
-		const keep = index.keyframes(partition);
+		const keep = index.keyframes(partition, options.sought);
 		for await (const page of index.messages(log, partition, address, { from, before, everything })) {
 			for (const { message, repeat } of page) {
 				const inHistory = isHistory(message.kind);

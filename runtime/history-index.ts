@@ -3,11 +3,11 @@
  * with its kind and whether it is a repeat, which only a pass over the whole partition can tell.
  */
 import type { HistoryIndexStore, IndexedRecord, IndexState, Keyframe } from "../persistence/history-index.ts";
-import type { LogRecord, PartitionId, ReadableLog } from "../persistence/log.ts";
+import { type LogRecord, type PartitionId, partitionName, type ReadableLog } from "../persistence/log.ts";
 import { Actor } from "./actor.ts";
 import type { Address } from "./address.ts";
 import type { Behaviour } from "./behaviour.ts";
-import { IndexPasses } from "./index-passes.ts";
+import { IndexPasses, indexing } from "./index-passes.ts";
 import { type Message, type MessageKind, messageOf } from "./message.ts";
 import type { ScanProgress } from "./operator.ts";
 import { isIntervention } from "./recovery-records.ts";
@@ -185,16 +185,28 @@ export class HistoryIndex {
 		return frame && Actor.adopt({ address, ...frame }, behaviour);
 	}
 
-	/** To be told of each message folded without interruption from the first one or from a keyframe on. */
-	keyframes(id: PartitionId): (actor: Actor) => void {
+	/**
+	 * To be told of each message folded without interruption from the first one or from a keyframe on, and of the offset for
+	 * whose sake it is folded. Where that is far away it rejects as `extend` does: who asks again goes on from what is kept.
+	 */
+	keyframes(id: PartitionId, sought = Number.NEGATIVE_INFINITY): (actor: Actor) => void {
 		let messages = 0;
 		let every = KEYFRAME_EVERY_MESSAGES;
+		let from: number | undefined;
+		const since = performance.now();
+		const hurry = ({ address, offset }: Actor) => {
+			if (this.#waitMs === undefined || offset >= sought || performance.now() - since < this.#waitMs) return;
+			const progress = { scanned: offset - (from ?? offset), total: sought - (from ?? offset) };
+			throw indexing(partitionName(id), progress, `folds ${address} up to offset ${sought}`);
+		};
 		return (actor) => {
+			from ??= actor.offset;
 			if (++messages < every) return;
 			messages = 0;
 			const frame: Keyframe = actor.snapshot();
 			every = Math.max(KEYFRAME_EVERY_MESSAGES, Math.ceil(frame.state.length / KEYFRAME_BYTES_A_MESSAGE));
 			this.#store.putKeyframe(id, actor.address, this.code, frame);
+			hurry(actor);
 		};
 	}
 

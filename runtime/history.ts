@@ -114,6 +114,7 @@ async function* forwards(
 	const { start } = await log.bounds(partition);
 	const onScanned = (offset: number) => options.onProgress?.({ scanned: offset - start, total: end - start });
 	let begin: Actor | undefined;
+	let sought: number | undefined;
 	let found = false;
 	if (index) {
 		await index.extend(log, partition, end, options.onProgress);
@@ -122,12 +123,13 @@ async function* forwards(
 		// What comes before the first one that is shown only moves the actor: a kept state has it.
 		const [first] = index.entries(partition, address, { from, before: end, limit: 1 }, indexFilter(options));
 		if (!first && !follow) return;
-		begin = index.keyframe(partition, address, behaviour, first?.offset ?? from);
+		sought = first?.offset ?? from;
+		begin = index.keyframe(partition, address, behaviour, sought);
 	}
 	const last = follow ? Number.POSITIVE_INFINITY : end;
 	// By the index what is not shown is not even read; without it, it shows that there is such an actor.
 	const everything = options.everything === true || index === undefined;
-	const fold = { end: last, everything, follow, onScanned, index, begin };
+	const fold = { end: last, everything, follow, onScanned, index, begin, sought };
 	for await (const step of foldActor(log, partition, address, behaviour, fold)) {
 		found = true;
 		if (step.message.offset < from) continue;
@@ -158,7 +160,8 @@ async function* backwards(
 		if (last === undefined || first === undefined) return;
 		const wanted = new Set(offsets);
 		const begin = index.keyframe(partition, address, behaviour, first);
-		const fold = { end: last + 1, everything: options.everything, index, begin };
+		const { everything } = options;
+		const fold = { end: last + 1, everything, index, begin, sought: first };
 		const page: HistoryEntry[] = [];
 		for await (const step of foldActor(log, partition, address, behaviour, fold)) {
 			if (wanted.has(step.message.offset)) page.push(entryOf(step));

@@ -61,8 +61,13 @@ export class IndexPasses {
 	}
 }
 
-function indexing(partition: string, { scanned, total }: ScanProgress): MycelogError {
+/** `what`: the index does. */
+export function indexing(
+	partition: string,
+	{ scanned, total }: ScanProgress,
+	what = `takes up ${partition}`,
+): MycelogError {
 	const [read, all] = [scanned, total].map((count) => count.toLocaleString("en-US"));
-	const text = `the history index takes up ${partition}: ${read} of ${all} records so far`;
+	const text = `the history index ${what}: ${read} of ${all} records so far`;
 	return new MycelogError("operator.indexing", text, { partition, scanned, total });
 }

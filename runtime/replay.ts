@@ -72,7 +72,7 @@ export async function replay(
 	}
 	const begin = index?.keyframe(partition, address, behaviour, end);
 	const begun = begin?.offset;
-	const fold = await foldTo(parts, address, mailbox, end, onProgress, { index, begin });
+	const fold = await foldTo(parts, address, mailbox, end, onProgress, { index, begin, sought: end });
 	if (fold.records === 0 && begun === undefined) throw notFound(address, partition, bounds.start, end);
 	const { actor, start, records, repeats, failed } = fold;
 	return {
@@ -105,7 +105,7 @@ export async function foldTo(
 	{ partition, behaviour }: Mailbox,
 	end: number,
 	onProgress?: (progress: ScanProgress) => void,
-	from: Pick<ActorFoldOptions, "index" | "begin"> = {},
+	from: Pick<ActorFoldOptions, "index" | "begin" | "sought"> = {},
 ): Promise<Fold> {
 	const { start } = await parts.log.bounds(partition);
 	const total = Math.max(end - start, 0);

@@ -1,12 +1,13 @@
 /** Histories by the index: the same as by reading the whole partition, whatever was asked before, and what is read for it. */
 import { expect, test } from "vitest";
+import type { MycelogError } from "../../persistence/errors.ts";
 import { HistoryIndexStore } from "../../persistence/history-index.ts";
 import type { Log, LogRecord } from "../../persistence/log.ts";
 import { type HistoryEntry, type HistoryOptions, history } from "../../runtime/history.ts";
 import { HistoryIndex, KEYFRAME_EVERY_MESSAGES } from "../../runtime/history-index.ts";
 import { encodeBody, recordOf } from "../../runtime/message.ts";
 import type { OperatorParts, ScanProgress } from "../../runtime/operator.ts";
-import { replay } from "../../runtime/replay.ts";
+import { type Replay, replay } from "../../runtime/replay.ts";
 import { MemoryLog, MemoryStorage } from "../../testing/memory-log.ts";
 import { Random } from "../../testing/random.ts";
 import { VirtualTime } from "../../testing/virtual-time.ts";
@@ -105,10 +106,12 @@ test("a history by the index is the one that the whole partition gives: forwards
 	};
 	const end = (await log.bounds(ID)).end;
 	const maybe = <Value>(value: Value): Value | undefined => (random.chance(0.4) ? value : undefined);
+	// Before its first message there is no such actor.
+	const first = whole[0]?.offset ?? 0;
 	for (let i = 0; i < 15; i++) {
 		const options: HistoryOptions = {
 			from: maybe(random.between(0, end)),
-			to: maybe(random.between(0, end)),
+			to: maybe(random.between(first, end)),
 			everything: maybe(true),
 			type: maybe(random.pick(["add", "relay", "fail"]) as string),
 			sender: maybe(random.pick(["", "counter/0", "counter/1"]) as string),
@@ -191,6 +194,29 @@ test("who is in a hurry hears how far a long pass is, who is not waits for it, a
 	expect(await short).toMatchObject({ next: 7_000 });
 	expect(steps).toEqual([0, 2_000, 4_000, 6_000]);
 	expect(told.at(-1)).toEqual({ scanned: 7_000, total: 7_000 });
+});
+
+test("a state far into a long history is come to by asking again: each answer is further than the one before, and the last is right", async () => {
+	const log = await filled(13, 3_000, 1);
+	const index = new HistoryIndex(new HistoryIndexStore(), "a");
+	await index.extend(log, ID, 3_000);
+	// In so great a hurry that each kept state on the way is one too many.
+	const parts = partsOf(log, index.hurried(0));
+	const scanned: number[] = [];
+	let found: Replay | undefined;
+	while (!found) {
+		found = await replay(parts, "counter/0").catch((error: MycelogError) => {
+			expect(error.code).toBe("operator.indexing");
+			scanned.push(error.details["total"] as number);
+			return undefined;
+		});
+	}
+	// What is left to fold.
+	expect(scanned.length).toBeGreaterThan(5);
+	expect(scanned).toEqual([...new Set(scanned)].sort((left, right) => right - left));
+	expect(found.value).toEqual((await replay(partsOf(log), "counter/0")).value);
+	const [newest] = await listOf(history(parts, "counter/0", { newestFirst: true, limit: 1 }));
+	expect(newest?.value).toEqual(found.value);
 });
 
 test("a pass that fails is told to all who wait for it, and the next one begins where it was", async () => {
