@@ -11,6 +11,9 @@ import type { Config } from "./options.ts";
 import { print, printJson } from "./print.ts";
 import { recovering } from "./recovery-data.ts";
 
+/** `unanswered`: partitions of a cluster that no node answered for. */
+type Answer = Survey & { readonly unanswered?: readonly string[] };
+
 export interface VerifyManyOptions extends NodeFlags, ActorsFileFlag {
 	readonly type?: string;
 	readonly under?: string;
@@ -27,8 +30,8 @@ export async function verifyManyCommand(config: Config, options: VerifyManyOptio
 	const opening = { unit: "records", actors: options.actors } as const;
 	const node = NodeClient.of(options, process.env);
 	if (node) mustBeOfData({ partition });
-	const found = node
-		? await node.get<Survey>("verify/many", { type, under, limit })
+	const found: Answer = node
+		? await node.get<Answer>("verify/many", { type, under, limit })
 		: await recovering(config, opening, (parts, onProgress) =>
 				survey(mustHaveSnapshots(parts, config), { type, under, partition, onProgress }, limit),
 			);
@@ -41,6 +44,9 @@ export async function verifyManyCommand(config: Config, options: VerifyManyOptio
 		for (const one of skipped) {
 			await print(`${one.skipped}: not checked: the log keeps it from offset ${one.start} only\n`);
 		}
+		const { unanswered = [] } = found;
+		if (unanswered.length > 0)
+			await print(`not checked, no node answered for them: ${unanswered.join(", ")}; ask again\n`);
 		const rate = Math.round(records / seconds).toLocaleString("en-US");
 		const verdictOfAll = wrong === 0 ? "every snapshot equals the log" : `${wrong} do not equal the log`;
 		await print(

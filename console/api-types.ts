@@ -9,7 +9,7 @@ import type { LetterOutcome } from "../runtime/letter-outcomes.ts";
 import type { LetterStatus } from "../runtime/letter-status.ts";
 import type { LiveRebuild } from "../runtime/rebuild-live.ts";
 import type { Verification } from "../runtime/verify.ts";
-import type { Survey, Wrong } from "../runtime/verify-many.ts";
+import type { Survey as SurveyOfNode, Wrong } from "../runtime/verify-many.ts";
 
 export type {
 	AuditEntry,
@@ -21,10 +21,14 @@ export type {
 	HistoryEntry,
 	HistoryOutcome,
 	LetterStatus,
-	Survey,
 	Verification,
 	Wrong,
 };
+
+export interface Survey extends SurveyOfNode {
+	/** Names of partitions that no node answered for. */
+	readonly unanswered: readonly string[];
+}
 
 export interface StalledOn {
 	readonly offset: number;

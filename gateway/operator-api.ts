@@ -25,6 +25,7 @@ import { LINES_TYPE, sendLines } from "./operator-lines.ts";
 import { operatorLog } from "./operator-log.ts";
 import { addOverview } from "./operator-overview.ts";
 import { addRecovery } from "./operator-recovery.ts";
+import { addVerify } from "./operator-verify.ts";
 import { addWorkspaceQuestions } from "./operator-workspaces.ts";
 
 /** Questions and commands of operators under way on one node; past it 503: a node's first work is its clients. */
@@ -88,6 +89,7 @@ export function addOperatorRoutes(routes: HttpRoutes, parts: OperatorApiParts): 
 	addInterventions(own, context);
 	addLetterRoutes(own, context);
 	addRecovery(own, context);
+	addVerify(own, context);
 	addWorkspaceQuestions(own, context);
 }
 

@@ -1,12 +1,11 @@
 /**
- * Recovery over the operator's routes: verify, rebuild, a history folded another way and made true, who did what. Owns the
- * requests; each of it is the runtime's, and what changes an actor is a record in its mailbox.
+ * Recovery over the operator's routes: rebuild, a history folded another way and made true, who did what. Owns the requests;
+ * each of it is the runtime's, and what changes an actor is a record in its mailbox. Comparing is operator-verify.ts.
  */
-import { type PartitionId, partitionName } from "../persistence/log.ts";
 import { mustExist } from "../runtime/actor-exists.ts";
 import { AUDIT_ENTRIES_DEFAULT, audit } from "../runtime/audit.ts";
 import { dryRun, EDITS_MAX, type Edit, type Fork } from "../runtime/fork.ts";
-import { mailboxOf, type WritableParts } from "../runtime/operator.ts";
+import type { WritableParts } from "../runtime/operator.ts";
 import { promote } from "../runtime/promote.ts";
 import {
 	type LiveRebuild,
@@ -14,8 +13,6 @@ import {
 	REBUILDS_UNDER_WAY_MAX,
 	rebuildLive,
 } from "../runtime/rebuild-live.ts";
-import { verify } from "../runtime/verify.ts";
-import { survey } from "../runtime/verify-many.ts";
 import { HttpError } from "./http-exchange.ts";
 import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
 import { Fields } from "./operator-input.ts";
@@ -29,36 +26,6 @@ const FORK_FIELDS = ["address", "to", "edits"] as const;
 
 export function addRecovery(routes: OperatorRoutes, { node, reading }: OperatorContext): void {
 	const parts: WritableParts = { ...reading, append: (draft) => node.submit(draft) };
-	/** Of partitions that were this node's once, what it has stored is older than what counts. */
-	const isKept = (id: PartitionId) =>
-		node.partitions.some((one) => partitionName(one.id) === partitionName(id));
-	routes.question(
-		"verify",
-		"Compare an actor's stored snapshot with a fresh fold of the log",
-		{ address: "the actor: type/id" },
-		(query) => {
-			const address = query.needed("address");
-			const { partition } = mailboxOf(reading, address);
-			if (isKept(partition)) return verify({ ...reading, snapshots: node.operator.snapshots }, address);
-			const text = `another node owns ${partitionName(partition)} and keeps the snapshot of ${address}: ask that one`;
-			throw new HttpError(409, text);
-		},
-	);
-	routes.question(
-		"verify/many",
-		"Compare the stored snapshots of many actors with a fresh fold of the log, in the partitions that this node owns",
-		{
-			type: "only actors of this type",
-			under: "only addresses that start with this",
-			limit: `name at most so many that are wrong, up to ${REBUILDS_UNDER_WAY_MAX}`,
-		},
-		(query) =>
-			survey(
-				{ ...reading, snapshots: node.operator.snapshots },
-				{ type: query.text("type"), under: query.text("under"), isKept },
-				query.whole("limit", REBUILDS_UNDER_WAY_MAX) ?? REBUILDS_UNDER_WAY_MAX,
-			),
-	);
 	routes.question(
 		"audit",
 		"Who did what to which actor, and why, the newest first",

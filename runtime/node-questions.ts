@@ -31,19 +31,18 @@ export class NodeQuestions {
 	/** Another process asks. One that no answer is known to is of a later version: it waits in vain. */
 	take(signal: Event): void {
 		const to = signal["replyTo"] as ReplyTo;
-		this.#answers
-			.get(signal.type)?.(signal)
-			.then(
-				(value) => this.#node.answer(to, { ok: true, value }),
-				(error: Error) => this.#node.answer(to, { ok: false, error: errorText(error) }),
-			);
+		const answering = this.#answers.get(signal.type)?.((signal["question"] ?? {}) as Question);
+		answering?.then(
+			(value) => this.#node.answer(to, { ok: true, value }),
+			(error: Error) => this.#node.answer(to, { ok: false, error: errorText(error) }),
+		);
 	}
 
 	/** `other`: of a process. Rejects as the other one's answer does, with `actor.ask-timeout`, or as the log does. */
 	async ask(other: string, type: string, question: Question, withinMs: number): Promise<unknown> {
 		const { replyTo, result, forget }: Expectation = this.#node.expect(`${type} to ${other}`, withinMs);
 		const outlet = { node: other, connection: QUESTIONS_CONNECTION };
-		const sent = this.#channel.sendSignal(outlet, { ...question, type, replyTo });
+		const sent = this.#channel.sendSignal(outlet, { type, replyTo, question });
 		try {
 			const reply = await Promise.race([result, sent.then(() => result)]);
 			if (reply.ok) return reply.value;

@@ -11,6 +11,8 @@ export const WRONG_WORDS = {
 	differs: "The stored snapshot is not what the log says.",
 	missing: "The log has history, but no snapshot is stored.",
 	version: "The snapshot was made by another version of the machine.",
+	"no-history":
+		"A snapshot is stored, but the log has no history of the actor: they are not of the same data.",
 	trimmed: "It differs, but the log does not keep the beginning any more, so this proves nothing.",
 } as const;
 

@@ -68,12 +68,18 @@ function SurveyView({ api, type, under }: SurveyViewProps) {
 		<>
 			{rebuild.view}
 			<LoadedView of={found} what="the comparison">
-				{({ checked, records, wrong, skipped, actors }) => (
+				{({ checked, records, wrong, skipped, actors, unanswered }) => (
 					<>
 						<p class={`verdict ${wrong === 0 ? "good" : "bad"}`} role="status">
 							{plural(checked, "actor")} with {plural(records, "message")}:{" "}
 							{wrong === 0 ? "every snapshot is what the log says." : `${number(wrong)} are not.`}
 						</p>
+						{unanswered.length > 0 && (
+							<p class="failed" role="alert">
+								No node answered for {unanswered.join(", ")}: nothing is known of{" "}
+								{plural(unanswered.length, "partition")}.
+							</p>
+						)}
 						{skipped.map((one) => (
 							<p key={one.skipped} class="soft">
 								{one.skipped} was not checked: the log keeps it from offset {number(one.start)} only.

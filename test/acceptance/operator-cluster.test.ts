@@ -1,8 +1,10 @@
 /** Operators of a cluster on Kafka: any node answers for all, commands are records, also without a node. */
 import { randomBytes } from "node:crypto";
-import { afterAll, beforeAll, expect, inject, test, vi } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from "vitest";
 import { partitionName } from "../../persistence/log.ts";
-import { run, runJson } from "../kit/command.ts";
+import type { Checkpoint, StoredSnapshot } from "../../persistence/snapshots.ts";
+import type { NodeQuestions } from "../../runtime/node-questions.ts";
+import { refusal, run, runJson } from "../kit/command.ts";
 import { type OperatorStage, operatorStage, shelf } from "../kit/operator-stage.ts";
 
 const PARTITIONS = 8;
@@ -99,5 +101,48 @@ test("scenario 35: letters of any node are listed and dropped by the other; with
 	const ref = two.mycelog.ref("basket", ofTwo);
 	await vi.waitFor(async () => expect((await ref.state()).context.items).toEqual(["glass"]), {
 		timeout: 20_000,
+	});
+});
+
+describe("stored snapshots of a whole cluster are compared with the log from any node", () => {
+	const all = (stage: OperatorStage) => run(["verify", "--type", "till", "--json", ...nodeArguments(stage)]);
+
+	test("scenario 36: each owner is asked for its own, and what is wrong with one is told by the other", async () => {
+		const verified = async () => JSON.parse((await all(one)).stdout);
+		// They count once a checkpoint has them, which waits for two seconds.
+		await expect.poll(async () => (await verified()).checked, { timeout: 30_000 }).toBe(2);
+		expect(await verified()).toMatchObject({ ok: true, wrong: 0, unanswered: [] });
+		expect(JSON.parse((await all(two)).stdout)).toMatchObject({ ok: true, checked: 2, unanswered: [] });
+		const address = `till/${ofTwo}`;
+		expect(await run(["verify", address, ...nodeArguments(one)])).toMatchObject({ exitCode: 0 });
+
+		const { snapshots } = two.mycelog.node.operator;
+		const mailbox = two.mycelog.node.mailbox(address);
+		const checkpoint = snapshots.checkpoint(mailbox) as Checkpoint;
+		const stored = snapshots.load(address) as StoredSnapshot;
+		snapshots.save(checkpoint, [{ ...stored, state: stored.state.replace("apple", "poison") }]);
+		const told = await runJson(["verify", address, ...nodeArguments(one)]);
+		expect(told).toMatchObject({ ok: false, reason: "differs", stored: "poison", folded: "apple" });
+		const survey = await all(one);
+		expect(survey.exitCode).toBe(1);
+		expect(JSON.parse(survey.stdout)).toMatchObject({ ok: false, wrong: 1, actors: [told], unanswered: [] });
+		snapshots.save(checkpoint, [stored]);
+	});
+
+	test("a node that does not answer is no reason to call its partitions right", async () => {
+		const { questions } = one.mycelog.node;
+		vi.spyOn(questions as NodeQuestions, "ask").mockRejectedValue(new Error("frozen"));
+		onTestFinished(() => void vi.restoreAllMocks());
+		const survey = await all(one);
+		expect(survey.exitCode).toBe(1);
+		const { ok, wrong, unanswered } = JSON.parse(survey.stdout);
+		const ofOthers = owned(two).filter((name) => name.startsWith("actors/"));
+		expect({ ok, wrong, unanswered }).toEqual({ ok: false, wrong: 0, unanswered: ofOthers.sort() });
+		const text = (await run(["verify", "--type", "till", ...nodeArguments(one)])).stdout;
+		expect(text).toContain(`not checked, no node answered for them: ${unanswered.join(", ")}`);
+		expect(await refusal(["verify", `till/${ofTwo}`, ...nodeArguments(one)])).toMatchObject({
+			code: "operator.refused",
+			text: expect.stringContaining("no node that answers owns"),
+		});
 	});
 });
