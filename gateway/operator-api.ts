@@ -35,10 +35,10 @@ export const OPERATOR_STREAMS_AT_ONCE_MAX = 16;
 /** The same of imports: two of one file would both find nothing of it here. */
 export const OPERATOR_IMPORTS_AT_ONCE_MAX = 1;
 
-export interface OperatorApiParts extends HttpCallerParts {
 /** A question waits so long for what the history index lacks, milliseconds; past it 503 with how far it is, and it goes on. */
 export const INDEX_WAIT_MS_MAX = 2_000;
 
+export interface OperatorApiParts extends HttpCallerParts {
 	readonly node: Node;
 	readonly historyIndex: HistoryIndex;
 	readonly manager: Manager;
