@@ -79,6 +79,11 @@ export const directoryBehaviour: Behaviour<AnyMachineSnapshot> = machineBehaviou
 	},
 });
 
+/** How many it lists; `state`: of the directory. */
+export function workspacesIn(state: unknown): number {
+	return all((state as AnyMachineSnapshot).context as DirectoryContext).length;
+}
+
 /** Workspaces the user may read, by id. Throws Refusal. */
 function listWorkspaces(context: DirectoryContext, query: WorkspaceListQuery): readonly WorkspaceSummary[] {
 	const { user, match, offset = 0, limit = LISTED_WORKSPACES_MAX } = query;

@@ -24,7 +24,7 @@ interface Overview {
 	readonly nodes: readonly string[];
 	readonly partitions: readonly PartitionView[];
 	readonly health: { readonly ready: boolean; readonly reasons: readonly string[]; readonly log: string };
-	readonly counts: Readonly<Record<string, number>>;
+	readonly counts: Readonly<Partial<Record<string, number>>>;
 }
 
 /** Exit code 1: the node is not ready. */
@@ -50,6 +50,8 @@ function statusText({ node, version, nodes, partitions, health, counts }: Overvi
 			stalledOn ? [["stalled", `${topic}/${partition} on ${stallText(stalledOn)}`]] : [],
 		),
 		["connections", String(counts["connections"] ?? 0)],
+		["actors", counts["actors"] === undefined ? "not counted yet" : String(counts["actors"])],
+		["workspaces", counts["workspaces"] === undefined ? "not known now" : String(counts["workspaces"])],
 		["letters", `${counts["deadLetters"] ?? 0} dead letters are open`],
 	];
 	return rows.map(([name = "", text = ""]) => `${name.padEnd(12)}${text}\n`).join("");

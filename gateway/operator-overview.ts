@@ -8,6 +8,7 @@ import { type PartitionStatus, statusOf } from "../runtime/node-status.ts";
 import type { StalledOn } from "../runtime/stall-watch.ts";
 import { MAILBOX_TOPICS, partitionsOf } from "../runtime/topics.ts";
 import type { OperatorContext, OperatorRoutes } from "./operator-api.ts";
+import { type ActorCounts, Counts } from "./operator-counts.ts";
 import { readinessOf } from "./readiness.ts";
 
 /** How old what other nodes say, the ends of their partitions and the number of dead letters may be, milliseconds. */
@@ -38,11 +39,19 @@ interface Kept {
 	readonly others: ReadonlyMap<string, PartitionStatus & { readonly owner: string }>;
 	readonly ends: ReadonlyMap<string, number>;
 	readonly letters: number;
+	readonly counts: Partial<ActorCounts>;
 }
 
 export function addOverview(routes: OperatorRoutes, context: OperatorContext): void {
 	const { node, metrics, version, draining, reading } = context;
-	let kept: Kept = { at: Number.NEGATIVE_INFINITY, others: new Map(), ends: new Map(), letters: 0 };
+	let kept: Kept = {
+		at: Number.NEGATIVE_INFINITY,
+		others: new Map(),
+		ends: new Map(),
+		letters: 0,
+		counts: {},
+	};
+	const counts = new Counts(node);
 	let asking: { readonly done: Promise<void>; readonly since: number } | undefined;
 
 	/** A log that does not answer is no reason to say nothing: what was known before is told. */
@@ -64,7 +73,8 @@ export function addOverview(routes: OperatorRoutes, context: OperatorContext): v
 	}
 
 	async function ask(): Promise<void> {
-		const told = (await node.others()).flatMap(({ node: owner, partitions: of }) =>
+		const [statuses, found] = await Promise.all([node.others(), counts.all()]);
+		const told = statuses.flatMap(({ node: owner, partitions: of }) =>
 			of.map((one) => [partitionName(one), { ...one, owner }] as const),
 		);
 		const others = new Map(told);
@@ -77,7 +87,7 @@ export function addOverview(routes: OperatorRoutes, context: OperatorContext): v
 			foreign.map(async (id) => [partitionName(id), (await reading.log.bounds(id)).end] as const),
 		);
 		await context.outcomes.catchUp();
-		kept = { at: node.now(), others, ends: new Map(ends), letters: context.outcomes.open };
+		kept = { at: node.now(), others, ends: new Map(ends), letters: context.outcomes.open, counts: found };
 	}
 
 	async function partitions(): Promise<PartitionView[]> {
@@ -106,6 +116,7 @@ export function addOverview(routes: OperatorRoutes, context: OperatorContext): v
 			counts: {
 				connections: await totalOf(metrics.connections),
 				clients: await totalOf(metrics.connections),
+				...(await asked()).counts,
 				deadLetters: (await asked()).letters,
 			},
 			counters: {

@@ -35,6 +35,13 @@ describe("of a running node", () => {
 		expect(stdout).toMatch(/^health +ready$/m);
 		expect(stdout).toMatch(/^partitions +8 of 8 here, \d+ records not folded$/m);
 		expect(stdout).toMatch(/^letters +4 dead letters are open$/m);
+		// Counted are those that a checkpoint has stored, and that takes some seconds.
+		const counts = async () => (await runJson(["status", ...node])).counts;
+		await expect
+			.poll(async () => (await counts()).actors, { timeout: 30_000, interval: 500 })
+			.toBe((await runJson(["actors", ...node])).length);
+		const { workspaces } = (await stage.get("workspaces")).body;
+		expect(await counts()).toMatchObject({ workspaces: workspaces.length });
 		const partitions = await runJson(["partitions", ...node]);
 		expect(partitions).toHaveLength(8);
 		expect(partitions[0]).toMatchObject({ topic: "actors", owner: stage.mycelog.node.name.id, live: true });
