@@ -2,7 +2,7 @@
  * Who may do what: the one place that decides, for every transport. Owns the order r < rw < a and ownership.
  * Tokens say what a user holds; this says what it is enough for (auth.md §2, §6).
  */
-import type { Permission, User } from "./user.ts";
+import { homeOf, type Permission, type User } from "./user.ts";
 import { get } from "./workspace-table.ts";
 
 const RANK: Readonly<Record<Permission, number>> = { r: 1, rw: 2, a: 3 };
@@ -63,13 +63,11 @@ export function permissionOf(user: User, workspace: OwnedWorkspace): Permission 
 }
 
 export function isOwner(user: User, { id, owners }: OwnedWorkspace): boolean {
-	if (user.is_anonymous) return id === `ws-user-${user.id}`;
+	if (user.is_anonymous) return id === homeOf(user);
 	// A child token stands for itself only: what it made is its own, its parent's workspaces are not.
 	if (user.parent) return owners.includes(user.id);
 	return (
-		owners.includes(user.id) ||
-		(user.email !== null && owners.includes(user.email)) ||
-		id === `ws-user-${user.id}`
+		owners.includes(user.id) || (user.email !== null && owners.includes(user.email)) || id === homeOf(user)
 	);
 }
 

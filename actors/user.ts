@@ -30,6 +30,11 @@ export interface User {
 
 const ROOT_ID = "root";
 
+/** The workspace that is a user's own, by its name. */
+export function homeOf({ id }: Pick<User, "id">): string {
+	return `ws-user-${id}`;
+}
+
 /**
  * The actor that counts this user's connections; undefined: nobody does. Tokens a user made count with their maker,
  * or nobody would meet a limit; those that root made stand for somebody else. An anonymous user is one connection by

@@ -7,14 +7,13 @@ import type { EventMeta } from "../runtime/machine-behaviour.ts";
 import { DIRECTORY_ADDRESS, type DirectoryAnswer } from "./directory-address.ts";
 import { deniedText, isOwner, may } from "./permission.ts";
 import { workspaceIdProblem } from "./service-id.ts";
-import type { User } from "./user.ts";
+import { homeOf, type User } from "./user.ts";
 import { broughtRecord, forgottenBy } from "./workspace-members.ts";
 import { summaryOf, type WorkspaceRecord, workspaceRecord } from "./workspace-record.ts";
 import {
 	type CreateEvent,
 	clientAddress,
 	type DeleteEvent,
-	homeOf,
 	type JoinEvent,
 	NOTHING,
 	type Outcome,

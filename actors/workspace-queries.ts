@@ -7,11 +7,11 @@ import { deniedText, may, permissionOf, suffices } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import { namesLike, type PageStart, pageOf, type ServicePage } from "./service-page.ts";
 import { isMatch, type ServiceMatch } from "./service-query.ts";
-import type { Permission, User } from "./user.ts";
+import { homeOf, type Permission, type User } from "./user.ts";
 import { recordFor, type WorkspaceRecord } from "./workspace-record.ts";
 import { isListed, isUsable, type ServiceRecord, shownTo } from "./workspace-service-record.ts";
 import { environment } from "./workspace-settings.ts";
-import { type Caller, homeOf, type WorkspaceContext } from "./workspace-state.ts";
+import type { Caller, WorkspaceContext } from "./workspace-state.ts";
 import { get, size } from "./workspace-table.ts";
 
 /** Of the manager's modes, those a registry can decide alone. */
@@ -213,7 +213,8 @@ function permission({ record, name }: WorkspaceContext, user: User): Permission 
 	return name === homeOf(user) ? "a" : undefined;
 }
 
-function readable({ record, name }: WorkspaceContext, { user }: Caller): WorkspaceRecord {
+/** Throws in the words that the caller reads. */
+export function readable({ record, name }: WorkspaceContext, { user }: Caller): WorkspaceRecord {
 	if (!record) throw new Refusal(`KeyError: 'Workspace not found: ${name}'`);
 	if (!may("read", user, record)) throw new Refusal(deniedText(name));
 	return record;

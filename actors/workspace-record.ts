@@ -81,7 +81,8 @@ export function plain<T>(value: T, what: string, charactersMax: number): T {
 	return JSON.parse(json);
 }
 
-function text(given: Readonly<Record<string, unknown>>, key: string): string | null {
+/** Throws for what is there and no text. */
+export function text(given: Readonly<Record<string, unknown>>, key: string): string | null {
 	const value = given[key] ?? null;
 	if (value !== null && typeof value !== "string") throw new Refusal(`ValueError: ${key} must be a string`);
 	return value;

@@ -3,7 +3,7 @@
  * Owns its shape, visibility and what other workspaces may see of it.
  */
 import { Refusal } from "./refusal.ts";
-import { isMap, plain } from "./workspace-record.ts";
+import { isMap, plain, text } from "./workspace-record.ts";
 import type { Caller } from "./workspace-state.ts";
 
 /** Characters of a record as JSON. Python's generated schemas have some tens of thousands. */
@@ -135,10 +135,4 @@ function isVisibility(value: unknown): value is Visibility {
 
 function isTextList(value: unknown): value is readonly string[] {
 	return Array.isArray(value) && value.every((item) => typeof item === "string");
-}
-
-function text(given: Readonly<Record<string, unknown>>, key: string): string | null {
-	const value = given[key] ?? null;
-	if (value !== null && typeof value !== "string") throw new Refusal(`ValueError: ${key} must be a string`);
-	return value;
 }

@@ -212,11 +212,6 @@ export function clientAddress(context: WorkspaceContext, client: string): Addres
 	return addressOf("client", context.name, client);
 }
 
-/** The workspace that is a user's own. */
-export function homeOf(user: User): string {
-	return `ws-user-${user.id}`;
-}
-
 export function initialContext(address: Address): WorkspaceContext {
 	return {
 		address,

@@ -2,9 +2,9 @@
  * Service types of a workspace: named descriptions that services can be checked against (services.md §5, `check_type`).
  * Owns their shape; they live in the record's `service_types`, where clients look for them.
  */
-import { deniedText, may } from "./permission.ts";
 import { Refusal } from "./refusal.ts";
 import { ID_CHARACTERS_MAX } from "./service-id.ts";
+import { readable } from "./workspace-queries.ts";
 import { isMap } from "./workspace-record.ts";
 import { changed, writable } from "./workspace-settings.ts";
 import type { Caller, Outcome, ServiceTypeEvent, WorkspaceContext } from "./workspace-state.ts";
@@ -37,20 +37,14 @@ export function registerServiceType(
 
 /** Throws Refusal. */
 export function findServiceType(context: WorkspaceContext, { id, caller }: { id: string; caller: Caller }) {
-	const type = get(readable(context, caller), id);
+	const type = get(typesOf(readable(context, caller).service_types), id);
 	if (!type) throw new Refusal(`KeyError: 'Service type not found: ${context.name}/${id}'`);
 	return { ...type, id: `${context.name}/${id}` };
 }
 
 /** Throws Refusal. */
 export function listServiceTypes(context: WorkspaceContext, { caller }: { caller: Caller }) {
-	return Object.values(readable(context, caller));
-}
-
-function readable({ record, name }: WorkspaceContext, { user }: Caller): Table<ServiceType> {
-	if (!record) throw new Refusal(`KeyError: 'Workspace not found: ${name}'`);
-	if (!may("read", user, record)) throw new Refusal(deniedText(name));
-	return typesOf(record.service_types);
+	return Object.values(typesOf(readable(context, caller).service_types));
 }
 
 function serviceTypeOf(given: unknown, workspace: string): ServiceType {

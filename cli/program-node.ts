@@ -4,7 +4,7 @@
  */
 import { Argument, type Command, Option } from "commander";
 import type { Intervention } from "../runtime/failures.ts";
-import { LETTER_STATUSES } from "../runtime/letter-status.ts";
+import { LETTER_STATUSES, RETRIES_A_SECOND_DEFAULT, RETRIES_A_SECOND_MAX } from "../runtime/letter-status.ts";
 import { completionScript, SHELLS, type Shell } from "./completion.ts";
 import { integer } from "./option-values.ts";
 import {
@@ -18,9 +18,6 @@ import {
 	time,
 	why,
 } from "./program-options.ts";
-
-/** Letters sent in a second. */
-const RATE_MAX = 10_000;
 
 export function addNodeCommands(program: Command, hooks: ProgramHooks): void {
 	addCompletion(program);
@@ -116,8 +113,8 @@ function addLetterWork(group: Command, hooks: ProgramHooks, what: "retry" | "dro
 		.option("--dry-run", "say what would be done, write nothing")
 		.addOption(why());
 	if (what === "retry") {
-		const rate = new Option("--rate <number>", "letters sent in a second").default(100);
-		command.addOption(rate.argParser((text) => readAs(integer(1, RATE_MAX), text)));
+		const rate = new Option("--rate <number>", "letters sent in a second").default(RETRIES_A_SECOND_DEFAULT);
+		command.addOption(rate.argParser((text) => readAs(integer(1, RETRIES_A_SECOND_MAX), text)));
 	} else command.option("--yes", "do it without being asked again");
 	addNode(addPlace(command)).addHelpText(
 		"after",

@@ -225,7 +225,7 @@ function establishError(detail: string): HandshakeError {
 	return new HandshakeError(`Failed to establish connection: ${detail}`, 1001, "refused");
 }
 
-/** What revocations are kept by: the log never holds a token. */
+/** What a token or cookie is known by: the log never holds one. */
 export function hashOf(token: string): string {
 	return createHash("sha256").update(token).digest("base64url");
 }

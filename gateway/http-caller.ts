@@ -3,8 +3,7 @@
  * do is decided in actors/, as for every transport.
  */
 import { granted } from "../actors/permission.ts";
-import { type User, userAddress } from "../actors/user.ts";
-import { homeOf } from "../actors/workspace-state.ts";
+import { homeOf, type User, userAddress } from "../actors/user.ts";
 import { addressOf } from "../runtime/address.ts";
 import type { Node } from "../runtime/node.ts";
 import type { CallerLimits } from "./caller-limits.ts";

@@ -2,7 +2,7 @@
  * The HTTP transport of the clients (http.md §5): a GET as the way down, a POST for every frame up. Owns whose POSTs a
  * stream takes; what a frame may do, session and mailbox are those of every connection.
  */
-import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
+import { randomBytes, timingSafeEqual } from "node:crypto";
 import { POSTED } from "../actors/client.ts";
 import { clientIdProblem, workspaceIdProblem } from "../actors/service-id.ts";
 import { userAddress } from "../actors/user.ts";
@@ -12,6 +12,7 @@ import type { CallerLimits } from "./caller-limits.ts";
 import type { Connection } from "./connection.ts";
 import { readFrame } from "./frame.ts";
 import type { GatewayParts } from "./gateway.ts";
+import { hashOf } from "./handshake.ts";
 import { tokenOf } from "./http-caller.ts";
 import { type Exchange, HttpError } from "./http-exchange.ts";
 import type { HttpRoutes } from "./http-routes.ts";
@@ -119,7 +120,7 @@ function open(exchange: Exchange, streams: Map<string, Stream>, parts: HttpRpcPa
 				const address = limits.addressOf(exchange);
 				stream = {
 					connection,
-					token: token ? digest(token) : undefined,
+					token: token ? hashOf(token) : undefined,
 					cookie,
 					address,
 					keepsCookies: false,
@@ -216,8 +217,8 @@ function shownBy(exchange: Exchange, limits: CallerLimits): Shown {
 	const token = tokenOf(exchange);
 	const cookies = exchange.cookies().filter(([name]) => name.startsWith(COOKIE_PREFIX));
 	return {
-		...(token ? { token: digest(token) } : undefined),
-		cookies: cookies.map(([name, value]) => `${name}=${digest(value)}`).join(" "),
+		...(token ? { token: hashOf(token) } : undefined),
+		cookies: cookies.map(([name, value]) => `${name}=${hashOf(value)}`).join(" "),
 		address: limits.addressOf(exchange),
 	};
 }
@@ -231,7 +232,7 @@ function isOwner(stream: Stream, { token, cookies, address }: Shown): boolean {
 	const { name, value } = stream.cookie;
 	const cookie = (cookies ?? "").split(" ").find((pair) => pair.startsWith(`${name}=`));
 	if (cookie !== undefined) {
-		if (!isEqual(cookie, `${name}=${digest(value)}`)) return false;
+		if (!isEqual(cookie, `${name}=${hashOf(value)}`)) return false;
 		stream.keepsCookies = true;
 		return true;
 	}
@@ -242,10 +243,6 @@ function isEqual(one: string | undefined, other: string): boolean {
 	return (
 		one !== undefined && one.length === other.length && timingSafeEqual(Buffer.from(one), Buffer.from(other))
 	);
-}
-
-function digest(text: string): string {
-	return createHash("sha256").update(text).digest("base64url");
 }
 
 function randomSecret(): string {

@@ -3,8 +3,7 @@
  * methods and what a login ends in; the page and passwords are http-login.ts.
  */
 import { LOGIN_ADDRESS } from "../actors/login.ts";
-import type { User } from "../actors/user.ts";
-import { homeOf } from "../actors/workspace-state.ts";
+import { homeOf, type User } from "../actors/user.ts";
 import { isAdmin } from "./admin-service.ts";
 import { hashOf } from "./handshake.ts";
 import { accountName, createAccount, removeAccount, setPassword } from "./login-accounts.ts";

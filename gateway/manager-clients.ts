@@ -14,8 +14,9 @@ import {
 } from "./manager-context.ts";
 import { readableWorkspace } from "./manager-workspaces.ts";
 
-const PING_SECONDS_DEFAULT = 5;
-const PING_SECONDS_MAX = 60;
+/** For a client to answer a ping, seconds. */
+export const PING_SECONDS_DEFAULT = 5;
+export const PING_SECONDS_MAX = 60;
 
 export const clientMethods: ManagerMethods = {
 	echo: {

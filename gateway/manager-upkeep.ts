@@ -4,6 +4,7 @@
  */
 import { deniedText } from "../actors/permission.ts";
 import { clientIdProblem } from "../actors/service-id.ts";
+import { PING_SECONDS_DEFAULT, PING_SECONDS_MAX } from "./manager-clients.ts";
 import {
 	type Arguments,
 	command,
@@ -16,8 +17,6 @@ import {
 } from "./manager-context.ts";
 import { readableWorkspace } from "./manager-workspaces.ts";
 
-const PING_SECONDS_DEFAULT = 5;
-const PING_SECONDS_MAX = 60;
 /** Clients pinged at the same time. */
 const PINGS_AT_ONCE_MAX = 50;
 

@@ -4,6 +4,7 @@
  */
 import { DIRECTORY_ADDRESS } from "../actors/directory-address.ts";
 import { workspaceIdProblem } from "../actors/service-id.ts";
+import { homeOf } from "../actors/user.ts";
 import {
 	ACTOR_ANSWER_MS_MAX,
 	type Arguments,
@@ -82,13 +83,14 @@ export const workspaceMethods: ManagerMethods = {
 		parameters: ["item"],
 		required: 1,
 		doc: "Keep a link to a workspace or service in your own workspace.",
-		run: ({ item }, context) => command(context, homeOf(context), { type: "bookmark.add", item }),
+		run: ({ item }, context) => command(context, homeOf(context.caller.user), { type: "bookmark.add", item }),
 	},
 	unbookmark: {
 		parameters: ["item"],
 		required: 1,
 		doc: "Remove a link from your own workspace.",
-		run: ({ item }, context) => command(context, homeOf(context), { type: "bookmark.remove", item }),
+		run: ({ item }, context) =>
+			command(context, homeOf(context.caller.user), { type: "bookmark.remove", item }),
 	},
 };
 
@@ -120,8 +122,4 @@ function workspaceId(id: string): string {
 	const problem = workspaceIdProblem(id, true);
 	if (problem) throw new Error(`ValueError: ${problem}`);
 	return id;
-}
-
-function homeOf({ caller }: ManagerContext): string {
-	return `ws-user-${caller.user.id}`;
 }

@@ -3,7 +3,7 @@
  * what may be done with a letter is runtime/letter-work.ts.
  */
 import { setTimeout } from "node:timers/promises";
-import { LETTER_STATUSES } from "../runtime/letter-status.ts";
+import { LETTER_STATUSES, RETRIES_A_SECOND_MAX } from "../runtime/letter-status.ts";
 import { type LetterResult, type LetterSink, workOnLetters } from "../runtime/letter-work.ts";
 import { type Letter, type LetterFilter, letters } from "../runtime/letters.ts";
 import { SUBMIT_DEADLINE_MS } from "../runtime/node.ts";
@@ -17,8 +17,6 @@ export const PAGE_LETTERS_MAX = 1_000;
 const PAGE_LETTERS_DEFAULT = 100;
 /** Letters of one retry or drop: the caller goes on with the next ones. */
 export const LETTERS_AT_ONCE_MAX = 1_000;
-/** Letters a second. */
-const RATE_MAX = 10_000;
 /** How long a retry that keeps a rate may take, seconds. */
 export const RETRY_SECONDS_MAX = 30;
 
@@ -76,7 +74,7 @@ export function addLetterRoutes(routes: OperatorRoutes, context: OperatorContext
 			summary,
 			["ids", "filter", "after", "limit", "why", ...(what === "retry" ? ["rate"] : []), "dryRun"],
 			async (fields, { by }) => {
-				const rate = what === "retry" ? fields.whole("rate", RATE_MAX) : undefined;
+				const rate = what === "retry" ? fields.whole("rate", RETRIES_A_SECOND_MAX) : undefined;
 				if (rate === 0) throw new HttpError(400, "rate must be above 0");
 				const dryRun = fields.flag("dryRun");
 				const after = afterOf(fields.text("after"), source.partitions);

@@ -8,7 +8,7 @@ import { randomBytes } from "node:crypto";
 import { type AddressInfo, createServer } from "node:net";
 import { MycelogError } from "../persistence/errors.ts";
 import type { Address } from "../runtime/address.ts";
-import { type Clock, systemClock } from "../runtime/clock.ts";
+import { systemClock } from "../runtime/clock.ts";
 import type { HistoryIndex } from "../runtime/history-index.ts";
 import type { Logger } from "../runtime/logger.ts";
 import type { Event, Message } from "../runtime/message.ts";
@@ -94,7 +94,6 @@ export interface GatewayServerParts {
 	readonly dataDir: string;
 	readonly logger: Logger;
 	readonly options: GatewayOptions;
-	readonly clock?: Clock;
 }
 
 export class GatewayServer {
@@ -114,7 +113,7 @@ export class GatewayServer {
 	private constructor(parts: GatewayServerParts, uws: UwsModule) {
 		this.#parts = parts;
 		this.#uws = uws;
-		const clock = parts.clock ?? systemClock;
+		const clock = systemClock;
 		const { node, logger, tokens } = parts;
 		this.#marking = parts.outlets.connections.values();
 		this.metrics = createMetrics();

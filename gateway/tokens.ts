@@ -5,7 +5,7 @@
 import { createHash, createHmac, randomInt, timingSafeEqual } from "node:crypto";
 import { errors, jwtVerify, SignJWT } from "jose";
 import { type OwnedWorkspace, permissionOf, suffices } from "../actors/permission.ts";
-import type { Permission, User } from "../actors/user.ts";
+import { homeOf, type Permission, type User } from "../actors/user.ts";
 import { ExternalTokens, type Issuer, KeysUnavailable } from "./external-tokens.ts";
 
 /** Upstream's defaults, so that its tokens stay valid with the same secret. */
@@ -84,7 +84,7 @@ export class Tokens {
 		const id = `anonymouz-${randomName()}`;
 		return newUser(id, {
 			roles: ["anonymous"],
-			workspaces: { [`ws-user-${id}`]: "a" },
+			workspaces: { [homeOf({ id })]: "a" },
 			expiresAt: Math.floor(this.#now() / 1000) + ANONYMOUS_SECONDS,
 		});
 	}
@@ -103,7 +103,7 @@ export class Tokens {
 
 	/** Of somebody who has shown who they are: for all that the user owns, in no workspace yet. */
 	ofUser(id: string, email: string | null, seconds: number): Promise<string> {
-		const own = { [`ws-user-${id}`]: "a" } as const;
+		const own = { [homeOf({ id })]: "a" } as const;
 		return this.#sign(newUser(id, { email, workspaces: own }), own, undefined, undefined, [], seconds);
 	}
 
@@ -255,7 +255,7 @@ function userOf(claims: Readonly<Record<string, unknown>>): User {
 		else if (word.startsWith("cid:")) client = word.slice(4);
 		else extra.push(word);
 	}
-	workspaces[`ws-user-${sub}`] = "a";
+	workspaces[homeOf({ id: sub })] = "a";
 	if (roles.includes("admin")) workspaces["*"] = "a";
 	return newUser(sub, {
 		roles,

@@ -2,7 +2,7 @@
  * Which workspace a connecting user joins (connection.md §3). Owns that choice and the records of workspaces
  * that are made on first use; whether the user may join is the workspace actor's decision.
  */
-import type { User } from "../actors/user.ts";
+import { homeOf, type User } from "../actors/user.ts";
 
 export interface WorkspaceChoice {
 	readonly id: string;
@@ -16,7 +16,7 @@ export function chooseWorkspace(user: User, wanted: string | undefined): Workspa
 	if (bound && wanted && wanted !== bound) {
 		throw new Error(`Workspace mismatch: the token is for ${bound}, not for ${wanted}`);
 	}
-	const own = `ws-user-${user.id}`;
+	const own = homeOf(user);
 	const chosen = bound ?? wanted ?? own;
 	const id = chosen === "public" && !user.scope.workspaces["public"] ? own : chosen;
 	// Nobody else's: whoever founds a workspace owns it.

@@ -5,12 +5,10 @@
 import type { NewRecord, PartitionId, ReadableLog } from "../persistence/log.ts";
 import { ID_FACT } from "./answers.ts";
 import { type LetterOutcome, outcomeRecord } from "./letter-outcomes.ts";
+import { RETRIES_A_SECOND_DEFAULT } from "./letter-status.ts";
 import { type Letter, type LetterFilter, type LetterSource, letters } from "./letters.ts";
 import type { Draft } from "./message.ts";
 import { draftOf } from "./parked.ts";
-
-/** Letters sent in a second, if nobody says. */
-export const RETRIES_A_SECOND_DEFAULT = 100;
 
 /** What writes: a node, or a log that no node has open. */
 export interface LetterSink {
