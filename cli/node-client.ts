@@ -8,6 +8,7 @@ import { createInterface } from "node:readline";
 import type { Readable } from "node:stream";
 import { ERROR_CATALOGUE, type ErrorCode, MycelogError } from "../persistence/errors.ts";
 import type { ScanProgress } from "../runtime/operator.ts";
+import { NodePulse } from "./node-pulse.ts";
 import { type LongRequest, longRequest, textOf } from "./node-streams.ts";
 import { OPERATOR_TOKEN_VARIABLE } from "./options.ts";
 import { progressBar } from "./progress.ts";
@@ -160,13 +161,16 @@ export class NodeClient {
 		path: string,
 		request: RequestInit,
 	): Promise<{ readonly status: number; readonly text: string }> {
+		const pulse = new NodePulse(this.url);
 		try {
 			const headers = { ...request.headers, authorization: `Bearer ${this.#token}` };
-			const signal = AbortSignal.timeout(ANSWER_MS_MAX);
+			const signal = AbortSignal.any([AbortSignal.timeout(ANSWER_MS_MAX), pulse.silent]);
 			const response = await fetch(this.#at(path), { ...request, headers, redirect: "error", signal });
 			return { status: response.status, text: await response.text() };
 		} catch (cause) {
 			throw this.#unreachable(cause as Error);
+		} finally {
+			pulse.stop();
 		}
 	}
 

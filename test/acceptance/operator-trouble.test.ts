@@ -167,6 +167,7 @@ describe("scenario 60: of a cluster in which one partition stands still", () => 
 			for (const question of questions(stuck)) {
 				expect((await run([...question, ...place])).exitCode, question.join(" ")).toBe(0);
 			}
+			expect((await run(["export", stuck, "--out", newFile(), ...place])).exitCode).toBe(0);
 			expect(await runJson(["replay", stuck, ...place])).toMatchObject({ records: 2, offset });
 			expect(await run(["verify", stuck, ...place])).toMatchObject({ exitCode: 0 });
 			expect(await run(["verify", "--all", ...place])).toMatchObject({ exitCode: 0 });
@@ -252,10 +253,12 @@ describe("scenario 60: of a cluster whose broker is frozen", () => {
 			expect(status.exitCode).toBe(1);
 			expect(status.stdout).toContain("the log is unavailable");
 			expect((await runJson(["partitions", ...at(stage)])).length).toBe(PARTITIONS);
-			for (const commands of [
-				[...questions(stuck), ["verify", "--all"], ["verify", stuck]],
-				changes(stuck),
-			]) {
+			const more = [
+				["verify", "--all"],
+				["verify", stuck],
+				["history", stuck, "--follow"],
+			];
+			for (const commands of [[...questions(stuck), ...more], questionsOfData(stuck), changes(stuck)]) {
 				const refused = await Promise.all(commands.map((command) => refusal([...command, ...at(stage)])));
 				for (const [i, { code, text, afterMs }] of refused.entries()) {
 					expect(code, commands[i]?.join(" ")).toBe("log.unavailable");
