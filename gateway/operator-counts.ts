@@ -10,9 +10,8 @@ import { partitionName } from "../persistence/log.ts";
 import { partitionOf, typeOf } from "../runtime/address.ts";
 import type { Node } from "../runtime/node.ts";
 import { STATUS_MS_MAX } from "../runtime/node-status.ts";
+import { storedPages } from "../runtime/stored-addresses.ts";
 
-/** Addresses counted in one turn. */
-const TURN_ADDRESSES = 1_000;
 /** A count is as old as it took times this, before the next one: two hundredths of the node's time at most. */
 const COUNT_SHARE = 50;
 /** And so old at least, milliseconds. */
@@ -97,12 +96,8 @@ export class Counts {
 			const partition = partitionOf(address, operator.partitions);
 			return topic !== undefined && owned.has(partitionName({ topic, partition }));
 		};
-		for (let after = ""; ; ) {
-			const page = operator.snapshots.addresses({ after, limit: TURN_ADDRESSES });
-			const last = page.at(-1);
-			if (last === undefined) return;
+		for (const page of storedPages(operator.snapshots)) {
 			yield page.filter(isOwned);
-			after = last;
 			await new Promise((resolve) => setImmediate(resolve));
 		}
 	}

@@ -10,10 +10,8 @@ import type { Behaviour } from "./behaviour.ts";
 import { scan } from "./fold.ts";
 import { messageOf } from "./message.ts";
 import { mailboxesOf, type OperatorParts, type ScanProgress } from "./operator.ts";
+import { storedAddresses } from "./stored-addresses.ts";
 import { Watermarks } from "./watermarks.ts";
-
-/** Addresses a page while reading the snapshots. */
-const PAGE_ADDRESSES = 1_000;
 
 /** Which actors to list. Default: all. */
 export interface ActorsFilter {
@@ -55,7 +53,8 @@ export async function* actors(parts: OperatorParts, filter: ActorsFilter = {}): 
 	const recent = await foldTails(parts, wanted, filter.onProgress);
 	const tail = [...recent.keys()].sort(byCodePoint);
 	let next = 0;
-	for (const address of storedAddresses(parts, prefix || (type ? `${type}/` : ""), after)) {
+	const stored = { prefix: prefix || (type ? `${type}/` : ""), after };
+	for (const address of parts.snapshots ? storedAddresses(parts.snapshots, stored) : []) {
 		if (!wanted(address)) continue;
 		while (next < tail.length && byCodePoint(tail[next] as Address, address) < 0) {
 			yield recent.get(tail[next++] as Address) as ListedActor;
@@ -64,15 +63,6 @@ export async function* actors(parts: OperatorParts, filter: ActorsFilter = {}): 
 		yield recent.get(address) ?? listed(parts, address);
 	}
 	while (next < tail.length) yield recent.get(tail[next++] as Address) as ListedActor;
-}
-
-function* storedAddresses({ snapshots }: OperatorParts, prefix: string, after: Address): Generator<Address> {
-	for (;;) {
-		const page = snapshots?.addresses({ prefix, after, limit: PAGE_ADDRESSES }) ?? [];
-		yield* page;
-		if (page.length < PAGE_ADDRESSES) return;
-		after = page.at(-1) as Address;
-	}
 }
 
 async function foldTails(

@@ -10,10 +10,11 @@ import { PartitionFold } from "./partition-fold.ts";
 import { mustSayWhy, type Reason } from "./reason.ts";
 import { rebuildDraft } from "./recovery-records.ts";
 import { outdatedIn, snapshotBegin } from "./snapshot-begin.ts";
+import { storedPages } from "./stored-addresses.ts";
 import type { WithSnapshots } from "./verify.ts";
 import type { ManyFilter, ManyRebuilt } from "./verify-many.ts";
 
-/** Addresses read, and actors folded and stored, at once. */
+/** Actors folded and stored at once, of those that are named. */
 const ACTORS_AT_ONCE = 1_000;
 
 /** One that stays as it is. */
@@ -100,12 +101,8 @@ function* chosen(
 		return;
 	}
 	const prefix = under ?? (type === undefined ? "" : `${type}/`);
-	for (let after = ""; ; ) {
-		const page = snapshots.addresses({ prefix, after, limit: ACTORS_AT_ONCE });
-		const last = page.at(-1);
-		if (last === undefined) return;
+	for (const page of storedPages(snapshots, { prefix })) {
 		yield page.filter((address) => type === undefined || typeOf(address) === type);
-		after = last;
 	}
 }
 

@@ -3,19 +3,17 @@
  * verdict of each actor is verify.ts, and rebuilds on a live node are rebuild-live.ts.
  */
 import { type PartitionId, partitionName } from "../persistence/log.ts";
-import type { SnapshotStore } from "../persistence/snapshots.ts";
 import { Actor } from "./actor.ts";
 import { type Address, partitionOf, typeOf } from "./address.ts";
 import { mailboxesOf, type ScanProgress, type WritableParts } from "./operator.ts";
 import { PartitionFold } from "./partition-fold.ts";
 import { mustSayWhy, type Reason } from "./reason.ts";
 import { rebuildDraft } from "./recovery-records.ts";
+import { storedAddresses } from "./stored-addresses.ts";
 import { judged, loadRow, type Verification, verify, type WithSnapshots } from "./verify.ts";
 
 /** Rows stored in one transaction. */
 const ROWS_AT_ONCE = 1_000;
-/** Addresses a page while looking for what is stored. */
-const PAGE_ADDRESSES = 1_000;
 
 export interface ManyFilter {
 	readonly type?: string | undefined;
@@ -79,16 +77,6 @@ export async function* verifyMany(
 		const fresh = Actor.fresh(address, behaviour);
 		if (typeof stored === "object" && stored.offset >= checkpoint) yield await verify(parts, address);
 		else yield judged({ address, partition, checkpoint, start: 0, records: 0 }, stored, fresh);
-	}
-}
-
-function* storedAddresses(snapshots: SnapshotStore): Generator<Address> {
-	for (let after = ""; ; ) {
-		const page = snapshots.addresses({ after, limit: PAGE_ADDRESSES });
-		const last = page.at(-1);
-		if (last === undefined) return;
-		yield* page;
-		after = last;
 	}
 }
 

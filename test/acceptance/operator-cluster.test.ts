@@ -1,5 +1,7 @@
 /** Operators of a cluster on Kafka: any node answers for all, commands are records, also without a node. */
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, onTestFinished, test, vi } from "vitest";
 import { partitionName } from "../../persistence/log.ts";
 import type { Checkpoint, StoredSnapshot } from "../../persistence/snapshots.ts";
@@ -145,4 +147,35 @@ describe("stored snapshots of a whole cluster are compared with the log from any
 			text: expect.stringContaining("no node that answers owns"),
 		});
 	});
+});
+
+test("histories are exported and imported through either node, wherever their mailboxes are, and all are counted", async () => {
+	const file = (name: string) => join(one.dataDir, name);
+	const exported = async (name: string, stage: OperatorStage) => {
+		await run(["export", `till/${ofTwo}`, "--out", file(name), ...nodeArguments(stage)]);
+		// The first line has the time, and the last one the checksum over it.
+		return readFileSync(file(name), "utf8").trimEnd().split("\n").slice(1, -1);
+	};
+	const [byOne, byTwo] = [await exported("one.jsonl", one), await exported("two.jsonl", two)];
+	expect(byOne).toEqual(byTwo);
+	for (const [stage, id] of [
+		[one, "copy-a"],
+		[two, "copy-b"],
+	] as const) {
+		const into = ["--into", `till/${id}`, "--why", "reproduce", ...nodeArguments(stage)];
+		const { actors } = await runJson(["import", "history", file("one.jsonl"), ...into]);
+		expect(actors).toMatchObject([{ address: `till/${id}`, messages: byOne.length - 1, before: 0 }]);
+	}
+	const items = async (id: string) => (await two.mycelog.ref("till", id).state()).context.items;
+	expect([await items("copy-a"), await items("copy-b")]).toEqual([await items(ofTwo), await items(ofTwo)]);
+	const counts = async (stage: OperatorStage) => (await runJson(["status", ...nodeArguments(stage)])).counts;
+	const all = (await runJson(["actors", ...nodeArguments(one)])).length;
+	for (const stage of [one, two]) {
+		await expect
+			.poll(async () => (await counts(stage)).actors, { timeout: 40_000, interval: 1_000 })
+			.toBe(all);
+	}
+	expect((await counts(one)).workspaces).toBe((await counts(two)).workspaces);
+	const short = ["rebuild", `till/${ofTwo}`, "--from-snapshot", "--why", "in doubt", ...nodeArguments(one)];
+	expect(await runJson(short)).toMatchObject({ ok: true, rebuilt: [{ address: `till/${ofTwo}` }] });
 });
