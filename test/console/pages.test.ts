@@ -280,8 +280,10 @@ describe("for everybody", () => {
 		await page.route("**/operator/api/**", (route) => route.abort());
 		await stage.go(page, "#/workspaces");
 		await page.waitForSelector("text=the node cannot be reached");
-		await page.unroute("**/operator/api/**");
+		const asked = page.waitForRequest("**/operator/api/workspaces*");
 		await page.click("text=Try again");
+		await asked;
+		await page.unroute("**/operator/api/**");
 		await page.waitForSelector("text=Microscopes of the first floor");
 	});
 });
