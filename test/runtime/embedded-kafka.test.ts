@@ -1,14 +1,10 @@
 /** Claims of embedded nodes that share a Kafka log: an actor is the same from each of them, and outlives the one that has it. */
-import { randomBytes } from "node:crypto";
-import { expect, inject, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { assign, fromPromise, setup } from "xstate";
-import { KafkaLog } from "../../persistence/log-kafka.ts";
-import { SqliteSnapshots } from "../../persistence/snapshots-sqlite.ts";
 import { defineActor } from "../../runtime/define-actor.ts";
 import { durableActions } from "../../runtime/durable-actions.ts";
-import { createNode } from "../../runtime/embedded-node.ts";
 import type { EventMeta } from "../../runtime/machine-behaviour.ts";
-import { collectingLogger, temporaryDirectory } from "../kit/runtime-node.ts";
+import { SharedLog } from "../kit/embedded-kafka.ts";
 
 const PATIENCE = { timeout: 30_000 } as const;
 
@@ -57,28 +53,10 @@ function worker(keys: string[], job: (key: string) => Promise<string>) {
 }
 
 test("two nodes on Kafka: ids, work, pause and history are the same from both, and go on when one leaves", async () => {
-	const prefix = `test-${randomBytes(6).toString("hex")}`;
+	const log = new SharedLog();
 	const keys: string[] = [];
-	const start = async (id: string, job: (key: string) => Promise<string>) => {
-		const directory = temporaryDirectory();
-		const brokers = inject("kafkaBrokers").split(",");
-		const node = createNode({
-			id,
-			log: new KafkaLog({ brokers, prefix, clientId: id }),
-			snapshots: new SqliteSnapshots({ directory: directory.path }),
-			actors: [worker(keys, job)],
-			partitions: 4,
-			logger: collectingLogger(),
-		});
-		onTestFinished(async () => {
-			await node.stop();
-			directory.remove();
-		});
-		await node.start();
-		return node;
-	};
-	const one = await start("one", () => new Promise(() => {}));
-	const two = await start("two", async (key) => `done under ${key}`);
+	const one = await log.start("one", [worker(keys, () => new Promise(() => {}))]);
+	const two = await log.start("two", [worker(keys, async (key) => `done under ${key}`)]);
 	const names = ["a", "b", "c", "d", "e", "f"];
 	for (const [i, name] of names.entries()) {
 		const here = one.ref("worker", name);

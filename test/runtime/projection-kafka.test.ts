@@ -1,13 +1,9 @@
 /** A projection on nodes that share a Kafka log and a database: each record counts once while partitions move. */
-import { randomBytes } from "node:crypto";
 import Database from "better-sqlite3";
-import { expect, inject, onTestFinished, test } from "vitest";
-import { KafkaLog } from "../../persistence/log-kafka.ts";
-import { SqliteSnapshots } from "../../persistence/snapshots-sqlite.ts";
-import { createNode } from "../../runtime/embedded-node.ts";
+import { expect, onTestFinished, test } from "vitest";
 import type { ProjectionBatch } from "../../runtime/projection-batch.ts";
 import { account } from "../kit/account.ts";
-import { collectingLogger, temporaryDirectory } from "../kit/runtime-node.ts";
+import { SharedLog } from "../kit/embedded-kafka.ts";
 
 const NAMES = ["a", "b", "c", "d", "e", "f", "g", "h"];
 const PATIENCE = { timeout: 30_000 } as const;
@@ -29,22 +25,9 @@ test("two nodes on Kafka: each projects what it owns, a joining and a leaving on
 	const counted = { one: 0, two: 0 };
 	const seenByRuntime: string[] = [];
 
-	const prefix = `test-${randomBytes(6).toString("hex")}`;
+	const log = new SharedLog();
 	const start = async (id: "one" | "two") => {
-		const directory = temporaryDirectory();
-		const node = createNode({
-			id,
-			log: new KafkaLog({ brokers: inject("kafkaBrokers").split(","), prefix, clientId: id }),
-			snapshots: new SqliteSnapshots({ directory: directory.path }),
-			actors: [account],
-			partitions: 4,
-			logger: collectingLogger(),
-		});
-		onTestFinished(async () => {
-			await node.stop();
-			directory.remove();
-		});
-		await node.start();
+		const node = await log.start(id, [account]);
 		const own = node.project({
 			name: "own",
 			handler: database.transaction(({ partition, records, position, after }: ProjectionBatch) => {

@@ -9,6 +9,7 @@ import threading
 import urllib.request
 
 # Before the client, which takes stdout as it finds it.
+from hello import hello
 from values import decoded, encoded, failure, say
 
 from hypha_rpc import connect_to_server, login  # noqa: E402
@@ -31,40 +32,18 @@ def hello_service(service_id, config):
     async def each(items, visit):
         return [await visit(item) for item in items]
 
-    def count(upto):
-        for number in range(upto):
-            yield number
-
-    def fail(text):
-        raise ValueError(text)
-
-    def whoami(context=None):
-        return {key: context[key] for key in ("from", "to", "ws", "user")}
-
     async def hang():
         await asyncio.Event().wait()
 
-    service = {
-        "id": service_id,
-        "name": service_id,
-        "config": config,
-        "add": lambda a, b: a + b,
-        "reverse": lambda data: data[::-1],
-        "echo": lambda value: value,
-        "greet": lambda name, greeting="Hello", mark="!": f"{greeting} {name}{mark}",
+    own = {
         "record": record,
         "each": each,
-        "count": count,
-        "fail": fail,
         "hang": hang,
-        "math": {"twice": lambda number: number * 2, "deep": {"negate": lambda number: -number}},
         "setup": lambda: record("setup", 0),
         # What instances are compared by; one that has no weight says nothing.
         "weight": lambda: config.get("weight"),
     }
-    if config.get("require_context"):
-        return {"id": service_id, "name": service_id, "config": config, "whoami": whoami}
-    return service
+    return hello(service_id, config, own)
 
 
 async def connect(name, options):

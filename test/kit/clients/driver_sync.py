@@ -7,6 +7,7 @@ import sys
 import threading
 
 # Before the client, which takes stdout as it finds it.
+from hello import hello
 from values import decoded, encoded, failure, say
 
 from hypha_rpc.sync import connect_to_server  # noqa: E402
@@ -23,33 +24,12 @@ answering = threading.Lock()
 
 
 def hello_service(service_id, config):
-    def count(upto):
-        for number in range(upto):
-            yield number
-
-    def fail(text):
-        raise ValueError(text)
-
-    def whoami(context=None):
-        return {key: context[key] for key in ("from", "to", "ws", "user")}
-
-    if config.get("require_context"):
-        return {"id": service_id, "name": service_id, "config": config, "whoami": whoami}
-    return {
-        "id": service_id,
-        "name": service_id,
-        "config": config,
-        "add": lambda a, b: a + b,
-        "reverse": lambda data: data[::-1],
-        "echo": lambda value: value,
-        "greet": lambda name, greeting="Hello", mark="!": f"{greeting} {name}{mark}",
+    own = {
         # A parameter named "items" would hide a method of the client's own maps: its schema comes back from registering.
         "each": lambda things, visit: [visit(thing) for thing in things],
-        "count": count,
-        "fail": fail,
         "hang": lambda: threading.Event().wait(),
-        "math": {"twice": lambda number: number * 2, "deep": {"negate": lambda number: -number}},
     }
+    return hello(service_id, config, own)
 
 
 def connect(name, options):
