@@ -5,9 +5,9 @@
 import type { PartitionId, ReadableLog } from "../persistence/log.ts";
 import type { Address } from "./address.ts";
 import { SCAN_PAGE_RECORDS, scan } from "./fold.ts";
-import { readableEvent } from "./history.ts";
+import { type HistoryEntry, readableEvent } from "./history.ts";
 import type { HistoryIndex } from "./history-index.ts";
-import { type Message, type MessageKind, messageOf } from "./message.ts";
+import { type Message, messageOf } from "./message.ts";
 import { mailboxOf, type OperatorParts } from "./operator.ts";
 import { isHistory } from "./recovery-records.ts";
 
@@ -22,15 +22,7 @@ export interface MessageListOptions {
 	readonly everything: boolean;
 }
 
-export interface ListedMessage {
-	readonly offset: number;
-	/** Milliseconds since 1970 at which it was appended. */
-	readonly timestamp: number;
-	readonly kind: MessageKind;
-	readonly type: string;
-	readonly from: Address | undefined;
-	readonly event: unknown;
-}
+export type ListedMessage = Pick<HistoryEntry, "offset" | "timestamp" | "kind" | "type" | "from" | "event">;
 
 /** In mailbox order. */
 export async function newestMessages(
