@@ -3,6 +3,7 @@
  * Nothing throws what it should not, and nothing leaves its sender's workspace. Live nodes get theirs in
  * acceptance/hostile.test.ts and acceptance/hostile-http.test.ts.
  */
+import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { decodeMulti } from "@msgpack/msgpack";
 import fc from "fast-check";
@@ -41,7 +42,10 @@ const CAPTURED = (
 
 let inputs = 0;
 
-/** Runs `check` on so many inputs; what it throws is shown with seed and input. */
+/**
+ * Runs `check` on so many inputs; what it throws is shown with seed and input. Checks are `assert`s: over all inputs, `expect`
+ * would take more time than what is tested.
+ */
 function each<T>(arbitrary: fc.Arbitrary<T>, count: number, check: (input: T) => void): void {
 	for (const input of fc.sample(arbitrary, { seed: SEED, numRuns: count })) {
 		try {
@@ -141,17 +145,20 @@ describe(`fuzzing (seed ${SEED}, set SEED to repeat)`, () => {
 			skipValue(bytes, 0);
 			new ChunkScan().push(bytes);
 			if (!read.ok) {
-				expect(read.reason).not.toBe("");
+				assert.notEqual(read.reason, "");
 				return;
 			}
 			const { rest, main, forged } = read.frame;
-			expect(bytes.subarray(bytes.length - rest.length)).toEqual(rest);
+			assert(
+				Buffer.compare(bytes.subarray(bytes.length - rest.length), rest) === 0,
+				"the rest is not its end",
+			);
 			if (forged === undefined && typeof main["method"] === "string") {
 				// Whoever reads its arguments may meet values that do not decode: an error, never anything else.
 				try {
 					readBuiltInCall(bytes);
 				} catch (error) {
-					expect(error).toBeInstanceOf(Error);
+					assert(error instanceof Error);
 				}
 			}
 		});
@@ -186,13 +193,13 @@ describe(`fuzzing (seed ${SEED}, set SEED to repeat)`, () => {
 		expect([...asked].filter((to) => to.startsWith("workspace/"))).not.toEqual([]);
 		expect(new Set(posted)).toEqual(new Set(["client/my-ws/me"]));
 		for (const { to, body, from: sender, facts } of drafts) {
-			expect(to).toMatch(/^(client\/my-ws\/[^/]+|workspace\/my-ws)$/);
-			expect(sender).toBe("client/my-ws/me");
-			if (facts?.["event"] !== undefined) expect(isServerType(facts["event"])).toBe(false);
+			assert.match(to, /^(client\/my-ws\/[^/]+|workspace\/my-ws)$/);
+			assert.equal(sender, "client/my-ws/me");
+			if (facts?.["event"] !== undefined) assert.equal(isServerType(facts["event"]), false);
 			const [main, extra] = [...decodeMulti(body)] as Record<string, unknown>[];
 			expect(main).toMatchObject({ from: "my-ws/me", ws: "my-ws", user: { id: "attacker" } });
 			expect(main).not.toHaveProperty("ctx");
-			for (const key of Object.keys(extra ?? {})) expect(isForgeable(key)).toBe(false);
+			for (const key of Object.keys(extra ?? {})) assert.equal(isForgeable(key), false);
 		}
 	});
 
@@ -222,9 +229,9 @@ describe(`fuzzing (seed ${SEED}, set SEED to repeat)`, () => {
 			const sealed = Buffer.from(seal, "base64url").toString("hex");
 			wrong.push(
 				parsed.then((outcome) => {
-					if (outcome instanceof Error) expect(outcome.message).not.toMatch(/undefined|internal/i);
+					if (outcome instanceof Error) assert.doesNotMatch(outcome.message, /undefined|internal/i);
 					// Base64 has two spellings of some last characters; the bytes are what was signed.
-					else expect([token.startsWith(`${head}.${claims}.`), outcome]).toEqual([true, sealed]);
+					else assert.deepEqual([token.startsWith(`${head}.${claims}.`), outcome], [true, sealed]);
 				}),
 			);
 		});
@@ -242,17 +249,17 @@ describe(`fuzzing (seed ${SEED}, set SEED to repeat)`, () => {
 			),
 			INPUTS.ids,
 			(id) => {
-				if (clientIdProblem(id) === undefined) expect(id).toMatch(/^[\w.-]{1,200}$/);
+				if (clientIdProblem(id) === undefined) assert.match(id, /^[\w.-]{1,200}$/);
 				for (const root of [true, false]) {
 					if (workspaceIdProblem(id, root) !== undefined) continue;
-					expect(id).toMatch(/^[a-z0-9|-]+$/);
-					expect(id.length).toBeLessThanOrEqual(ID_CHARACTERS_MAX);
+					assert.match(id, /^[a-z0-9|-]+$/);
+					assert(id.length <= ID_CHARACTERS_MAX);
 				}
 				const refused = (error: unknown) =>
-					expect((error as Error).message).toMatch(/^(Value|Assertion)Error: ./);
+					assert.match((error as Error).message, /^(Value|Assertion)Error: ./);
 				try {
 					const { workspace, client, service, app } = parseServiceId(id);
-					for (const part of [workspace, client, service, app]) expect(part ?? "").not.toMatch(/[/:@]/);
+					for (const part of [workspace, client, service, app]) assert.doesNotMatch(part ?? "", /[/:@]/);
 				} catch (error) {
 					refused(error);
 				}
@@ -290,8 +297,8 @@ describe(`fuzzing (seed ${SEED}, set SEED to repeat)`, () => {
 			),
 		});
 		const refused = (error: unknown) => {
-			expect(error).toBeInstanceOf(HttpError);
-			expect((error as HttpError).status).toBeGreaterThanOrEqual(400);
+			assert(error instanceof HttpError);
+			assert(error.status >= 400);
 		};
 		each(request, INPUTS.http, ({ query, body, type, authorization, cookie }) => {
 			queryArguments(query);
@@ -299,7 +306,7 @@ describe(`fuzzing (seed ${SEED}, set SEED to repeat)`, () => {
 				const cookieOf = (name: string) => cookieValue(header["cookie"], name);
 				const exchange = { header: (name: string) => header[name], cookie: cookieOf };
 				const token = tokenOf(exchange as unknown as Exchange);
-				expect(token === undefined || typeof token === "string").toBe(true);
+				assert(token === undefined || typeof token === "string");
 			}
 			try {
 				formatOf(type);
