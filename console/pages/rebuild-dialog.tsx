@@ -13,8 +13,9 @@ export interface RebuildDialogProps {
 }
 
 export function RebuildDialog({ api, addresses, onDone, onClose }: RebuildDialogProps) {
+	const [fromSnapshot, setFromSnapshot] = useState(false);
 	const confirm = async (why: string) =>
-		onDone(wordsOf(await api.post<Rebuilt>("rebuild", { addresses, why })));
+		onDone(wordsOf(await api.post<Rebuilt>("rebuild", { addresses, why, fromSnapshot })));
 	return (
 		<Confirm
 			title={`Rebuild ${plural(addresses.length, "actor")}?`}
@@ -23,9 +24,17 @@ export function RebuildDialog({ api, addresses, onDone, onClose }: RebuildDialog
 			onClose={onClose}
 		>
 			<p>
-				Each is folded anew from its first message, with the machine that runs now, and takes the place of
-				what is in memory and stored. Effects are not carried out again.
+				Each is folded anew from its {fromSnapshot ? "stored snapshot" : "first message"} on, with the machine
+				that runs now, and takes the place of what is in memory and stored. Effects are not carried out again.
 			</p>
+			<label class="check">
+				<input
+					type="checkbox"
+					checked={fromSnapshot}
+					onChange={(event) => setFromSnapshot(event.currentTarget.checked)}
+				/>
+				From the stored snapshot, which then must be right
+			</label>
 			{addresses.length === 1 && (
 				<p>
 					<code>{addresses[0]}</code>
