@@ -48,33 +48,27 @@ export interface IndexedMessage {
 	readonly repeat: boolean;
 }
 
-/** How long it is waited for what is not in the index yet. */
-interface Waiting {
-	/** Default: until it is. */
-	readonly waitMs?: number;
-	/** Under way. */
-	readonly passes?: IndexPasses;
-}
-
 /** Of the partitions of one log, in one store. */
 export class HistoryIndex {
 	readonly #store: HistoryIndexStore;
-	readonly #passes: IndexPasses;
-	readonly #waitMs: number | undefined;
+	#passes = new IndexPasses();
+	/** Undefined: until it is there. */
+	#waitMs: number | undefined;
 	/** Of the behaviours in this process: states made by other code are of no use to it. */
 	readonly code: string;
 
-	constructor(store: HistoryIndexStore, code: string, { waitMs, passes = new IndexPasses() }: Waiting = {}) {
+	constructor(store: HistoryIndexStore, code: string) {
 		this.#store = store;
 		this.code = code;
-		this.#waitMs = waitMs;
-		this.#passes = passes;
 		store.use(code, Date.now());
 	}
 
 	/** The same one for who wants a word after `waitMs`: `extend` rejects with `operator.indexing` then, and goes on. */
 	hurried(waitMs: number): HistoryIndex {
-		return new HistoryIndex(this.#store, this.code, { waitMs, passes: this.#passes });
+		const hurried = new HistoryIndex(this.#store, this.code);
+		hurried.#waitMs = waitMs;
+		hurried.#passes = this.#passes;
+		return hurried;
 	}
 
 	/** Everything before `end` is in the index then. Returns what was seen of each source until there. */
