@@ -27,6 +27,7 @@ const NOT_EXPORTED = [
 	"LiveNodes",
 	"MachineOf",
 	"NodeName",
+	"NodeQuestions",
 	"NodeStatus",
 	"OutsideWork",
 	"Partition",
