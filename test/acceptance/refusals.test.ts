@@ -78,6 +78,8 @@ onEachLog("refusals", (node) => {
 		while (!trafficStops) {
 			const sum = await bystanders.call("consumer", "steady", "add", [calls, 1]);
 			if (sum !== ++calls) throw new Error(`a bystander's call gave ${sum} in place of ${calls}`);
+			// It shall notice trouble, not be the load.
+			await new Promise((resolve) => setTimeout(resolve, 5));
 		}
 		return calls;
 	}

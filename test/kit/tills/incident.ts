@@ -17,6 +17,9 @@ const REFUND_EVERY = 20;
 const SALE = 500;
 export const REFUND = 120;
 
+/** Between an answer and the next call, milliseconds: clients shall notice an interruption, not be the load. */
+const TRAFFIC_PAUSE_MS = 10;
+
 const hasRefund = (i: number) => i % REFUND_EVERY === 0;
 export const tills: readonly string[] = Array.from({ length: TILLS }, (_, i) => `t${i}`);
 const refunded = tills.filter((_, i) => hasRefund(i));
@@ -25,7 +28,7 @@ export const rightTotals: readonly number[] = tills.map((_, i) =>
 	hasRefund(i) ? 2 * SALE - REFUND : 2 * SALE,
 );
 
-/** Calls from client to client, one after the other, until it is told to end. */
+/** Calls from client to client, one after the other with a moment between, until it is told to end. */
 class Traffic {
 	answered = 0;
 	readonly failed: string[] = [];
@@ -46,6 +49,7 @@ class Traffic {
 			const answer = await call(n).catch(String);
 			if (answer === n + 1) this.answered++;
 			else this.failed.push(String(answer));
+			await new Promise((resolve) => setTimeout(resolve, TRAFFIC_PAUSE_MS));
 		}
 	}
 }
