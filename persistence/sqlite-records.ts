@@ -121,8 +121,7 @@ export class SqliteRecords {
 			const next = (records.at(-1)?.offset ?? from - 1) + 1;
 			const asked = Math.min(rows, limit - records.length);
 			const chunk = this.#select.all(topic, id.partition, next, asked) as Row[];
-			for (const row of chunk) {
-				const record = recordIn(row);
+			for (const record of recordsIn(chunk)) {
 				bytes += record.value.length;
 				if (bytes > READ_BYTES_MAX && records.length > 0) return records;
 				records.push(record);
@@ -137,12 +136,12 @@ export class SqliteRecords {
 	/** Those that are there, in the order of the offsets. */
 	readAt(id: PartitionId, offsets: readonly number[]): LogRecord[] {
 		const topic = this.check(id);
-		const records: LogRecord[] = [];
+		const rows: Row[] = [];
 		for (const at of offsets) {
 			const row = this.#select.get(topic, id.partition, at, 1) as Row | undefined;
-			if (row?.[0] === at) records.push(recordIn(row));
+			if (row?.[0] === at) rows.push(row);
 		}
-		return records;
+		return recordsIn(rows);
 	}
 
 	bounds(id: PartitionId): PartitionBounds {
@@ -175,9 +174,19 @@ export class SqliteRecords {
 	}
 }
 
-function recordIn([offset, timestamp, key, headers, stored]: Row): LogRecord {
-	const value = typeof stored === "string" ? Buffer.from(stored, "hex") : stored;
-	return { key, value, headers: JSON.parse(headers), timestamp, offset };
+/** Headers are parsed as one text and small values share one buffer: one by one all of it takes half as long again. */
+function recordsIn(rows: readonly Row[]): LogRecord[] {
+	const headers = JSON.parse(`[${rows.map((row) => row[3]).join(",")}]`) as LogRecord["headers"][];
+	if (headers.length !== rows.length) throw new Error("the headers of a stored record are not one object");
+	const texts = rows.map(({ 4: value }) => (typeof value === "string" ? value : ""));
+	const small = Buffer.from(texts.join(""), "hex");
+	let end = 0;
+	return rows.map(([offset, timestamp, key, , stored], i) => {
+		const start = end;
+		if (typeof stored === "string") end += stored.length / 2;
+		const value = typeof stored === "string" ? small.subarray(start, end) : stored;
+		return { key, value, headers: headers[i] as LogRecord["headers"], timestamp, offset };
+	});
 }
 
 function insertion(rows: number): string {
