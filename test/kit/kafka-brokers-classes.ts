@@ -2,7 +2,7 @@
  * Kafka's classes as a broker has loaded and checked them, kept for all later brokers: nearly a third of a start's
  * processor time. Owns the making, once, by a broker that ends for it.
  */
-import { mkdtempSync, renameSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { startLocalBroker } from "./kafka-brokers.ts";
 import { areClassesKept, JVM_FLAGS_TESTS, KAFKA_CACHE, KEPT_CLASSES } from "./kafka-brokers-jars.ts";
@@ -18,7 +18,8 @@ export async function keepClasses(): Promise<void> {
 	} finally {
 		await broker.stop();
 	}
-	// In one step, so that a run that was cut off leaves no half file behind.
-	renameSync(made, KEPT_CLASSES);
+	// In one step, so that a run that was cut off leaves no half file behind. A Java that came without an archive of its own
+	// writes none.
+	if (existsSync(made)) renameSync(made, KEPT_CLASSES);
 	rmSync(directory, { recursive: true, force: true });
 }
