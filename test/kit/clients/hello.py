@@ -3,6 +3,17 @@ that wait or call back are each driver's own."""
 
 
 def hello(service_id, config, own):
+    # Made anew for each service: the client writes into the functions that it registers.
+    def count(upto):
+        for number in range(upto):
+            yield number
+
+    def fail(text):
+        raise ValueError(text)
+
+    def whoami(context=None):
+        return {key: context[key] for key in ("from", "to", "ws", "user")}
+
     about = {"id": service_id, "name": service_id, "config": config}
     if config.get("require_context"):
         return {**about, "whoami": whoami}
@@ -17,16 +28,3 @@ def hello(service_id, config, own):
         "math": {"twice": lambda number: number * 2, "deep": {"negate": lambda number: -number}},
         **own,
     }
-
-
-def whoami(context=None):
-    return {key: context[key] for key in ("from", "to", "ws", "user")}
-
-
-def count(upto):
-    for number in range(upto):
-        yield number
-
-
-def fail(text):
-    raise ValueError(text)
