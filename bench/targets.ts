@@ -91,7 +91,7 @@ const TARGETS: readonly Target[] = [
 	failover("takeover after 1.5 s", "kill -9: first record", 2_500),
 	failover("takeover after 1.5 s", "kill -9: slowest of a round", 5_000),
 	failover("warm standby", "kill -9: after detection, 10,000 actors", 500),
-	sleepers("resident memory, all asleep", 300 * 1024, "KB"),
+	sleepers("resident memory, all asleep, garbage collected", 300 * 1024, "KB"),
 	sleepers("first message: p99", 20, "ms"),
 	{
 		benchmark: "restore",

@@ -3,7 +3,7 @@
  * that a long history costs what is seen of it. Owns which entries are held.
  */
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import type { Api } from "./api.ts";
+import { type Api, ApiError } from "./api.ts";
 import type { Entry, HistoryPage } from "./api-types.ts";
 
 const PAGE_ENTRIES = 100;
@@ -20,6 +20,7 @@ export interface HistoryWindow {
 	readonly hasOlder: boolean;
 	readonly hasNewer: boolean;
 	readonly loading: boolean;
+	/** While it loads, too: what may pass by itself is asked for again. */
 	readonly error: Error | undefined;
 	/** The entry at the offset, or the last one before it. */
 	readonly seek: (offset: number) => Promise<Entry | undefined>;
@@ -30,6 +31,8 @@ export interface HistoryWindow {
 	readonly newest: () => Promise<Entry | undefined>;
 }
 
+/** After a failure that may pass by itself, as of a node that still folds a long history; milliseconds. */
+const AGAIN_MS = 500;
 /** Milliseconds that a page is given to draw what it has. */
 const DRAWING_MS = 300;
 
@@ -59,7 +62,7 @@ export function useHistory(api: Api, address: string, everything: boolean): Hist
 				setError(undefined);
 				return result;
 			} catch (reason) {
-				setError(reason as Error);
+				if ((reason as Error).name !== "AbortError") setError(reason as Error);
 				return undefined;
 			} finally {
 				setLoading(false);
@@ -70,13 +73,20 @@ export function useHistory(api: Api, address: string, everything: boolean): Hist
 	}, []);
 
 	const actions = useMemo(() => {
-		const page = (query: { before?: number; from?: number; states?: false }) =>
-			api.get<HistoryPage>("history", {
-				address,
-				limit: PAGE_ENTRIES,
-				all: everything || undefined,
-				...query,
-			});
+		const left = new AbortController();
+		const page = async (query: { before?: number; from?: number; states?: false }) => {
+			const limit = PAGE_ENTRIES;
+			const asked = { address, limit, all: everything || undefined, ...query };
+			for (;;) {
+				try {
+					return await api.get<HistoryPage>("history", asked, left.signal);
+				} catch (reason) {
+					if (left.signal.aborted || !(reason instanceof ApiError && reason.mayPass)) throw reason;
+					setError(reason);
+					await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+				}
+			}
+		};
 		const hold = (next: Held) => {
 			latest.current = next;
 			setHeld(next);
@@ -141,12 +151,13 @@ export function useHistory(api: Api, address: string, everything: boolean): Hist
 			const { entries, hasOlder } = latest.current;
 			return entries.length > 0 && !hasOlder ? Promise.resolve(entries[0]) : change(begin);
 		};
-		return { seek, older, newer, newest, oldest };
+		return { seek, older, newer, newest, oldest, leave: () => left.abort() };
 	}, [api, address, everything, change]);
 
 	useEffect(() => {
 		latest.current = NOTHING;
 		setHeld(NOTHING);
+		return actions.leave;
 	}, [actions]);
 	return { ...held, ...actions, loading, error } as HistoryWindow;
 }

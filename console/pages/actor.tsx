@@ -183,7 +183,7 @@ function Replay({ api, route, actor, children }: ReplayProps) {
 					{entry ? (
 						<EntryView {...{ api, actor, entry, before, isNewest, cause }} />
 					) : window.error ? (
-						<Failed error={window.error} what="the history" onRetry={newest} />
+						<Failed error={window.error} what="the history" again={window.loading} onRetry={newest} />
 					) : (
 						<Waiting what="the history" />
 					)}

@@ -18,7 +18,7 @@ export interface HistoryListProps {
 }
 
 export function HistoryList({ window, entry, failures, everything, onShow, onEverything }: HistoryListProps) {
-	const { entries, hasOlder, hasNewer, loading, older, newer } = window;
+	const { entries, hasOlder, hasNewer, loading, error, older, newer } = window;
 	const shown = [...entries].reverse();
 	return (
 		<section aria-labelledby="history">
@@ -33,7 +33,7 @@ export function HistoryList({ window, entry, failures, everything, onShow, onEve
 					Queries and frames too
 				</label>
 				<span class="soft" role="status">
-					{loading ? "Asking…" : `${number(entries.length)} messages here`}
+					{loading ? (error?.message ?? "Asking…") : `${number(entries.length)} messages here`}
 				</span>
 			</div>
 			{hasNewer && (

@@ -19,7 +19,13 @@ beforeAll(async () => {
 	for (const item of ["apple", "dates", "bread"]) await till.tell({ type: "add", item });
 	await till.state();
 });
-afterEach(() => stage.close());
+/** What the browser itself says of answers that do not come. */
+let expected: RegExp | undefined;
+afterEach(async () => {
+	const allowed = expected;
+	expected = undefined;
+	await stage.close(allowed);
+});
 afterAll(async () => {
 	shelf.closed.clear();
 	await stage?.remove();
@@ -184,6 +190,8 @@ describe("an actor with 100,000 messages", () => {
 	});
 
 	test("is drawn as soon as one with six: its newest messages at once, what they did when it is folded", async () => {
+		// On a busy machine the node folds for more than a moment, and is asked again.
+		expected = /503/;
 		const page = await stage.open();
 		const drawn = async (address: string, messages: number) => {
 			await stage.go(page, "#/overview");

@@ -102,6 +102,20 @@ describe("a node that is not ready says why", () => {
 	});
 });
 
+test("a history that the node is still folding is asked for again by itself, and how far it is stands beside it", async () => {
+	expected = /503/;
+	const detail = "the state is folded up to offset 1 of 2";
+	const page = await stage.open();
+	let refused = 0;
+	await page.route(/\/api\/history\?(?!.*states=false)/, (route) =>
+		refused++ < 2 ? route.fulfill({ status: 503, json: { success: false, detail } }) : route.continue(),
+	);
+	await stage.go(page, `#/actor/${STUCK}`);
+	await page.waitForSelector(`[role=status]:text-is('${detail}')`);
+	await page.waitForSelector(".history-row:first-child .ends :text('open')");
+	expect(refused).toBe(3);
+});
+
 describe("a node that the page does not reach is said, what was known stays in sight, and the page comes back by itself", () => {
 	test("it cannot be connected to", async () => {
 		expected = /ERR_/;
