@@ -2,7 +2,7 @@
  * What the commands have in common: how they find a node or its data, limits and offsets, exit codes in their help. Owns
  * these flags; the commands are program.ts and program-node.ts.
  */
-import { Argument, type Command, InvalidArgumentError, Option } from "commander";
+import { Argument, type Command, Help, InvalidArgumentError, Option } from "commander";
 import { WHO_WHY_CHARACTERS_MAX } from "../runtime/reason.ts";
 import { type ResolvedConfig, resolveConfig } from "./config.ts";
 import { EXIT_MEANINGS } from "./exit-codes.ts";
@@ -33,10 +33,11 @@ export const PLACE_KEYS: readonly OptionKey[] = [
 	"logLevel",
 ];
 
+const help = new Help();
 export const EXIT_CODES = `
 Exit codes:
 ${Object.entries(EXIT_MEANINGS)
-	.map(([code, means]) => `  ${code}  ${means}`)
+	.map(([code, means]) => help.formatItem(code, code.length, means, help))
 	.join("\n")}`;
 
 export type Flags = Readonly<Record<string, string | boolean | number | undefined>>;
