@@ -67,7 +67,7 @@ export function residentKb(pid: number): number {
 
 function flags({ collectable = false, counting = false, watchingLoop = false }: ServerOptions): string[] {
 	return [
-		...(collectable ? ["--expose-gc", "--import", GC_ON_SIGNAL] : []),
+		...(collectable ? ["--import", GC_ON_SIGNAL] : []),
 		...(counting ? ["--import", SOCKET_BYTES] : []),
 		...(watchingLoop ? ["--import", LOOP_DELAY] : []),
 	];

@@ -2,13 +2,12 @@
  * Makes very many turnstiles on one node, lets them leave memory, and then asks one after the other that sleeps. Owns
  * the sequence; everything is in this one process. Prints one line of JSON.
  */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { SqliteLog } from "../persistence/log-sqlite.ts";
 import { SqliteSnapshots } from "../persistence/snapshots-sqlite.ts";
 import { createNode } from "../runtime/index.ts";
 import { failingLogger } from "./failing-logger.ts";
 import { quantile } from "./figures.ts";
+import { collectGarbage } from "./garbage.ts";
 import { residentKb } from "./processes.ts";
 import { ROUND, turnstile } from "./turnstile.ts";
 
@@ -68,10 +67,8 @@ for (let i = 0; inMemory() > 0; i++) {
 const { activations } = node.node.metrics;
 if (activations < actors) throw new Error(`${activations} of ${actors} actors were made`);
 residentMost = Math.max(residentMost, residentKb(process.pid));
-setFlagsFromString("--expose-gc");
-const collect = runInNewContext("gc") as (how: object) => void;
 for (let i = 0; i < COLLECTIONS; i++) {
-	collect({ type: "major", execution: "sync", flavor: "last-resort" });
+	collectGarbage();
 	// Pages are given back by another thread.
 	await pause(GIVE_BACK_MS);
 }

@@ -19,6 +19,11 @@ export class ApiError extends Error {
 	}
 }
 
+/** Worth asking again after. */
+export function mayPass(error: unknown): boolean {
+	return error instanceof ApiError && error.mayPass;
+}
+
 export class Api {
 	readonly #token: string;
 	readonly #onRefused: () => void;

@@ -3,7 +3,7 @@
  * that a long history costs what is seen of it. Owns which entries are held.
  */
 import { useCallback, useEffect, useMemo, useRef, useState } from "preact/hooks";
-import { type Api, ApiError } from "./api.ts";
+import { type Api, mayPass } from "./api.ts";
 import type { Entry, HistoryPage } from "./api-types.ts";
 
 const PAGE_ENTRIES = 100;
@@ -81,8 +81,8 @@ export function useHistory(api: Api, address: string, everything: boolean): Hist
 				try {
 					return await api.get<HistoryPage>("history", asked, left.signal);
 				} catch (reason) {
-					if (left.signal.aborted || !(reason instanceof ApiError && reason.mayPass)) throw reason;
-					setError(reason);
+					if (left.signal.aborted || !mayPass(reason)) throw reason;
+					setError(reason as Error);
 					await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
 				}
 			}

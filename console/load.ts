@@ -1,6 +1,6 @@
 /** Asking the API from a page: what is known, whether it is being asked, why it failed. Owns when to ask again. */
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { ApiError } from "./api.ts";
+import { mayPass } from "./api.ts";
 
 /** After a failure that may pass by itself, milliseconds. */
 const AGAIN_MS = 3_000;
@@ -62,8 +62,4 @@ export function useLoad<T>(
 	const error = current?.error;
 	const again = everyMs !== undefined || mayPass(error);
 	return { value: current?.value, error, loading, again, reload };
-}
-
-function mayPass(error: unknown): boolean {
-	return error instanceof ApiError && error.mayPass;
 }

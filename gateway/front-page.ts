@@ -2,7 +2,7 @@
  * What a person sees at the root of a node: code that connects to it, and where its other pages are. Owns that page and
  * the code, which the command line prints too; it runs no script and loads nothing.
  */
-import { createHash } from "node:crypto";
+import { hashed } from "./page-policy.ts";
 
 const STYLE = `
 :root { color-scheme: light dark; }
@@ -15,7 +15,7 @@ nav a { margin-right: 1.5rem; }
 
 export const FRONT_PAGE_HEADERS = {
 	"content-security-policy":
-		`default-src 'none'; style-src 'sha256-${createHash("sha256").update(STYLE).digest("base64")}'; ` +
+		`default-src 'none'; style-src ${hashed(STYLE)}; ` +
 		"base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 	"x-content-type-options": "nosniff",
 	"referrer-policy": "no-referrer",

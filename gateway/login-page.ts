@@ -2,7 +2,7 @@
  * The page on which a person logs in. Owns its text, look and script; it loads nothing from elsewhere, and the policy it
  * comes with lets it do no more than that.
  */
-import { createHash } from "node:crypto";
+import { hashed } from "./page-policy.ts";
 
 const STYLE = `
 body { font: 16px/1.5 system-ui, sans-serif; margin: 0; background: #f4f5f2; color: #1d2b24; }
@@ -99,7 +99,3 @@ export const LOGIN_PAGE_HEADERS = {
 	"referrer-policy": "no-referrer",
 	"cache-control": "no-store",
 } as const;
-
-function hashed(text: string): string {
-	return `'sha256-${createHash("sha256").update(text).digest("base64")}'`;
-}

@@ -6,10 +6,9 @@ import { MycelogError } from "../persistence/errors.ts";
 import { type PartitionId, partitionName } from "../persistence/log.ts";
 import { nodeIdOf } from "../runtime/node-name.ts";
 import type { Question } from "../runtime/node-questions.ts";
-import { mailboxOf } from "../runtime/operator.ts";
+import { mailboxesOf, mailboxOf } from "../runtime/operator.ts";
 import { readableJson } from "../runtime/readable-json.ts";
 import { REBUILDS_UNDER_WAY_MAX } from "../runtime/rebuild-live.ts";
-import { MAILBOX_TOPICS } from "../runtime/topics.ts";
 import { type Verification, verify } from "../runtime/verify.ts";
 import { type Survey, survey } from "../runtime/verify-many.ts";
 import { HttpError } from "./http-exchange.ts";
@@ -76,9 +75,8 @@ export function addVerify(routes: OperatorRoutes, context: OperatorContext): voi
 		// What another one could not answer shows by its partitions.
 		const [own, answers] = await Promise.all([share(question), Promise.allSettled(asked)]);
 		const shares = [own, ...answers.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []))];
-		const behaviour = reading.behaviours.get(question["type"] as string);
-		const topics = behaviour ? [behaviour.topic] : MAILBOX_TOPICS;
-		return together(shares, mailboxesOf(topics, reading.partitions), question["limit"] as number);
+		const mailboxes = mailboxesOf(reading, question["type"] as string | undefined).map(partitionName);
+		return together(shares, mailboxes, question["limit"] as number);
 	}
 
 	questions?.on(VERIFY, async ({ address }) => {
@@ -108,12 +106,6 @@ export function addVerify(routes: OperatorRoutes, context: OperatorContext): voi
 				under: query.text("under"),
 				limit: query.whole("limit", REBUILDS_UNDER_WAY_MAX) ?? REBUILDS_UNDER_WAY_MAX,
 			}),
-	);
-}
-
-function mailboxesOf(topics: readonly string[], partitions: number): string[] {
-	return topics.flatMap((topic) =>
-		Array.from({ length: partitions }, (_, partition) => partitionName({ topic, partition })),
 	);
 }
 

@@ -2,7 +2,7 @@
 import { useState } from "preact/hooks";
 import type { ActorRow, ActorsPage as Page } from "../api-types.ts";
 import { useLoad } from "../load.ts";
-import { FilterField, useFilters } from "../parts/filters.tsx";
+import { FilterField, Filters, useFilters } from "../parts/filters.tsx";
 import { moveByArrows } from "../parts/rows.ts";
 import { Badge, Empty, LoadedView } from "../parts/states.tsx";
 import { hrefOf } from "../routes.ts";
@@ -31,23 +31,21 @@ export function ActorsPage({ api, route }: PageProps) {
 	return (
 		<>
 			<h1>Actors</h1>
-			<search>
-				<form class="filters" onSubmit={(event) => event.preventDefault()}>
-					<FilterField
-						label="Search"
-						value={typed["search"]}
-						hint="part of an address"
-						onValue={(text) => change({ search: text })}
-					/>
-					<FilterField
-						label="Type"
-						value={typed["type"]}
-						hint="any"
-						size={12}
-						onValue={(text) => change({ type: text })}
-					/>
-				</form>
-			</search>
+			<Filters>
+				<FilterField
+					label="Search"
+					value={typed["search"]}
+					hint="part of an address"
+					onValue={(text) => change({ search: text })}
+				/>
+				<FilterField
+					label="Type"
+					value={typed["type"]}
+					hint="any"
+					size={12}
+					onValue={(text) => change({ type: text })}
+				/>
+			</Filters>
 			{rebuild.view}
 			<LoadedView of={page} what="the actors">
 				{({ actors, next }) =>

@@ -1,7 +1,7 @@
 /** Who did what to which actor, and why, newest first. Owns the list; the records are in the actors' mailboxes. */
 import type { AuditEntry } from "../api-types.ts";
 import { useLoad } from "../load.ts";
-import { FilterField, useFilters } from "../parts/filters.tsx";
+import { FilterField, Filters, useFilters } from "../parts/filters.tsx";
 import { Json } from "../parts/json.tsx";
 import { Badge, Empty, LoadedView, type Tone } from "../parts/states.tsx";
 import { hrefOf } from "../routes.ts";
@@ -21,22 +21,20 @@ export function AuditPage({ api, route }: PageProps) {
 	return (
 		<>
 			<h1>Audit</h1>
-			<search>
-				<form class="filters" onSubmit={(event) => event.preventDefault()}>
-					<FilterField
-						label="Actor"
-						value={typed["address"]}
-						hint="type/id"
-						onValue={(text) => change({ address: text })}
-					/>
-					<FilterField
-						label="By"
-						value={typed["by"]}
-						hint="a user's id"
-						onValue={(text) => change({ by: text })}
-					/>
-				</form>
-			</search>
+			<Filters>
+				<FilterField
+					label="Actor"
+					value={typed["address"]}
+					hint="type/id"
+					onValue={(text) => change({ address: text })}
+				/>
+				<FilterField
+					label="By"
+					value={typed["by"]}
+					hint="a user's id"
+					onValue={(text) => change({ by: text })}
+				/>
+			</Filters>
 			<LoadedView of={audit} what="the audit">
 				{({ entries }) =>
 					entries.length === 0 ? (

@@ -4,7 +4,7 @@ import type { Api } from "../api.ts";
 import type { Letter, LettersDone, LettersPage } from "../api-types.ts";
 import { useLoad } from "../load.ts";
 import { Confirm } from "../parts/confirm.tsx";
-import { FilterField, trimmed, useFilters } from "../parts/filters.tsx";
+import { FilterField, Filters, trimmed, useFilters } from "../parts/filters.tsx";
 import { Badge, Empty, LoadedView, type Tone } from "../parts/states.tsx";
 import { hrefOf } from "../routes.ts";
 import { number, plural, time } from "../words.ts";
@@ -45,27 +45,25 @@ export function DeadLettersPage({ api, route }: PageProps) {
 	return (
 		<>
 			<h1>Dead letters</h1>
-			<search>
-				<form class="filters" onSubmit={(event) => event.preventDefault()}>
-					<label>
-						Status
-						<select value={typed["status"]} onChange={(event) => change("status", event.currentTarget.value)}>
-							{STATUSES.map((one) => (
-								<option key={one}>{one}</option>
-							))}
-						</select>
-					</label>
-					{FILTERS.map(({ name, label, hint }) => (
-						<FilterField
-							key={name}
-							label={label}
-							value={typed[name]}
-							hint={hint}
-							onValue={(text) => change(name, text)}
-						/>
-					))}
-				</form>
-			</search>
+			<Filters>
+				<label>
+					Status
+					<select value={typed["status"]} onChange={(event) => change("status", event.currentTarget.value)}>
+						{STATUSES.map((one) => (
+							<option key={one}>{one}</option>
+						))}
+					</select>
+				</label>
+				{FILTERS.map(({ name, label, hint }) => (
+					<FilterField
+						key={name}
+						label={label}
+						value={typed[name]}
+						hint={hint}
+						onValue={(text) => change(name, text)}
+					/>
+				))}
+			</Filters>
 			<p role="status" class="done">
 				{done}
 			</p>

@@ -19,8 +19,8 @@ export function VerifyPage({ api, route }: PageProps) {
 		<>
 			<h1>Verify</h1>
 			<p class="soft">
-				Folds the histories of actors anew with the machines of now, and compares with what this node has
-				stored of its partitions; other nodes are asked on their own consoles. Nothing is changed.
+				Folds the histories of actors anew with the machines of now, and compares with what the owners of
+				their partitions have stored. Nothing is changed.
 			</p>
 			<search>
 				<form

@@ -1,6 +1,7 @@
 /** Workspaces, and of one its clients and services. Owns the three lists; what they tell is the manager's. */
 import { useState } from "preact/hooks";
 import { useLoad } from "../load.ts";
+import { Filters } from "../parts/filters.tsx";
 import { moveByArrows } from "../parts/rows.ts";
 import { Badge, Empty, LoadedView } from "../parts/states.tsx";
 import { hrefOf } from "../routes.ts";
@@ -53,18 +54,16 @@ function WorkspaceList({ api, route }: PageProps) {
 					);
 					return (
 						<>
-							<search>
-								<form class="filters" onSubmit={(event) => event.preventDefault()}>
-									<label>
-										Search on this page
-										<input
-											type="search"
-											value={search}
-											onInput={(event) => setSearch(event.currentTarget.value)}
-										/>
-									</label>
-								</form>
-							</search>
+							<Filters>
+								<label>
+									Search on this page
+									<input
+										type="search"
+										value={search}
+										onInput={(event) => setSearch(event.currentTarget.value)}
+									/>
+								</label>
+							</Filters>
 							<p class="soft" role="status">
 								{plural(found.length, "workspace")}
 							</p>

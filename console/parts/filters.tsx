@@ -1,4 +1,5 @@
 /** What narrows a list while it is typed. Owns the pause before the list is asked for; what is asked is in the page's address. */
+import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import { go, hrefOf } from "../routes.ts";
 
@@ -22,6 +23,17 @@ export function useFilters(page: string, asked: Typed): [typed: Typed, change: (
 
 export function trimmed(typed: Typed): Typed {
 	return Object.fromEntries(Object.entries(typed).map(([name, text]) => [name, text.trim()]));
+}
+
+/** Around the fields; there is nothing to send, the list follows what is typed. */
+export function Filters({ children }: { readonly children: ComponentChildren }) {
+	return (
+		<search>
+			<form class="filters" onSubmit={(event) => event.preventDefault()}>
+				{children}
+			</form>
+		</search>
+	);
 }
 
 interface FilterFieldProps {

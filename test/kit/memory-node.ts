@@ -40,6 +40,18 @@ export class MemoryStage {
 		return disk;
 	}
 
+	/** Runs virtual time until the work is done. */
+	async during<Value>(work: Promise<Value>): Promise<Value> {
+		let done = false;
+		const ended = work.finally(() => {
+			done = true;
+		});
+		// Whoever awaits it hears of its failure.
+		ended.catch(() => {});
+		for (let i = 0; i < 1_000 && !done; i++) await this.time.advance(20);
+		return ended;
+	}
+
 	/** One partition of each topic; `prepare` sees the log before the node does. */
 	async start(
 		options: {

@@ -35,16 +35,6 @@ async function plainState(running: RunningNode, address = ANN): Promise<unknown>
 	return JSON.parse(behaviour.encode(state));
 }
 
-async function during<Value>(stage: MemoryStage, work: Promise<Value>): Promise<Value> {
-	let done = false;
-	const ended = work.finally(() => {
-		done = true;
-	});
-	ended.catch(() => {});
-	for (let i = 0; i < 1_000 && !done; i++) await stage.time.advance(20);
-	return ended;
-}
-
 function rebuilt(stage: MemoryStage, running: RunningNode, fromSnapshot: boolean, ...of: string[]) {
 	const answers = async () => {
 		const list: LiveRebuild[] = [];
@@ -52,7 +42,7 @@ function rebuilt(stage: MemoryStage, running: RunningNode, fromSnapshot: boolean
 		for await (const one of rebuildLive(partsOf(running, stage), of, options)) list.push(one);
 		return list;
 	};
-	return during(stage, answers());
+	return stage.during(answers());
 }
 
 /** A stored state with three messages in it, two behind it, one of these twice, and a memory that is not right. */
@@ -173,7 +163,7 @@ describe("a rebuild from the stored snapshot", () => {
 		await settled();
 		isHeld = false;
 		gate.resolve();
-		await during(stage, stage.checkpoint(running));
+		await stage.during(stage.checkpoint(running));
 		const [done, ...more] = stage.storage
 			.all(stage.actors)
 			.map(messageOf)
@@ -190,7 +180,7 @@ describe("a rebuild from the stored snapshot", () => {
 		await running.node.submit(rebuildDraft(ANN, { ...REASON, snapshot: true }));
 		running.crash();
 		const next = await stage.start();
-		await during(stage, settled());
+		await stage.during(settled());
 		await stage.checkpoint(next);
 		expect(await plainState(next)).toEqual(right);
 		expect(await verify(partsOf(next, stage), ANN)).toMatchObject({ ok: true, snapshot: "equal" });

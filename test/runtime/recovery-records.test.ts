@@ -62,21 +62,10 @@ async function total(running: RunningNode, address: string): Promise<unknown> {
 	return (state as { context: { total: number } }).context.total;
 }
 
-/** Runs virtual time until the work is done. */
-async function during<Value>(stage: MemoryStage, work: Promise<Value>): Promise<Value> {
-	let done = false;
-	const ended = work.finally(() => {
-		done = true;
-	});
-	ended.catch(() => {});
-	for (let i = 0; i < 1_000 && !done; i++) await stage.time.advance(20);
-	return ended;
-}
-
 async function rebuilt(stage: MemoryStage, running: RunningNode, ...ids: string[]): Promise<LiveRebuild[]> {
 	const addresses = ids.map((id) => `adder/${id}`);
 	const parts = partsOf(running, stage);
-	return during(stage, listOf(rebuildLive(parts, addresses, REASON)));
+	return stage.during(listOf(rebuildLive(parts, addresses, REASON)));
 }
 
 async function listOf<Item>(items: AsyncIterable<Item>): Promise<Item[]> {
@@ -231,7 +220,7 @@ describe("restore", () => {
 	) {
 		const parts = partsOf(running, stage);
 		const base = options.base ?? (await dryRun(parts, "adder/ann", fork)).base;
-		return during(stage, promote(parts, "adder/ann", fork, { ...REASON, ...options, base }));
+		return stage.during(promote(parts, "adder/ann", fork, { ...REASON, ...options, base }));
 	}
 
 	async function started(): Promise<{ stage: MemoryStage; running: RunningNode }> {
@@ -314,7 +303,7 @@ describe("restore", () => {
 		};
 		const run = await dryRun(parts, "adder/ann", fork);
 		const promoted = promote(late, "adder/ann", fork, { ...REASON, base: run.base });
-		await expect(during(stage, promoted)).rejects.toMatchObject({ code: "recovery.actor-moved" });
+		await expect(stage.during(promoted)).rejects.toMatchObject({ code: "recovery.actor-moved" });
 		expect(recordsOf(stage, RESTORE)).toHaveLength(1);
 		expect(await total(running, "adder/ann")).toBe(1_110);
 		await restored(stage, running, fork, { base, acceptNewer: true });
@@ -334,7 +323,7 @@ describe("restore", () => {
 		const run = await dryRun(parts, "counter/c", fork);
 		expect(run.after.timers).toHaveLength(1);
 		expect(run.differences.map(({ path }) => path)).toContain("state.value");
-		await during(stage, promote(parts, "counter/c", fork, { ...REASON, base: run.base }));
+		await stage.during(promote(parts, "counter/c", fork, { ...REASON, base: run.base }));
 		await stage.time.advance(6_000);
 		expect((await replay(parts, "counter/c")).value).toMatchObject({ context: { bells: 1 }, value: "idle" });
 		expect(arm).toBeLessThan(disarm);
